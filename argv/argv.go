@@ -1,0 +1,267 @@
+// Package argv reads the command line of a gcc or clang driver: args in, an immutable [Command] and a verdict out.
+//
+// It is pure: no file, no environment and no process but what [Env] offers. A newcomer starts with [Parse], then reads
+// the option table (table.go), which says of every option that matters what it means to us; a new option is a new row.
+// verdict.go turns what was read into "one plain compile" or "local, because", reasons.go lists the becauses,
+// output.go computes the names that the driver would choose, rewrite.go makes the two command lines of the
+// preprocessed form ([Command.Preprocess] on the client, [Command.Compile] on the helper), and security.go is the
+// helper's own policy ([Admit]).
+package argv
+
+import (
+	"slices"
+	"strings"
+)
+
+// Env is everything outside the words that [Parse] needs.
+type Env struct {
+	// Driver is what the compiler is called, from [ParseDriver].
+	Driver Driver
+	// Family is what the driver really is when that is known (cc may be clang); Unknown means Driver.Family, and
+	// Unknown there too is read as GCC.
+	Family Family
+	// ReadFile reads a response file, relative names against the working directory. nil: no file can be read.
+	ReadFile func(name string) ([]byte, error)
+	// Getenv answers for variables that change what a compiler does. nil: the environment is empty.
+	Getenv func(string) string
+}
+
+// family is the family whose rules apply.
+func (e Env) family() Family {
+	switch {
+	case e.Family != Unknown:
+		return e.Family
+	case e.Driver.Family != Unknown:
+		return e.Driver.Family
+	}
+	return GCC
+}
+
+// A Command is one command line, read. It never changes after [Parse]; methods that give words give copies.
+type Command struct {
+	given       []string // all words, response files expanded
+	family      Family
+	words       []word
+	cpp         []string // what -Wp, and -Xpreprocessor hand to the preprocessor, in order
+	inputs      []input
+	outputs     []string
+	language    Language
+	badLanguage Reason // why the input's language is not one that can be sent; "" when it can
+	compile     bool   // -c
+	assembly    bool   // -S
+	verdict     Verdict
+}
+
+// word is one option with its operand, or one input.
+type word struct {
+	kind   kind
+	name   string   // the option's name in the table, "" for inputs and words that are not there
+	value  string   // its operand
+	text   []string // as the compiler gets it: one word or two
+	reason Reason   // of a local word
+}
+
+// input is one source (or object, or library) and the -x that was in effect where it stood.
+type input struct {
+	name, x string
+}
+
+// Parse reads the words that follow the program's name. It never fails: what it cannot read is a local verdict with a
+// reason.
+func Parse(args []string, env Env) *Command {
+	c := &Command{given: slices.Clone(args), family: env.family()}
+	words, err := expand(args, env.ReadFile)
+	if err != nil {
+		c.verdict = local(ResponseFile, err.Error())
+		return c
+	}
+	c.given = words
+	c.scan()
+	if len(c.inputs) == 1 {
+		in := c.inputs[0]
+		c.language, c.badLanguage = languageOf(in.name, in.x, env.Driver.CXX, c.family)
+	}
+	c.verdict = c.judge(env)
+	return c
+}
+
+// scan walks the words from left to right; "-x" acts on the inputs behind it.
+func (c *Command) scan() {
+	x := ""
+	for rest := c.given; len(rest) > 0; {
+		w, n := read(rest, c.family)
+		rest = rest[n:]
+		switch w.kind {
+		case kindInput:
+			c.inputs = append(c.inputs, input{w.value, x})
+		case kindLanguage:
+			x = w.value
+		case kindOutput:
+			c.outputs = append(c.outputs, w.value)
+		case kindMode:
+			c.compile = c.compile || w.name == "-c"
+			c.assembly = c.assembly || w.name == "-S"
+		case kindToCPP:
+			c.cpp = append(c.cpp, preprocessorWords(w)...)
+		}
+		c.words = append(c.words, w)
+	}
+}
+
+// preprocessorWords splits a -Wp, word at its commas; -Xpreprocessor has one word.
+func preprocessorWords(w word) []string {
+	if w.name == "-Wp," {
+		return strings.Split(w.value, ",")
+	}
+	return []string{w.value}
+}
+
+// read takes the next word, and its operand where the table says that it has one.
+func read(rest []string, f Family) (word, int) {
+	s := rest[0]
+	if s == "" || s == "-" || s[0] != '-' {
+		return word{kind: kindInput, value: s, text: []string{s}}, 1
+	}
+	r := lookup(s, f)
+	if r == nil {
+		return word{kind: kindPlain, text: []string{s}}, 1
+	}
+	w := word{kind: r.kind, name: r.name, reason: r.reason, text: []string{s}}
+	n := 1
+	switch {
+	case r.form == joined, r.form == either && s != r.name:
+		w.value = s[len(r.name):]
+	case r.form == separate, r.form == either:
+		if len(rest) < 2 {
+			// The compiler has words of its own for this.
+			w.kind, w.reason = kindLocal, MissingOperand
+			return w, 1
+		}
+		w.value, w.text, n = rest[1], []string{s, rest[1]}, 2
+	}
+	return r.short(w, f), n
+}
+
+// short gives an option in its GNU long spelling (--define-macro X) the short one's name and meaning.
+func (r *row) short(w word, f Family) word {
+	if r.alias == "" {
+		return w
+	}
+	to := lookup(r.alias, f)
+	w.kind, w.name, w.reason = to.kind, to.name, to.reason
+	switch {
+	case r.form == flag:
+		w.text = []string{r.alias}
+	case to.form == joined:
+		w.text = []string{r.alias + w.value}
+		w.value = w.text[0][len(to.name):]
+	default:
+		w.text = []string{r.alias, w.value}
+	}
+	return w
+}
+
+// Words is the whole command line, response files expanded: what explain prints. Parsing it again gives an equal
+// Command.
+func (c *Command) Words() []string { return slices.Clone(c.given) }
+
+// Verdict says whether the command is one plain compile that may be sent, and if not, why.
+func (c *Command) Verdict() Verdict { return c.verdict }
+
+// Source is the input as given. Like all that follows it has a meaning only for a remote verdict.
+func (c *Command) Source() string {
+	if len(c.inputs) == 0 {
+		return ""
+	}
+	return c.inputs[0].name
+}
+
+// Language is the language of the source, by -x, by its suffix and by the driver (g++ reads a .c as C++).
+func (c *Command) Language() Language { return c.language }
+
+// Assembly reports whether the output is assembler text (-S), not an object.
+func (c *Command) Assembly() bool { return c.assembly }
+
+// Target is the value of clang's last --target=T or -target T; "" without one.
+func (c *Command) Target() string {
+	t := ""
+	for _, w := range c.words {
+		if w.name == "--target=" || w.name == "-target" {
+			t = w.value
+		}
+	}
+	return t
+}
+
+// TargetWords are the words that select machine, CPU and ABI (--target, -arch, -m…), in order: for the expected kind
+// of object, and for probes.
+func (c *Command) TargetWords() []string { return c.pick(kindTarget) }
+
+// CodegenWords are the words that the compiler proper is moved by: all but inputs, outputs, dependency, preprocessor,
+// linker and diagnostics words. They are the key of whatever is remembered for a set of options.
+func (c *Command) CodegenWords() []string {
+	return c.pick(kindPlain, kindTarget, kindDebug, kindAssembler, kindXclang)
+}
+
+// pick gives the texts of the words of these kinds.
+func (c *Command) pick(kinds ...kind) []string {
+	var out []string
+	for _, w := range c.words {
+		if slices.Contains(kinds, w.kind) && !w.native() {
+			out = append(out, w.text...)
+		}
+	}
+	return out
+}
+
+// native: the value "native" stands for the CPU of whoever runs the compiler. In a remote verdict each such word is
+// overridden by a later one of its name, and must not reach a helper's driver.
+func (w word) native() bool {
+	return w.kind == kindTarget && w.value == "native" && (w.name == "-march=" || w.name == "-mcpu=" || w.name == "-mtune=")
+}
+
+// Debug reports whether debug information is made: the last word that sets its level decides.
+func (c *Command) Debug() bool {
+	on := false
+	for _, w := range c.words {
+		if w.kind == kindDebug {
+			on = debugLevel(w.value, on)
+		}
+	}
+	return on
+}
+
+// debugLevel applies the text behind "-g" to what was decided before it. Unknown words are taken to make debug
+// information: preprocessed text is then not used where it would not be exact.
+func debugLevel(s string, on bool) bool {
+	switch s {
+	case "0", "gdb0", "stabs0", "stabs+0", "xcoff0", "vms0", "coff0", "ctf0", "btf0":
+		return false
+	case "strict-dwarf", "column-info", "statement-frontiers", "variable-location-views", "inline-points",
+		"record-gcc-switches", "dwarf32", "dwarf64", "describe-dies", "as-loc-support", "as-locview-support",
+		"pubnames", "gnu-pubnames", "32", "64":
+		return on
+	}
+	if strings.HasPrefix(s, "no-") || strings.HasPrefix(s, "variable-location-views=") {
+		return on
+	}
+	return true
+}
+
+// Colour is what the command itself says of coloured diagnostics: "always", "never", "auto", or "" when it leaves
+// that to the terminal.
+func (c *Command) Colour() string {
+	when := ""
+	for _, w := range c.words {
+		switch {
+		case w.kind != kindDiagnostic:
+		case w.name == "-fdiagnostics-color=":
+			when = w.value
+		case w.name == "-fdiagnostics-color", w.name == "-fcolor-diagnostics":
+			when = "always"
+		case w.name == "-fno-diagnostics-color", w.name == "-fno-color-diagnostics":
+			when = "never"
+		}
+	}
+	return when
+}

@@ -1,0 +1,332 @@
+package argv
+
+import (
+	"errors"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// cmd splits a line at blanks; "␣" stands for a blank inside a word.
+func cmd(s string) []string {
+	words := strings.Fields(s)
+	for i := range words {
+		words[i] = strings.ReplaceAll(words[i], "␣", " ")
+	}
+	return words
+}
+
+// envFor is the environment of a driver's name, with the response files that the tests use.
+func envFor(t testing.TB, driver string) Env {
+	t.Helper()
+	d, ok := ParseDriver(driver)
+	if !ok {
+		t.Fatalf("%s is no driver", driver)
+	}
+	files := map[string]string{
+		"flags": "-O2 '-DX=a b' -c", "all": "@flags a.c -o a.o", "loop": "-O2 @loop", "bad": "'open", "native": "-march=native",
+	}
+	return Env{Driver: d, ReadFile: func(name string) ([]byte, error) {
+		if s, ok := files[name]; ok {
+			return []byte(s), nil
+		}
+		return nil, errors.New("no such file or directory")
+	}}
+}
+
+// remotes are the command lines of real builds that must be sent.
+var remotes = []struct{ driver, args string }{
+	{"gcc", "-c a.c"},
+	{"gcc", "-O2 -Wall -c -o x/y.o dir/a.c"},
+	{"gcc", "-oa.o -c a.c -Iinc -I inc2 -DX=1 -D Y.c -include pre.c -U Z -isystem sys.c -iquote q.c"},
+	{"gcc", "--param max-inline-insns-single=200 --param=ssp-buffer-size=4 -S a.c"},
+	{"gcc", "@flags a.c -o a.o"},
+	{"gcc", "@all"},
+	{"gcc", "-xc++ -c a.c"},
+	{"gcc", "-x c -c a.txt -o a.o"},
+	{"g++", "-c a.c"},
+	{"g++-12", "-std=c++20 -fno-exceptions -c a.cpp -lfoo -L/lib -Wl,-z,now -nostdlib -pthread -pipe"},
+	{"cc", "-c a.mm -x none"},
+	{"gcc", "-c -x cpp-output .crosscc-source.i -o a.o"},
+	{"gcc", "-c a.i -o a.o"},
+	{"aarch64-unknown-linux-gnu-gcc", "-march=native -O2 -march=armv8-a -c a.c"},
+	{"gcc", "-flto -fno-lto -c a.c"},
+	{"gcc", "--compile --output=a.o --include x.h --define-macro X=1 --std=c99 a.c"},
+	// Linux 6.1, arch/arm64
+	{"gcc", "-Wp,-MMD,init/.main.o.d -nostdinc -I./arch/arm64/include -I./include -include ./include/linux/compiler-version.h " +
+		"-include ./include/linux/kconfig.h -D__KERNEL__ -mlittle-endian -DKASAN_SHADOW_SCALE_SHIFT= -fmacro-prefix-map=./= " +
+		"-Wall -Wundef -Werror=strict-prototypes -fno-strict-aliasing -std=gnu11 -Wno-format-security -mgeneral-regs-only " +
+		"-mabi=lp64 -Wa,-march=armv8.5-a -fno-delete-null-pointer-checks --param=allow-store-data-races=0 " +
+		"-fstack-protector-strong -mbranch-protection=pac-ret+leaf+bti -mstack-protector-guard=sysreg " +
+		"-mstack-protector-guard-reg=sp_el0 -mstack-protector-guard-offset=1288 -Wframe-larger-than=2048 -ffunction-sections " +
+		"-fpatchable-function-entry=2 -Wimplicit-fallthrough=5 -DKBUILD_MODFILE='\"init/main\"' -c -o init/main.o init/main.c"},
+	{"clang", "--target=aarch64-linux-gnu -fintegrated-as -Wp,-MMD,init/.main.o.d -Wp,-D_FORTIFY_SOURCE=2 -nostdinc -isystem /x -c -o m.o m.c"},
+	{"gcc", "-Xpreprocessor -MD -Xpreprocessor x.d -Wp,-MT,tgt,-MP,-DX=1,-I,inc -c a.c"},
+	// CMake, automake
+	{"c++", "-DX -I/w/inc -isystem /w/third -O3 -DNDEBUG -std=gnu++17 -MD -MT CMakeFiles/a.dir/a.cpp.o -MF CMakeFiles/a.dir/a.cpp.o.d -o CMakeFiles/a.dir/a.cpp.o -c /w/a.cpp"},
+	{"gcc", "-DHAVE_CONFIG_H -I. -Wall -g -O2 -MT x.o -MD -MP -MF .deps/x.Tpo -c -o x.o x.c"},
+	{"clang-14", "-target riscv64-linux-gnu -Xclang -target-feature -Xclang +m -O2 -c a.c"},
+	{"clang", "-c a.CC -working-dir"}, // an unknown word goes along
+	{"gcc", "-O2 -g -gdwarf-4 -grecord-gcc-switches -ffile-prefix-map=/w=. -c a.c"},
+	{"gcc", "-arch arm64 -c a.c"},
+}
+
+func TestRemote(t *testing.T) {
+	for _, tc := range remotes {
+		if v := Parse(cmd(tc.args), envFor(t, tc.driver)).Verdict(); !v.Remote || v.Reason != "" {
+			t.Errorf("%s %s: %+v, want remote", tc.driver, tc.args, v)
+		}
+	}
+}
+
+// locals has at least one command for each reason.
+var locals = []struct {
+	driver, args string
+	want         Reason
+}{
+	{"gcc", "a.c -o a", Link},
+	{"gcc", "-flto -march=native a.o b.o -o a", Link},
+	{"gcc", "-E a.c", PreprocessOnly},
+	{"gcc", "-M a.c -c", PreprocessOnly},
+	{"gcc", "-MM -MF x a.c", PreprocessOnly},
+	{"gcc", "-dM -E -", PreprocessOnly},
+	{"gcc", "--version", Prints},
+	{"gcc", "-v", Prints},
+	{"gcc", "-### -c a.c", Prints},
+	{"gcc", "-Q --help=target", Prints},
+	{"gcc", "-print-prog-name=as", Prints},
+	{"gcc", "-dumpmachine", Prints},
+	{"gcc", "", NoInput},
+	{"gcc", "-c", NoInput},
+	{"gcc", "-v -c a.c", Verbose},
+	{"gcc", "-c a.c b.c", SeveralInputs},
+	{"gcc", "-c a.c b.o", SeveralInputs},
+	{"gcc", "-c -x c -", Stdin},
+	{"gcc", "-S a.c -o -", Stdout},
+	{"gcc", "-S a.c -o /dev/stdout", Stdout},
+	{"gcc", "-c a.c -o a.o -o b.o", AmbiguousOutput},
+	{"gcc", "-c a.c -o ./a.c", AmbiguousOutput},
+	{"gcc", "-march=native -c a.c", Native},
+	{"gcc", "-march=armv8-a -mcpu=native -c a.c", Native},
+	{"gcc", "-march=x86-64 -march=native -c a.c", Native},
+	{"gcc", "@native -c a.c", Native},
+	{"clang", "-mtune=native -c a.c", Native},
+	{"gcc", "-flto -c a.c", LTO},
+	{"clang", "-flto=thin -c a.c", LTO},
+	{"gcc", "-fprofile-use=x -c a.c", Profile},
+	{"gcc", "--coverage -c a.c", Profile},
+	{"gcc", "-ftest-coverage -c a.c", Profile},
+	{"gcc", "-save-temps=obj -c a.c", ExtraOutput},
+	{"gcc", "-fdump-tree-all -c a.c", ExtraOutput},
+	{"gcc", "-dr -c a.c", ExtraOutput},
+	{"gcc", "-dD -c a.c", ExtraOutput},
+	{"gcc", "-fstack-usage -c a.c", ExtraOutput},
+	{"gcc", "-fcallgraph-info=su -c a.c", ExtraOutput},
+	{"gcc", "-g -gsplit-dwarf -c a.c", ExtraOutput},
+	{"clang", "-ftime-trace -c a.c", ExtraOutput},
+	{"gcc", "-fopt-info-vec=x.txt -c a.c", ExtraOutput},
+	{"clang", "--serialize-diagnostics x.dia -c a.c", ExtraOutput},
+	{"clang", "-MJ x.json -c a.c", ExtraOutput},
+	{"gcc", "-aux-info x -c a.c", ExtraOutput},
+	{"gcc", "-frepo -c a.c", ExtraOutput},
+	{"gcc", "-gz -c a.c", CompressedDebug},
+	{"gcc", "-gz=zstd -c a.c", CompressedDebug},
+	{"gcc", "-frecord-gcc-switches -c a.c", RecordedCommand},
+	{"clang", "-grecord-command-line -c a.c", RecordedCommand},
+	{"gcc", "-S -fverbose-asm a.c", RecordedCommand},
+	{"gcc", "-fplugin=x.so -c a.c", Plugin},
+	{"gcc", "-fplugin-arg-x-y=1 -c a.c", Plugin},
+	{"clang", "-fpass-plugin=x.so -c a.c", Plugin},
+	{"gcc", "-specs=x -c a.c", OtherPrograms},
+	{"gcc", "--specs=x -c a.c", OtherPrograms},
+	{"gcc", "-wrapper valgrind -c a.c", OtherPrograms},
+	{"gcc", "-B bin -c a.c", OtherPrograms},
+	{"gcc", "-Bbin -c a.c", OtherPrograms},
+	{"clang", "-fno-integrated-as -c a.c", OtherPrograms},
+	{"clang", "--config x.cfg -c a.c", OtherPrograms},
+	{"gcc", "-c a.h", PrecompiledHeader},
+	{"gcc", "-x c++-header -c a", PrecompiledHeader},
+	{"clang", "-include-pch x.pch -c a.c", PrecompiledHeader},
+	{"gcc", "-fmodules-ts -c a.cc", Modules},
+	{"clang", "-fmodule-file=x -c a.cc", Modules},
+	{"clang", "-arch arm64 -arch x86_64 -c a.c", SeveralTargets},
+	{"gcc", "-Wa,-adhln=x.lst -c a.c", AssemblerWords},
+	{"gcc", "-Wa,--noexecstack,-al -c a.c", AssemblerWords},
+	{"gcc", "-Wa,@x -c a.c", AssemblerWords},
+	{"gcc", "-Wa,-march=native -c a.c", AssemblerWords},
+	{"gcc", "-Xassembler --MD -c a.c", AssemblerWords},
+	{"gcc", "-c a.s", Assembler},
+	{"gcc", "-c a.S", Assembler},
+	{"gcc", "-x assembler-with-cpp -c a.c", Assembler},
+	{"gcc", "-c a.f90", OtherLanguage},
+	{"clang", "-x cuda -c a.c", OtherLanguage},
+	{"gcc", "-x go -c a", OtherLanguage},
+	{"gcc", "-c a.o", NotASource},
+	{"gcc", "-c a", NotASource},
+	{"gcc", "-c a.CC", NotASource},
+	{"gcc", "-c d/.c", NotASource},
+	{"gcc", "-C -c a.c", PreprocessorOutput},
+	{"gcc", "-P -c a.c", PreprocessorOutput},
+	{"gcc", "-fdirectives-only -c a.c", PreprocessorOutput},
+	{"gcc", "-fexec-charset=latin1 -c a.c", Charset},
+	{"gcc", "-Wp,-v -c a.c", PreprocessorWords},
+	{"gcc", "-Wp,-MD -c a.c", PreprocessorWords},
+	{"gcc", "-Wp,-include,x -c a.c", PreprocessorWords},
+	{"gcc", "-Xpreprocessor -fpreprocessed -c a.c", PreprocessorWords},
+	{"clang", "-Wp,-MT,x -MD -c a.c", PreprocessorWords},
+	{"clang", "-Xpreprocessor -D -Xpreprocessor X -c a.c", PreprocessorWords},
+	{"gcc", "-MF x.d -c a.c", DependencyOptions},
+	{"gcc", "-Wp,-DX,-MT,x -c a.c", DependencyOptions},
+	{"gcc", "-MD -MG -c a.c", DependencyOptions},
+	{"gcc", "-MD -MF - -c a.c", DependencyOptions},
+	{"gcc", "-MD -c a.i", DependencyOptions},
+	{"gcc", "-fsyntax-only a.c", OtherAction},
+	{"clang", "-emit-llvm -c a.c", OtherAction},
+	{"clang", "--analyze a.c", OtherAction},
+	{"clang", "-cc1 -emit-obj a.c", OtherAction},
+	{"clang", "-Xclang -load -Xclang x.so -c a.c", Internals},
+	{"clang", "-Xclang -target-feature -c a.c", Internals},
+	{"clang", "-mllvm -debug -c a.c", Internals},
+	{"gcc", "-fsanitize=address -c a.c", Sanitizer},
+	{"gcc", "-fdiagnostics-format=json -c a.c", DiagnosticsFormat},
+	{"clang", "-fbasic-block-sections=list=x -c a.c", ReadsFile},
+	{"clang", "-working-directory=/x -c a.c", WorkingDirectory},
+	{"gcc", "-foffload=nvptx-none -c a.c", Offload},
+	{"gcc", "--plugin=x.so -c a.c", LongOption},
+	{"gcc", "-c a.c --", LongOption},
+	{"gcc", "-c a.c -o", MissingOperand},
+	{"gcc", "@missing -c a.c", ResponseFile},
+	{"gcc", "@loop -c a.c", ResponseFile},
+	{"gcc", "@bad -c a.c", ResponseFile},
+	{"c99", "-c a.c", PosixDriver},
+	{"gcc", "-c conftest.c", Probe},
+	{"gcc", "-o CMakeFiles/cmTC_1234.dir/x.c.o -c /b/CMakeFiles/CMakeTmp/x.c", Probe},
+	{"gcc", "-c meson-private/tmpx/testfile.c", Probe},
+	{"gcc", "-S -x c /dev/null -o tmp", Probe},
+	{"gcc", "-c a.c -o /dev/null", Probe},
+}
+
+func TestLocal(t *testing.T) {
+	seen := map[Reason]bool{Environment: true} // TestEnvironment
+	for _, tc := range locals {
+		v := Parse(cmd(tc.args), envFor(t, tc.driver)).Verdict()
+		if v.Remote || v.Reason != tc.want {
+			t.Errorf("%s %s: %+v, want local: %s", tc.driver, tc.args, v, tc.want)
+		}
+		seen[v.Reason] = true
+	}
+	for _, r := range Reasons() {
+		if !seen[r.Reason] {
+			t.Errorf("no command above is local for %s", r.Reason)
+		}
+	}
+}
+
+func TestSlot(t *testing.T) {
+	for args, want := range map[string]bool{
+		"--version": false, "-v": false, "-dumpspecs": false, "": false, "-E a.c": true, "a.c": true, "-c a.c": true,
+	} {
+		if got := Parse(cmd(args), envFor(t, "gcc")).Verdict().Slot(); got != want {
+			t.Errorf("gcc %s: slot %v", args, got)
+		}
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	for _, name := range []string{"DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES", "CCC_OVERRIDE_OPTIONS", "GCC_COMPARE_DEBUG"} {
+		env := envFor(t, "gcc")
+		env.Getenv = func(n string) string { return strings.Repeat("x", strings.Count(n, name)) }
+		if v := Parse(cmd("-c a.c"), env).Verdict(); v != local(Environment, name) {
+			t.Errorf("%s set: %+v", name, v)
+		}
+	}
+}
+
+func TestCommand(t *testing.T) {
+	c := Parse(cmd("--target=riscv64-linux-gnu -march=native -O2 -mabi=lp64d -march=rv64gc -DX -Wall -g "+
+		"-Wa,-mno-relax -MD -MFx.d -fPIC --param a=1 -lm d/a.cc -c -o o/a.o"), envFor(t, "clang"))
+	if v := c.Verdict(); !v.Remote {
+		t.Fatalf("%+v", v)
+	}
+	for _, tc := range []struct{ what, got, want any }{
+		{"source", c.Source(), "d/a.cc"},
+		{"output", c.Output(), "o/a.o"},
+		{"language", c.Language(), CXX},
+		{"target", c.Target(), "riscv64-linux-gnu"},
+		{"target words", c.TargetWords(), cmd("--target=riscv64-linux-gnu -mabi=lp64d -march=rv64gc")},
+		{"codegen words", c.CodegenWords(), cmd("--target=riscv64-linux-gnu -O2 -mabi=lp64d -march=rv64gc -g -Wa,-mno-relax -fPIC --param a=1")},
+		{"preprocess", c.Preprocess("/t/d"), cmd("--target=riscv64-linux-gnu -march=native -O2 -mabi=lp64d -march=rv64gc -DX -Wall -g " +
+			"-fPIC --param a=1 -lm d/a.cc -Wno-unknown-warning-option -MD -MF /t/d -MQ o/a.o -E")},
+		{"compile", c.Compile("i.ii", "o.o", "-fcolor-diagnostics"), cmd("--target=riscv64-linux-gnu -O2 -mabi=lp64d -march=rv64gc -Wall -g " +
+			"-Wa,-mno-relax -fPIC --param a=1 -Qunused-arguments -x c++-cpp-output -fcolor-diagnostics -c i.ii -o o.o")},
+	} {
+		if !reflect.DeepEqual(tc.got, tc.want) {
+			t.Errorf("%s:\n got %q\nwant %q", tc.what, tc.got, tc.want)
+		}
+	}
+	if d, ok := c.Deps(); !ok || d != (Deps{File: "x.d", Target: "o/a.o"}) {
+		t.Errorf("deps %+v", d)
+	}
+}
+
+// TestImmutable: what a caller does to its words and to the words it is given changes nothing.
+func TestImmutable(t *testing.T) {
+	args := cmd("-O2 -c a.c")
+	c := Parse(args, envFor(t, "gcc"))
+	args[0] = "x"
+	c.Words()[1] = "y"
+	c.CodegenWords()[0] = "z"
+	if got := c.Words(); !slices.Equal(got, cmd("-O2 -c a.c")) {
+		t.Errorf("words became %q", got)
+	}
+}
+
+func TestDebug(t *testing.T) {
+	for args, want := range map[string]bool{
+		"": false, "-g": true, "-g0": false, "-g -g0": false, "-g0 -g1": true, "-ggdb3": true, "-ggdb0": false, "-gdwarf-4": true,
+		"-gno-column-info": false, "-g -gno-column-info": true, "-g0 -gstrict-dwarf": false, "-gline-tables-only": true,
+		"-gdwarf64": false, "-gnew": true,
+	} {
+		if got := Parse(cmd("-c a.c "+args), envFor(t, "gcc")).Debug(); got != want {
+			t.Errorf("%q: debug %v", args, got)
+		}
+	}
+}
+
+func TestColour(t *testing.T) {
+	for args, want := range map[string]string{
+		"": "", "-fdiagnostics-color": "always", "-fdiagnostics-color=never": "never", "-fcolor-diagnostics": "always",
+		"-fdiagnostics-color=always -fno-diagnostics-color": "never", "-fno-color-diagnostics": "never",
+	} {
+		if got := Parse(cmd("-c a.c "+args), envFor(t, "clang")).Colour(); got != want {
+			t.Errorf("%q: colour %q", args, got)
+		}
+	}
+}
+
+func TestReadsComments(t *testing.T) {
+	for args, want := range map[string]bool{
+		"-Wall": false, "-Wextra": true, "-W": true, "-Wextra -Wno-extra": false, "-Wextra -Wno-implicit-fallthrough": false,
+		"-Wimplicit-fallthrough=5": false, "-Wimplicit-fallthrough": true, "-Werror=implicit-fallthrough=3": true,
+		"-Wextra -Wimplicit-fallthrough=0": false,
+	} {
+		if got := Parse(cmd("-c a.c "+args), envFor(t, "gcc")).ReadsComments(); got != want {
+			t.Errorf("gcc %q: %v", args, got)
+		}
+	}
+	if Parse(cmd("-Wextra -c a.c"), envFor(t, "clang")).ReadsComments() {
+		t.Error("clang reads no comments")
+	}
+}
+
+// TestManyWords: 30,000 words are read, and in a time that nobody notices.
+func TestManyWords(t *testing.T) {
+	args := cmd("-c a.c")
+	for range 30_000 {
+		args = append(args, "-DX=1")
+	}
+	if v := Parse(args, envFor(t, "gcc")).Verdict(); !v.Remote {
+		t.Errorf("%+v", v)
+	}
+}

@@ -1,0 +1,116 @@
+package argv
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// fuzzEnvs are the readers of a fuzzed command line: both families, both languages, with one response file.
+func fuzzEnvs(file string) []Env {
+	var envs []Env
+	for _, d := range []Driver{{Family: GCC}, {Family: GCC, CXX: true}, {Family: Clang}, {Family: Clang, CXX: true}} {
+		envs = append(envs, Env{Driver: d, ReadFile: func(string) ([]byte, error) { return []byte(file), nil }})
+	}
+	return envs
+}
+
+// FuzzParse: no panic, parse → print → parse is stable, and what a remote command becomes parses again: the
+// preprocessor run as one, the compile as the same compile, which Admit then may judge.
+func FuzzParse(f *testing.F) {
+	for _, tc := range remotes {
+		f.Add(strings.Join(cmd(tc.args), "\x00"), "-O2 -c")
+	}
+	for _, tc := range locals {
+		f.Add(strings.Join(cmd(tc.args), "\x00"), "'a b' @x")
+	}
+	f.Fuzz(func(t *testing.T, line, file string) {
+		args := strings.Split(line, "\x00")
+		for _, env := range fuzzEnvs(file) {
+			c := Parse(args, env)
+			if again := Parse(c.Words(), env); !reflect.DeepEqual(c, again) {
+				t.Fatalf("%q\nfirst %+v\nagain %+v", args, c, again)
+			}
+			checkRemote(t, c, env)
+		}
+	})
+}
+
+func checkRemote(t *testing.T, c *Command, env Env) {
+	if v := c.Verdict(); !v.Remote {
+		if v.Reason == "" {
+			t.Fatalf("%q: local without a reason", c.Words())
+		}
+		return
+	}
+	if words := c.Preprocess("/d"); words != nil {
+		if v := Parse(words, env).Verdict(); v.Reason != PreprocessOnly {
+			t.Fatalf("%q: the preprocessor run %q is %+v", c.Words(), words, v)
+		}
+	}
+	words := c.Compile("in.x", "out.o")
+	sent := Parse(words, env)
+	if v := sent.Verdict(); !v.Remote {
+		t.Fatalf("%q: the compile %q is %+v", c.Words(), words, v)
+	}
+	if sent.Language() != c.Language().Preprocessed() || sent.Assembly() != c.Assembly() || sent.Debug() != c.Debug() ||
+		!slices.Equal(withoutMaps(sent.CodegenWords()), withoutMaps(c.CodegenWords())) || sent.Target() != c.Target() {
+		t.Fatalf("%q: the compile %q is another one", c.Words(), words)
+	}
+	if again := sent.Compile("in.x", "out.o"); !slices.Equal(words, again) {
+		t.Fatalf("the compile %q becomes %q", words, again)
+	}
+	_ = Admit(sent)
+}
+
+// withoutMaps drops the -Xclang words that Compile adds for clang's prefix maps.
+func withoutMaps(words []string) []string {
+	var out []string
+	for i, w := range words {
+		mapped := func(i int) bool { return i < len(words) && strings.HasPrefix(words[i], "-fmacro-prefix-map=") }
+		if !mapped(i) && (w != "-Xclang" || !mapped(i+1)) {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// quote writes words as a response file.
+func quote(words []string) []byte {
+	var b strings.Builder
+	for _, w := range words {
+		for i := range len(w) {
+			if isSpace(w[i]) || strings.IndexByte(`'"\`, w[i]) >= 0 {
+				b.WriteByte('\\')
+			}
+			b.WriteByte(w[i])
+		}
+		b.WriteByte('\n')
+	}
+	return []byte(b.String())
+}
+
+// FuzzSplit: no panic, and a response file that is read can be written and read again.
+func FuzzSplit(f *testing.F) {
+	for _, s := range []string{"", "-O2 'a b'", `"x\"y" \ z`, "'open", "a\\\n\tb", "\xef\xbb\xbf", "@x @y"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		words, err := split(b)
+		if err != nil {
+			return
+		}
+		again, err := split(quote(words))
+		if len(words) > 0 && bom(words[0]) {
+			return // quoting moved a mark to the file's beginning
+		}
+		if err != nil || !slices.Equal(words, again) {
+			t.Fatalf("%q was read as %q and comes back as %q, %v", b, words, again, err)
+		}
+	})
+}
+
+func bom(s string) bool {
+	return strings.HasPrefix(s, "\xff\xfe") || strings.HasPrefix(s, "\xfe\xff") || strings.HasPrefix(s, "\xef\xbb\xbf")
+}

@@ -1,0 +1,124 @@
+package argv
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestTable(t *testing.T) {
+	type key struct {
+		name string
+		only Family
+	}
+	seen := map[key]bool{}
+	docs := map[Reason]bool{}
+	for _, r := range Reasons() {
+		docs[r.Reason] = true
+	}
+	for _, r := range table {
+		if !strings.HasPrefix(r.name, "-") || len(r.name) < 2 {
+			t.Errorf("%q is no option", r.name)
+		}
+		if seen[key{r.name, r.only}] || r.only != Unknown && seen[key{r.name, Unknown}] {
+			t.Errorf("%s: two rows", r.name)
+		}
+		seen[key{r.name, r.only}] = true
+		if (r.kind == kindLocal) != (r.reason != "") {
+			t.Errorf("%s: a reason belongs to each local option, and to no other", r.name)
+		}
+		if r.reason != "" && !docs[r.reason] {
+			t.Errorf("%s: reason %s is not in Reasons", r.name, r.reason)
+		}
+		checkAlias(t, r)
+	}
+}
+
+func checkAlias(t *testing.T, r row) {
+	if r.alias == "" {
+		return
+	}
+	to := lookup(r.alias, GCC)
+	if to == nil || to.name != r.alias || to.alias != "" || r.kind != kindPlain {
+		t.Errorf("%s stands for %s, which is no plain row", r.name, r.alias)
+	} else if (to.form == flag) != (r.form == flag) {
+		t.Errorf("%s and %s: one has an operand, the other none", r.name, r.alias)
+	}
+}
+
+func TestReasons(t *testing.T) {
+	docs := Reasons()
+	if !slices.IsSortedFunc(docs, func(a, b ReasonDoc) int { return strings.Compare(string(a.Reason), string(b.Reason)) }) {
+		t.Error("not sorted by slug")
+	}
+	for i, d := range docs {
+		if i > 0 && docs[i-1].Reason == d.Reason {
+			t.Errorf("%s: twice", d.Reason)
+		}
+		if !strings.HasSuffix(d.Text, ".") || strings.ContainsAny(d.Text, "\n|") {
+			t.Errorf("%s: %q is not one sentence for a table", d.Reason, d.Text)
+		}
+	}
+}
+
+func TestDriver(t *testing.T) {
+	for base, want := range map[string]Driver{
+		"gcc":                               {Family: GCC},
+		"cc":                                {},
+		"c++":                               {CXX: true},
+		"c99":                               {Standard: "c99"},
+		"g++-12":                            {Family: GCC, CXX: true, Suffix: "12"},
+		"clang-14":                          {Family: Clang, Suffix: "14"},
+		"clang++":                           {Family: Clang, CXX: true},
+		"x86_64-linux-gnu-gcc-12":           {Prefix: "x86_64-linux-gnu", Family: GCC, Suffix: "12"},
+		"aarch64-unknown-linux-gnu-g++":     {Prefix: "aarch64-unknown-linux-gnu", Family: GCC, CXX: true},
+		"x86_64-pc-linux-gnu-clang++-19":    {Prefix: "x86_64-pc-linux-gnu", Family: Clang, CXX: true, Suffix: "19"},
+		"riscv64-unknown-elf-gcc-13.2.0":    {Prefix: "riscv64-unknown-elf", Family: GCC, Suffix: "13.2.0"},
+		"x86_64-w64-mingw32-gcc-12-posix":   {Prefix: "x86_64-w64-mingw32", Family: GCC, Suffix: "12-posix"},
+		"x86_64-w64-mingw32-g++-win32":      {Prefix: "x86_64-w64-mingw32", Family: GCC, CXX: true, Suffix: "win32"},
+		"armv7a-unknown-linux-gnueabihf-cc": {Prefix: "armv7a-unknown-linux-gnueabihf"},
+		"avr-gcc":                           {Prefix: "avr", Family: GCC},
+	} {
+		got, ok := ParseDriver(base)
+		if !ok || got != want {
+			t.Errorf("ParseDriver(%q) = %+v, %v, want %+v", base, got, ok, want)
+		}
+		if got.Name() != base {
+			t.Errorf("%q comes back as %q", base, got.Name())
+		}
+	}
+	for _, base := range []string{"", "rm", "gcc-ar", "gcc-nm-12", "gcc-ranlib", "clang-tidy", "clang-format-14", "clang-cl", "clang-cpp",
+		"cpp", "gfortran", "musl-gcc", "afl-clang", "ccache-gcc", "x86_64-linux-gnu-gcc-ar", "-gcc", "gcc-", "gccgo", "g++12", "/usr/bin/gcc",
+		"../x86_64-gcc", "x86_64-../x-gcc", "git-cc"} {
+		if d, ok := ParseDriver(base); ok {
+			t.Errorf("ParseDriver(%q) = %+v, want no driver", base, d)
+		}
+	}
+}
+
+func TestLanguage(t *testing.T) {
+	for _, tc := range []struct {
+		driver, name, x string
+		want            Language
+		preprocessed    string
+	}{
+		{"gcc", "a.c", "", C, ".i"}, {"gcc", "a.C", "", CXX, ".ii"}, {"g++", "a.c", "", CXX, ".ii"}, {"g++", "a.m", "", ObjC, ".mi"},
+		{"gcc", "a.M", "", ObjCXX, ".mii"}, {"gcc", "a.i", "", CPPOutput, ".i"}, {"g++", "a.i", "", CXXCPPOutput, ".ii"},
+		{"g++", "a.cc", "c", C, ".i"}, {"clang", "a.C++", "", CXX, ".ii"}, {"gcc", "d.c/a.b.c++", "", CXX, ".ii"},
+		{"gcc", "a.cc", "none", CXX, ".ii"},
+	} {
+		d, _ := ParseDriver(tc.driver)
+		l, r := languageOf(tc.name, tc.x, d.CXX, d.Family)
+		if l != tc.want || r != "" || l.Preprocessed().Suffix() != tc.preprocessed {
+			t.Errorf("%s -x %q %s: %v (%s)", tc.driver, tc.x, tc.name, l, r)
+		}
+	}
+	for l := C; l <= Asm; l++ {
+		if got, _ := namedLanguage(l.XName()); got != l || l.String() == "" {
+			t.Errorf("language %d is named %q, which reads as %v", l, l.XName(), got)
+		}
+		if p := l.Preprocessed(); !p.IsPreprocessed() || NoLanguage.IsPreprocessed() {
+			t.Errorf("%v preprocessed is %v", l, p)
+		}
+	}
+}

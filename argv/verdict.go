@@ -1,0 +1,240 @@
+package argv
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Verdict says whether a command may be compiled elsewhere.
+type Verdict struct {
+	Remote bool
+	Reason Reason // why not; "" when Remote
+	Detail string // the word or name that decided; may be ""
+}
+
+// Slot reports whether a local run takes one of the machine's slots: all do but those that only print.
+func (v Verdict) Slot() bool { return v.Reason != Prints && v.Reason != NoInput }
+
+func local(r Reason, detail string) Verdict { return Verdict{Reason: r, Detail: detail} }
+
+// judge gives the first reason that holds, the plainest first: of "gcc -flto a.o -o a" people expect to read that it
+// links.
+func (c *Command) judge(env Env) Verdict {
+	checks := []func(Env) Verdict{
+		c.printing, c.posix, c.action, c.oneInput, c.localWord, c.source, c.targets, c.lto, c.passed, c.output,
+		c.dependencies, c.probe, environment,
+	}
+	for _, check := range checks {
+		if v := check(env); v.Reason != "" {
+			return v
+		}
+	}
+	return Verdict{Remote: true}
+}
+
+// first finds the first word of a kind; nil when there is none.
+func (c *Command) first(k kind) *word {
+	for i := range c.words {
+		if c.words[i].kind == k {
+			return &c.words[i]
+		}
+	}
+	return nil
+}
+
+// printing finds what makes the driver print and leave. Without input, so do -v and the like.
+func (c *Command) printing(Env) Verdict {
+	if w := c.first(kindPrints); w != nil {
+		return local(Prints, w.text[0])
+	}
+	if w := c.first(kindLocal); w != nil && w.reason == Verbose && len(c.inputs) == 0 {
+		return local(Prints, w.text[0])
+	}
+	return Verdict{}
+}
+
+func (c *Command) posix(env Env) Verdict {
+	if s := env.Driver.Standard; s != "" {
+		return local(PosixDriver, s)
+	}
+	return Verdict{}
+}
+
+// action finds commands that end before an object or go on behind it.
+func (c *Command) action(Env) Verdict {
+	if w := c.first(kindPreprocess); w != nil {
+		return local(PreprocessOnly, w.text[0])
+	}
+	for _, w := range c.words {
+		if w.kind == kindLocal && w.reason == OtherAction {
+			return local(OtherAction, w.text[0])
+		}
+	}
+	switch {
+	case len(c.inputs) == 0:
+		return local(NoInput, "")
+	case !c.compile && !c.assembly:
+		return local(Link, "")
+	}
+	return Verdict{}
+}
+
+func (c *Command) oneInput(Env) Verdict {
+	switch {
+	case len(c.inputs) > 1:
+		return local(SeveralInputs, c.inputs[1].name)
+	case c.Source() == "-":
+		return local(Stdin, "-")
+	}
+	return Verdict{}
+}
+
+func (c *Command) localWord(Env) Verdict {
+	if w := c.first(kindLocal); w != nil {
+		return local(w.reason, strings.Join(w.text, " "))
+	}
+	return Verdict{}
+}
+
+// source judges the name and language of the one input.
+func (c *Command) source(Env) Verdict {
+	if c.badLanguage != "" {
+		return local(c.badLanguage, c.Source())
+	}
+	if stem, _ := splitSuffix(c.Source()); stem == "" {
+		// The families name the object of "dir/.c" or "dir/" differently.
+		return local(NotASource, c.Source())
+	}
+	return Verdict{}
+}
+
+// targets finds "native" where it still counts, and more than one -arch.
+func (c *Command) targets(Env) Verdict {
+	last := map[string]word{}
+	arches := 0
+	for _, w := range c.words {
+		if w.kind != kindTarget {
+			continue
+		}
+		last[w.name] = w
+		if w.name == "-arch" {
+			arches++
+		}
+	}
+	for _, name := range []string{"-march=", "-mcpu=", "-mtune="} {
+		if w, ok := last[name]; ok && w.native() {
+			return local(Native, w.text[0])
+		}
+	}
+	if arches > 1 {
+		return local(SeveralTargets, "-arch")
+	}
+	return Verdict{}
+}
+
+func (c *Command) lto(Env) Verdict {
+	on := ""
+	for _, w := range c.words {
+		if w.kind == kindLTO {
+			on = w.text[0]
+		}
+	}
+	if on != "" && on != "-fno-lto" {
+		return local(LTO, on)
+	}
+	return Verdict{}
+}
+
+// passed judges what the driver hands on unread: to the assembler, to the preprocessor, to clang -cc1.
+func (c *Command) passed(Env) Verdict {
+	var cc1 []string
+	for _, w := range c.words {
+		switch {
+		case w.kind == kindXclang:
+			cc1 = append(cc1, w.value)
+		case w.kind == kindAssembler && !plainAssembler(w):
+			return local(AssemblerWords, strings.Join(w.text, " "))
+		}
+	}
+	if bad := badCC1Word(cc1); bad != "" {
+		return local(Internals, "-Xclang "+bad)
+	}
+	if bad := c.badCPPWord(); bad != "" {
+		return local(PreprocessorWords, bad)
+	}
+	return Verdict{}
+}
+
+// output judges the names that are written.
+func (c *Command) output(Env) Verdict {
+	switch {
+	case len(c.outputs) > 1:
+		return local(AmbiguousOutput, "-o "+c.outputs[1])
+	case c.Output() == "-" || c.Output() == "/dev/stdout":
+		return local(Stdout, "-o "+c.Output())
+	case c.Output() == "" || filepath.Clean(c.Output()) == filepath.Clean(c.Source()):
+		return local(AmbiguousOutput, "-o "+c.Output())
+	}
+	return Verdict{}
+}
+
+// dependencies judges -MD and its kin. What an option of theirs does without -MD is the compiler's to say (gcc: an
+// error, clang: a warning).
+func (c *Command) dependencies(Env) Verdict {
+	d := c.depWords()
+	deps, _ := c.Deps()
+	switch {
+	case !d.wanted && (d.named || d.phony || d.cpp || len(d.targets) > 0):
+		return local(DependencyOptions, "no -MD or -MMD")
+	case !d.wanted:
+		return Verdict{}
+	case c.language.IsPreprocessed():
+		return local(DependencyOptions, "-MD of "+c.Source())
+	case deps.File == "" || deps.File == "-" || deps.File == "/dev/stdout":
+		return local(DependencyOptions, "-MF "+deps.File)
+	}
+	return Verdict{}
+}
+
+// probe knows the sources of configure, CMake and Meson: thousands of tiny compiles that ask about this machine.
+func (c *Command) probe(Env) Verdict {
+	base := filepath.Base(c.Source())
+	for _, p := range []string{"conftest.", "tmp.conftest.", "_configtest.", "CMakeCCompiler", "CMakeCXXCompiler"} {
+		if strings.HasPrefix(base, p) {
+			return local(Probe, c.Source())
+		}
+	}
+	exact := []string{"testCCompiler.c", "testCXXCompiler.cxx", "sanitycheckc.c", "sanitycheckcpp.cc"}
+	if slices.Contains(exact, base) || c.Source() == "/dev/null" || c.Output() == "/dev/null" {
+		return local(Probe, c.Source())
+	}
+	for _, name := range []string{c.Source(), c.Output()} {
+		for _, dir := range []string{"CMakeFiles/CMakeTmp/", "CMakeFiles/CMakeScratch/", "/cmTC_", "meson-private/"} {
+			if strings.Contains("/"+name, dir) {
+				return local(Probe, name)
+			}
+		}
+	}
+	return Verdict{}
+}
+
+// environment finds variables that make a compiler do something else.
+func environment(env Env) Verdict {
+	if env.Getenv == nil {
+		return Verdict{}
+	}
+	for _, name := range []string{
+		"DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES", // a second dependency file
+		"CCC_OVERRIDE_OPTIONS", "CCC_ADD_ARGS", // clang's edits of its own command line
+		"GCC_COMPARE_DEBUG",                                                                // compiles twice
+		"GCC_EXTRA_DIAGNOSTIC_OUTPUT",                                                      // fix-its on stderr
+		"CC_PRINT_OPTIONS", "CC_PRINT_HEADERS", "CC_LOG_DIAGNOSTICS", "CC_PRINT_PROC_STAT", // clang's log files
+		"MACOSX_DEPLOYMENT_TARGET", // part of clang's target
+	} {
+		if env.Getenv(name) != "" {
+			return local(Environment, name)
+		}
+	}
+	return Verdict{}
+}
