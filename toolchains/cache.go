@@ -1,0 +1,281 @@
+package toolchains
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// grain is how young a file may not be for its stamp to be trusted: the time of
+// a file system's clock can stand still for that long (FAT: 2 s, NFS and old
+// ext3: 1 s), and a file be changed without a trace.
+const grain = 2 * time.Second
+
+// Bounds of a cache, in memory and on disk.
+const (
+	maxEntries   = 512     // probes kept; a machine has some dozens
+	maxEntryFile = 1 << 20 // bytes of one file
+)
+
+// A Cache keeps probes for as long as they hold: while every file that one
+// rests on (driver, scripts, compilers, assembler, libraries) has the same
+// stat, no specs file or nearer program has appeared, and PATH, COMPILER_PATH,
+// GCC_EXEC_PREFIX and LIBRARY_PATH are the same. One probe runs at a time for
+// each driver and target; the others wait for its answer.
+//
+// A Cache serves one way of running programs: answers from within a sandbox and
+// from outside differ, and need a Cache and a Dir each. The zero value works,
+// in memory only.
+type Cache struct {
+	// Dir is where probes are kept between runs, one small file each; "" keeps
+	// none. It is made when needed, for its owner only. Set before the first use.
+	Dir string
+
+	digests digests
+	now     func() time.Time // nil: time.Now
+
+	mu      sync.Mutex // guards entries, and busy of each
+	entries map[string]*entry
+}
+
+// An entry is the place of one answer. busy holds a token while a probe runs.
+type entry struct {
+	busy chan struct{}
+	answer
+}
+
+// An answer is what is kept, in memory and on disk.
+type answer struct {
+	Toolchain Toolchain
+	Features  []string
+	Looks     map[string]stamp // every name it rests on, absent ones too; nil: no answer yet
+}
+
+// Probe is [Probe], remembered.
+func (c *Cache) Probe(ctx context.Context, sys System, path, target string) (Toolchain, error) {
+	a, err := c.recall(ctx, sys, []string{"probe", path, target}, func(p *prober) (a answer, err error) {
+		a.Toolchain, err = p.probe(ctx, path, target)
+		return a, err
+	})
+	return a.Toolchain.clone(), err
+}
+
+// ClangFeatures is [ClangFeatures], remembered.
+func (c *Cache) ClangFeatures(ctx context.Context, sys System, path string, words []string) ([]string, error) {
+	a, err := c.recall(ctx, sys, append([]string{"features", path}, words...), func(p *prober) (a answer, err error) {
+		a.Features, err = p.clangFeatures(ctx, path, words)
+		return a, err
+	})
+	return slices.Clone(a.Features), err
+}
+
+// recall answers from memory, from disk, or by asking.
+func (c *Cache) recall(ctx context.Context, sys System, question []string, ask func(*prober) (answer, error)) (answer, error) {
+	key, err := cacheKey(sys, question)
+	if err != nil {
+		return answer{}, err
+	}
+	e := c.entry(key)
+	if a, ok := c.held(sys.Root, e); ok {
+		return a, nil
+	}
+	select {
+	case e.busy <- struct{}{}:
+		defer func() { <-e.busy }()
+	case <-ctx.Done():
+		return answer{}, fmt.Errorf("wait for another probe: %w", context.Cause(ctx))
+	}
+	if a, ok := c.held(sys.Root, e); ok { // who was before us has asked
+		return a, nil
+	}
+	if a, ok := c.load(key); ok && holds(sys.Root, a.Looks) {
+		c.keep(e, a)
+		return a, nil
+	}
+	start := c.time()
+	p := newProber(sys, &c.digests)
+	a, err := ask(p)
+	if err != nil {
+		return answer{}, err
+	}
+	if a.Looks = p.looks; holds(sys.Root, a.Looks) && settled(a.Looks, start) {
+		c.keep(e, a)
+		c.save(key, a)
+	}
+	return a, nil
+}
+
+// cacheKey is a readable text: all that an answer depends on besides files.
+func cacheKey(sys System, question []string) (string, error) {
+	root, err := sys.Root.ID()
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "crosscc toolchain cache v1\nroot %s\n", root)
+	for _, name := range []string{"PATH", "COMPILER_PATH", "GCC_EXEC_PREFIX", "LIBRARY_PATH"} {
+		fmt.Fprintf(&b, "%s %q\n", name, sys.getenv(name))
+	}
+	fmt.Fprintf(&b, "question %q\n", question)
+	return b.String(), nil
+}
+
+func (c *Cache) time() time.Time {
+	if c.now != nil {
+		return c.now()
+	}
+	return time.Now()
+}
+
+// entry finds or makes the place for a key. A cache that is full starts anew:
+// what is in use comes back from disk.
+func (c *Cache) entry(key string) *entry {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.entries == nil || len(c.entries) >= maxEntries && c.entries[key] == nil {
+		c.entries = map[string]*entry{}
+	}
+	if c.entries[key] == nil {
+		c.entries[key] = &entry{busy: make(chan struct{}, 1)}
+	}
+	return c.entries[key]
+}
+
+// held is the answer in memory, if it still holds.
+func (c *Cache) held(root *Root, e *entry) (answer, bool) {
+	c.mu.Lock()
+	a := e.answer
+	c.mu.Unlock()
+	return a, a.Looks != nil && holds(root, a.Looks)
+}
+
+func (c *Cache) keep(e *entry, a answer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e.answer = a
+}
+
+// holds reports whether every name still stands as it did.
+func holds(root *Root, looks map[string]stamp) bool {
+	for name, s := range looks {
+		if stampOf(root, name) != s {
+			return false
+		}
+	}
+	return true
+}
+
+// settled reports whether no file changed so shortly before start that a
+// change after it could leave the same stamp. A clock that was set back makes
+// files look young, and they are asked again: slow, but right.
+func settled(looks map[string]stamp, start time.Time) bool {
+	newest := start.Add(-grain).UnixNano()
+	for _, s := range looks {
+		if s.Ctime > newest {
+			return false
+		}
+	}
+	return true
+}
+
+// A record is an answer's file. Sum is of the answer's text as it stands there,
+// so that any damage to it shows.
+type record struct {
+	Key    string
+	Sum    string
+	Answer json.RawMessage
+}
+
+func (c *Cache) file(key string) string {
+	return filepath.Join(c.Dir, digestText(key)+".json")
+}
+
+// load reads an answer from disk. Whatever is wrong with it is a miss.
+func (c *Cache) load(key string) (a answer, ok bool) {
+	if c.Dir == "" {
+		return a, false
+	}
+	dir, err := OpenRoot(c.Dir)
+	if err != nil {
+		return a, false
+	}
+	defer func() { _ = dir.Close() }()
+	text, err := dir.ReadFile(filepath.Base(c.file(key)), maxEntryFile)
+	if err != nil {
+		return a, false
+	}
+	var r record
+	if json.Unmarshal(text, &r) != nil || r.Key != key || r.Sum != digestText(string(r.Answer)) {
+		return a, false
+	}
+	if json.Unmarshal(r.Answer, &a) != nil || a.Looks == nil {
+		return a, false
+	}
+	// Numbers of languages may have changed since: what is there has not.
+	a.Toolchain.Languages = languages(a.Toolchain.Family, a.Toolchain.Fingerprint)
+	return a, true
+}
+
+// save writes an answer to disk: temporary name, then rename. A cache that
+// can't be written is a slower one, not an error.
+func (c *Cache) save(key string, a answer) {
+	if c.Dir == "" {
+		return
+	}
+	body, err := json.Marshal(a)
+	if err != nil {
+		return
+	}
+	text, err := json.Marshal(record{Key: key, Sum: digestText(string(body)), Answer: body})
+	if err != nil || os.MkdirAll(c.Dir, 0o700) != nil {
+		return
+	}
+	f, err := os.CreateTemp(c.Dir, "new-*")
+	if err != nil {
+		return
+	}
+	_, err = f.Write(text)
+	if closed := f.Close(); err == nil && closed == nil && os.Rename(f.Name(), c.file(key)) == nil {
+		c.prune()
+		return
+	}
+	_ = os.Remove(f.Name())
+}
+
+// prune removes the files longest not written, down to maxEntries: compilers
+// inside build trees come and go.
+func (c *Cache) prune() {
+	files, err := os.ReadDir(c.Dir)
+	if err != nil || len(files) <= maxEntries {
+		return
+	}
+	age := func(e os.DirEntry) int64 {
+		if info, err := e.Info(); err == nil {
+			return info.ModTime().UnixNano()
+		}
+		return 0
+	}
+	slices.SortFunc(files, func(a, b os.DirEntry) int { return int(min(max(age(a)-age(b), -1), 1)) })
+	for _, f := range files[:len(files)-maxEntries] {
+		_ = os.Remove(filepath.Join(c.Dir, f.Name()))
+	}
+}
+
+// clone keeps a caller from changing what others were given.
+func (t Toolchain) clone() Toolchain {
+	print := Fingerprint{}
+	for role, sum := range t.Fingerprint {
+		print[role] = sum
+	}
+	t.Fingerprint = print
+	t.Languages = slices.Clone(t.Languages)
+	t.Programs = slices.Clone(t.Programs)
+	t.Targets = slices.Clone(t.Targets)
+	return t
+}

@@ -1,0 +1,64 @@
+package toolchains
+
+import (
+	"testing"
+
+	"github.com/crosscc/crosscc/argv"
+)
+
+func TestBest(t *testing.T) {
+	want := Identity{Family: argv.GCC, Target: "aarch64-linux-gnu", Version: "12.2.0", Package: "Debian 12.2.0-14", Assembler: "as 2.40", Defaults: "d"}
+	print := Fingerprint{"driver": "1", "cc1": "2", "as": "3"}
+	same := Toolchain{Identity: want, Fingerprint: print, Languages: []argv.Language{argv.C}, Path: "/same"}
+	with := func(change func(*Toolchain)) Toolchain {
+		tc := same
+		change(&tc)
+		return tc
+	}
+	revision := with(func(t *Toolchain) { t.Package, t.Path = "Debian 12.2.0-15", "/revision" })
+	older := with(func(t *Toolchain) { t.Version, t.Path = "11.3.0", "/older" })
+	x86 := with(func(t *Toolchain) { t.Target, t.Path = "x86_64-linux-gnu", "/x86" })
+	noCXX := same
+	for _, tc := range []struct {
+		name  string
+		lang  argv.Language
+		list  []Toolchain
+		path  string
+		match Match
+		why   string
+	}{
+		{"identical wins wherever it stands", argv.C, []Toolchain{revision, same, older}, "/same", Identical, ""},
+		{"another revision", argv.C, []Toolchain{older, revision}, "/revision", Calibrated, ""},
+		{"another version", argv.C, []Toolchain{x86, older}, "", None, "has gcc 11.3.0 for aarch64-linux-gnu, this build uses 12.2.0"},
+		{"another target", argv.C, []Toolchain{x86}, "", None, "has no gcc for aarch64-linux-gnu"},
+		{"no compiler for the language", argv.CXX, []Toolchain{noCXX}, "", None, "has gcc 12.2.0 for aarch64-linux-gnu without c++"},
+		{"nothing", argv.C, nil, "", None, "has no gcc for aarch64-linux-gnu"},
+	} {
+		best, match, why := Best(want, print, tc.lang, tc.list)
+		path := ""
+		if best != nil {
+			path = best.Path
+		}
+		if path != tc.path || match != tc.match || why != tc.why {
+			t.Errorf("%s: got %q %v %q, want %q %v %q", tc.name, path, match, why, tc.path, tc.match, tc.why)
+		}
+	}
+}
+
+// A clang is one compiler with all its targets, and never one for others.
+func TestFor(t *testing.T) {
+	clang := Toolchain{Identity: Identity{Family: argv.Clang, Target: "x86_64-linux-gnu"}, Targets: []string{"x86-64", "aarch64"}}
+	gcc := Toolchain{Identity: Identity{Family: argv.GCC, Target: "x86_64-linux-gnu"}}
+	for _, tc := range []struct {
+		tc           Toolchain
+		target, want string
+	}{
+		{clang, "aarch64-linux-gnu", "aarch64-linux-gnu"},
+		{clang, "riscv64-linux-gnu", "x86_64-linux-gnu"},
+		{gcc, "aarch64-linux-gnu", "x86_64-linux-gnu"},
+	} {
+		if got := tc.tc.For(tc.target).Target; got != tc.want {
+			t.Errorf("%v For(%s) = %s, want %s", tc.tc.Family, tc.target, got, tc.want)
+		}
+	}
+}

@@ -1,0 +1,146 @@
+package toolchains
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/crosscc/crosscc/argv"
+)
+
+// referenceTarget is the target for which clang's defaults are compared. The
+// driver knows it in every build; no compiler for it is needed.
+const referenceTarget = "x86_64-unknown-linux-gnu"
+
+// maxConfig bounds one of clang's configuration files: lines of options.
+const maxConfig = 64 << 10
+
+// askClang fills in what only clang is asked for. Neither Defaults nor Libm
+// depend on the target: clang is one compiler with all its targets.
+func (p *prober) askClang(ctx context.Context, s survey, t *Toolchain) error {
+	return parallel(
+		func() error {
+			out, err := p.must(ctx, s.Path, nil, surveyWords(referenceTarget)...)
+			if err != nil {
+				return err
+			}
+			configs, err := p.configs(s)
+			t.Defaults = digestText(clangDefaults(readReport(string(out.Stderr))) + configs)
+			return err
+		},
+		func() error {
+			out, err := p.must(ctx, s.Path, nil, "--print-targets")
+			t.Targets = clangTargets(string(out.Stdout))
+			return err
+		},
+		func() error {
+			out, err := p.must(ctx, s.Path, []byte(foldSource()), "-x", "c", "-O2", "-S", "-emit-llvm", "-w", "-o", "-", "-")
+			t.Libm = digestText(foldResults(string(out.Stdout)))
+			return err
+		},
+	)
+}
+
+// clangDefaults is the text whose digest begins Identity.Defaults: the words of
+// the cc1 lines for C and C++.
+func clangDefaults(r report) string {
+	var b strings.Builder
+	b.WriteString("crosscc clang defaults v1\n") // bump when the meaning changes
+	for _, c := range r.Commands {
+		i := slices.Index(c, "-x")
+		if i >= 0 && i+1 < len(c) && (c[i+1] == "c" || c[i+1] == "c++") {
+			fmt.Fprintf(&b, "%s %q\n", c[i+1], defaultWords(c))
+		}
+	}
+	return b.String()
+}
+
+// configs tells of the configuration files that clang reads for the very target
+// that is asked about. They change what it does unasked for that target alone,
+// and a helper does not have them: where there are any, the defaults differ
+// from those of a clang without.
+func (p *prober) configs(s survey) (string, error) {
+	d, _ := argv.ParseDriver(path.Base(s.Path))
+	names := []string{"clang", "clang++", s.Target, s.Target + "-clang", s.Target + "-clang++", path.Base(s.Path), d.Prefix}
+	for _, dir := range []string{path.Dir(s.Path), path.Dir(s.Commands[0][0]), "/etc/clang"} {
+		for _, name := range names {
+			p.look(path.Join(dir, name+".cfg"))
+		}
+	}
+	if len(s.Configs) == 0 {
+		return "", nil
+	}
+	var b strings.Builder
+	for _, file := range s.Configs {
+		p.look(file)
+		text, err := p.Root.ReadFile(file, maxConfig)
+		if err != nil {
+			return "", fmt.Errorf("configuration of clang: %w", err)
+		}
+		fmt.Fprintf(&b, "config %q\n", text)
+	}
+	return b.String() + clangDefaults(s.report), nil
+}
+
+// clangTargets reads the names from --print-targets.
+func clangTargets(out string) []string {
+	var names []string
+	for line := range strings.Lines(out) {
+		if name, _, ok := strings.Cut(line, " - "); ok && strings.HasPrefix(line, "  ") {
+			names = append(names, strings.TrimSpace(name))
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// ClangFeatures gives the -target-feature list that the clang at path would
+// use for words (a job's target and code words), final and in order: "+neon",
+// "+outline-atomics". It depends on the gcc installations beside clang, which
+// a sandbox does not have, and so is given to the helper explicitly.
+//
+// Callers who ask more than once use [Cache.ClangFeatures].
+func ClangFeatures(ctx context.Context, sys System, path string, words []string) ([]string, error) {
+	return newProber(sys, nil).clangFeatures(ctx, path, words)
+}
+
+// installations are the directories whose entries are gcc installations.
+var installations = [...]string{"/usr/lib/gcc", "/usr/lib/gcc-cross", "/usr/lib64/gcc", "/usr/lib32/gcc", "/lib/gcc", "/lib64/gcc", "/usr/local/lib/gcc"}
+
+// maxInstallations bounds the entries read of one such directory.
+const maxInstallations = 256
+
+func (p *prober) clangFeatures(ctx context.Context, driver string, words []string) ([]string, error) {
+	p.look(driver)
+	for _, dir := range installations {
+		p.look(dir)
+		triples, _ := p.Root.ReadDir(dir, maxInstallations) // mostly absent
+		for _, t := range triples {
+			p.look(dir + "/" + t)
+		}
+	}
+	words = append(slices.Clone(words), "-###", "-c", "-x", "c", "-")
+	out, err := p.must(ctx, driver, nil, words...)
+	if err != nil {
+		return nil, fmt.Errorf("features of clang: %w", err)
+	}
+	for _, c := range readReport(string(out.Stderr)).Commands {
+		if len(c) > 1 && c[1] == "-cc1" {
+			p.look(c[0])
+			return features(c), nil
+		}
+	}
+	return nil, fmt.Errorf("features of clang: %s printed no -cc1 line for %q", driver, words)
+}
+
+func features(words []string) []string {
+	list := []string{}
+	for i := 1; i < len(words); i++ {
+		if words[i-1] == "-target-feature" {
+			list = append(list, words[i])
+		}
+	}
+	return list
+}

@@ -1,0 +1,326 @@
+package toolchains
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/crosscc/crosscc/argv"
+)
+
+// A Program is one program to run for a probe.
+type Program struct {
+	Path  string   // absolute, within the System's root; also its argv[0]
+	Args  []string // the words after argv[0]
+	Env   []string // K=V, on top of the environment that the RunFunc has
+	Stdin []byte   // nil: an empty input
+}
+
+// An Output is what a Program left behind.
+type Output struct {
+	Stdout, Stderr []byte
+	Status         int // 0 when it ended well; any other number is a failure
+}
+
+// A RunFunc runs a program and waits for it. It:
+//   - runs it in the root and the environment in which the jobs run, or will run;
+//   - returns an error only when the program could not be run or was killed;
+//   - may be called from several goroutines at once;
+//   - bounds the time and the size of the output, and ends with ctx.
+type RunFunc func(ctx context.Context, p Program) (Output, error)
+
+// A System is where a toolchain lives.
+type System struct {
+	Root *Root
+	Run  RunFunc
+	// Getenv tells of the environment that Run has: PATH, COMPILER_PATH,
+	// GCC_EXEC_PREFIX and LIBRARY_PATH are asked for. nil: it is empty.
+	Getenv func(string) string
+}
+
+func (s System) getenv(key string) string {
+	if s.Getenv == nil {
+		return ""
+	}
+	return s.Getenv(key)
+}
+
+// Probe asks the driver at path, an absolute name in sys.Root, who it is.
+// target is a value for clang's --target, "" for what the driver does unasked;
+// gcc takes none. An error says that it is no compiler that we know, or that
+// it could not be asked; nothing is guessed.
+//
+// Callers who ask more than once use a [Cache].
+func Probe(ctx context.Context, sys System, path, target string) (Toolchain, error) {
+	p := newProber(sys, nil)
+	return p.probe(ctx, path, target)
+}
+
+// Programs lists what a sandbox must show so that the driver at path can be
+// probed and can compile: driver, compilers proper, assembler. The names are
+// as the driver spells them, but without `..`; links in them stay.
+func Programs(ctx context.Context, sys System, path string) ([]string, error) {
+	p := newProber(sys, nil)
+	s, err := p.survey(ctx, path, "")
+	return s.programs(), err
+}
+
+// A prober holds what one probe has learnt about files.
+type prober struct {
+	System
+	digests *digests
+
+	mu    sync.Mutex
+	looks map[string]stamp // each name the answer depends on, as it was before it was used
+}
+
+func newProber(sys System, d *digests) *prober {
+	if d == nil {
+		d = &digests{}
+	}
+	return &prober{System: sys, digests: d, looks: map[string]stamp{}}
+}
+
+// look notes how name stands now. It comes before any use of the file.
+func (p *prober) look(name string) stamp {
+	s := stampOf(p.Root, name)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ok := p.looks[name]; !ok {
+		p.looks[name] = s
+	}
+	return s
+}
+
+// executable looks whether name leads to a regular file that may be run.
+func (p *prober) executable(name string) bool {
+	s := p.look(name)
+	return s.Mode&unix.S_IFMT == unix.S_IFREG && s.Mode&0o111 != 0
+}
+
+// find searches a bare name in the directories of PATH, as execvp does, and
+// looks at each place before the one where it is.
+func (p *prober) find(name string) string {
+	if name == "" || strings.Contains(name, "/") {
+		return name
+	}
+	for dir := range strings.SplitSeq(p.getenv("PATH"), ":") {
+		if file := path.Join(dir, name); path.IsAbs(dir) && p.executable(file) {
+			return file
+		}
+	}
+	return ""
+}
+
+// ask runs a program in the C locale. Words are compared and parsed.
+func (p *prober) ask(ctx context.Context, file string, stdin []byte, words ...string) (Output, error) {
+	// COLUMNS moves the line breaks of gcc's option tables.
+	env := []string{"LC_ALL=C", "LANGUAGE=", "COLUMNS=80"}
+	out, err := p.Run(ctx, Program{Path: file, Args: words, Env: env, Stdin: stdin})
+	if err != nil {
+		return out, fmt.Errorf("run %s %s: %w", file, strings.Join(words, " "), err)
+	}
+	return out, nil
+}
+
+// must is ask for a question whose answer can't be missed.
+func (p *prober) must(ctx context.Context, file string, stdin []byte, words ...string) (Output, error) {
+	out, err := p.ask(ctx, file, stdin, words...)
+	if err == nil && out.Status != 0 {
+		err = fmt.Errorf("%s %s: status %d: %s", file, strings.Join(words, " "), out.Status, firstLine(out.Stderr))
+	}
+	return out, err
+}
+
+// firstLine is a program's first line, cut to what fits into a message.
+func firstLine(b []byte) string {
+	line, _, _ := strings.Cut(string(b), "\n")
+	return strings.TrimSpace(line[:min(len(line), 200)])
+}
+
+// A survey is what one `-###` run tells: who the driver is, and which files it
+// would use. Names of files are absolute and "" where there is none.
+type survey struct {
+	report
+	Path     string            // the driver asked
+	Real     string            // the program behind Path where that is a script or a link that runs another; else ""
+	CXX      bool              // Path is the C++ driver
+	Sibling  string            // the driver of the other language beside it; askSibling proves that it is of this toolchain
+	Behind   string            // the program behind Sibling, as Real is behind Path
+	Compiler map[string]string // role → file, of the compilers proper that are there
+	As       string            // the assembler
+}
+
+// survey asks for all languages in one run. The words after --target decide for
+// a clang; a gcc refuses that word, but says who it is.
+func (p *prober) survey(ctx context.Context, driver, target string) (survey, error) {
+	s := survey{Path: driver, Compiler: map[string]string{}}
+	p.look(driver)
+	out, err := p.ask(ctx, driver, nil, surveyWords(target)...)
+	if err != nil {
+		return s, err
+	}
+	s.report = readReport(string(out.Stderr))
+	switch {
+	case s.Family == argv.Unknown:
+		return s, fmt.Errorf("%s is neither gcc nor clang: it answers -### with %q", driver, firstLine(out.Stderr))
+	case s.Family == argv.GCC && target != "":
+		return s, fmt.Errorf("%s is gcc %s for %s and takes no --target=%s", driver, s.Version, s.Target, target)
+	}
+	if len(s.Commands) == 0 {
+		return s, fmt.Errorf("%s would run nothing for a source in C: %s", driver, firstLine(out.Stderr))
+	}
+	p.locate(&s)
+	return s, nil
+}
+
+func surveyWords(target string) []string {
+	words := []string{"-###", "-c", "-x", "c", "-", "-x", "c++", "-", "-x", "objective-c", "-", "-x", "objective-c++", "-"}
+	if target != "" {
+		words = slices.Insert(words, 0, "--target="+target)
+	}
+	return words
+}
+
+// locate finds the files that the report names.
+func (p *prober) locate(s *survey) {
+	s.Real = p.behind(s.Path, s.report)
+	for _, c := range gccCompilers {
+		// gcc answers with a bare name when the compiler is not installed.
+		if words, ok := s.program(c.Role); ok && path.IsAbs(words[0]) && p.executable(words[0]) {
+			s.Compiler[c.Role] = p.Root.plain(words[0])
+		}
+	}
+	if as := p.find(s.assembler()); as != "" && p.executable(as) {
+		s.As = p.Root.plain(as)
+	}
+	d, ok := argv.ParseDriver(path.Base(s.Path))
+	if s.CXX = d.CXX; !ok {
+		return
+	}
+	d.CXX = !d.CXX
+	if sibling := path.Join(path.Dir(s.Path), d.Name()); sibling != s.Path && p.executable(sibling) {
+		s.Sibling = sibling
+	}
+}
+
+// behind is the program that a driver's answer names as itself, when it is
+// another file than the driver's: then that is a script, or ccache's link.
+func (p *prober) behind(driver string, r report) string {
+	self := p.find(r.Self)
+	if r.Family == argv.Clang {
+		self = r.Commands[0][0]
+	}
+	if !path.IsAbs(self) || !p.executable(self) || p.look(self) == p.look(driver) {
+		return ""
+	}
+	return p.Root.plain(self)
+}
+
+// programs lists the files of a survey once each, sorted, without `..`.
+func (s survey) programs() []string {
+	all := []string{s.Path, s.Real, s.Sibling, s.Behind, s.As}
+	for _, file := range s.Compiler {
+		all = append(all, file)
+	}
+	slices.Sort(all)
+	return slices.DeleteFunc(slices.Compact(all), func(f string) bool { return f == "" })
+}
+
+// probe is Probe; p.looks holds afterwards what the answer rests on.
+func (p *prober) probe(ctx context.Context, driver, target string) (t Toolchain, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("probe compiler: %w", err)
+		}
+	}()
+	if !path.IsAbs(driver) {
+		return t, fmt.Errorf("%q is no absolute path", driver)
+	}
+	s, err := p.survey(ctx, driver, target)
+	if err != nil {
+		return t, err
+	}
+	t.Family, t.Version, t.Package, t.Target = s.Family, s.Version, s.Package, canonical(s.Target)
+	ask := p.askGCC
+	if s.Family == argv.Clang {
+		ask = p.askClang
+	}
+	proven := s
+	err = parallel(
+		func() error { return p.askSibling(ctx, &proven, target) },
+		func() error { return p.askAssembler(ctx, s, &t) },
+		func() error { return ask(ctx, s, &t) },
+	)
+	if err != nil {
+		return t, err
+	}
+	if target != "" && !t.CanTarget(target) {
+		return t, fmt.Errorf("%s is clang %s built without %s", driver, t.Version, target)
+	}
+	s = proven
+	if t.Path, t.CXXPath = s.Path, s.Sibling; s.CXX {
+		t.Path, t.CXXPath = s.Sibling, s.Path
+	}
+	t.Programs = s.programs()
+	if t.Fingerprint, err = p.fingerprint(ctx, s, t); err != nil {
+		return t, err
+	}
+	t.Languages = languages(t.Family, t.Fingerprint)
+	return t, nil
+}
+
+// askSibling drops the other driver unless it is of the same toolchain: gcc may
+// lead to version 12 where g++ leads to 11, or cc to clang and c++ to gcc. One
+// that can't be run is dropped as well.
+func (p *prober) askSibling(ctx context.Context, s *survey, target string) error {
+	if s.Sibling == "" {
+		return nil
+	}
+	out, err := p.ask(ctx, s.Sibling, nil, surveyWords(target)...)
+	other := readReport(string(out.Stderr))
+	if err != nil || !s.sameAs(other) {
+		s.Sibling = ""
+		return context.Cause(ctx)
+	}
+	s.Behind = p.behind(s.Sibling, other)
+	return nil
+}
+
+// sameAs reports whether two drivers would run the same compilers, with the
+// same words, for the same target.
+func (r report) sameAs(o report) bool {
+	if r.Family != o.Family || r.Version != o.Version || r.Package != o.Package || r.Target != o.Target || r.assembler() != o.assembler() {
+		return false
+	}
+	return slices.EqualFunc(r.Commands, o.Commands, func(a, b []string) bool {
+		return a[0] == b[0] && slices.Equal(defaultWords(a), defaultWords(b))
+	})
+}
+
+// askAssembler reads the assembler's name and version from its first line.
+func (p *prober) askAssembler(ctx context.Context, s survey, t *Toolchain) error {
+	if s.As == "" {
+		return nil
+	}
+	out, err := p.must(ctx, s.As, nil, "--version")
+	t.Assembler = firstLine(out.Stdout)
+	return err
+}
+
+// parallel runs all and waits for all.
+func parallel(fns ...func() error) error {
+	errs := make([]error, len(fns))
+	var wg sync.WaitGroup
+	for i, fn := range fns {
+		wg.Go(func() { errs[i] = fn() })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
