@@ -1,0 +1,159 @@
+// Package broker holds the words that every part below it shares: a Job is one
+// compile that may leave the machine, a Result is what the compiler said of it,
+// and a Runner is anything that turns the one into the other: a helper in this
+// process, a helper across a connection, a remote-execution engine.
+//
+// A newcomer starts with Job and Runner here, then follows one compile through
+// broker/agent (the client's side), broker/reapi (the wire) and broker/helper
+// (the side that compiles).
+package broker
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/crosscc/crosscc/toolchains"
+)
+
+// A Form says how the source of a job travels (design: two forms of the source).
+type Form int
+
+const (
+	// Preprocessed jobs carry the text that the client's own compiler made
+	// with -E. Code and data are exact; line tables are not.
+	Preprocessed Form = iota + 1
+	// Tree jobs carry the source and every header at the client's paths.
+	Tree
+)
+
+func (f Form) String() string {
+	switch f {
+	case Preprocessed:
+		return "preprocessed"
+	case Tree:
+		return "tree"
+	}
+	return fmt.Sprintf("Form(%d)", int(f))
+}
+
+// A Job is one compile: one source, one language, one target, its outputs. It
+// is made once, by the agent or by a door, and never changed after.
+type Job struct {
+	// Name is the compiler's base name as the build called it. It is a name
+	// to match and to show; nobody runs it.
+	Name string
+	// Identity is what the client's compiler is; the helper's must match it.
+	Identity toolchains.Identity
+	// Fingerprint tells whether two compilers are one build; it may be empty
+	// when the client is not one of ours.
+	Fingerprint toolchains.Fingerprint
+	// Args are the words after the program, as argv.Command.Compile made them.
+	Args []string
+	// Dir is the client's working directory: absolute and clean.
+	Dir string
+	// Env is the whole environment of the compiler, sorted K=V words.
+	Env []string
+	// Files are what the compiler may see, sorted by Path.
+	Files []File
+	// Outputs are the names to bring back, as Args say them, relative to Dir.
+	Outputs []string
+	Form    Form
+	// Debug says that debug info was asked for (argv.Command.Debug).
+	Debug bool
+}
+
+// A File is one regular file of a job's view.
+type File struct {
+	Path       string // absolute and clean, as on the client
+	Blob       Blob
+	Executable bool
+}
+
+// A Result is what the compiler said, whoever ran it.
+type Result struct {
+	// ExitCode is the compiler's own exit status. A compiler that died of a
+	// signal is an error of the Runner, not a Result.
+	ExitCode       int
+	Stdout, Stderr []byte
+	// Outputs are in the order of Job.Outputs; a compile that failed has none.
+	Outputs []Output
+	// Cached says that no compiler ran: an earlier result was handed out.
+	Cached bool
+	// Helper is the address of who answered, for people.
+	Helper string
+}
+
+// An Output is one file that the compiler made.
+type Output struct {
+	Path       string // as in Job.Outputs
+	Blob       Blob
+	Executable bool
+}
+
+// A Runner runs one job. A Runner:
+//   - returns a Result with a non-zero ExitCode when the compiler ran and said no;
+//   - returns a *Refusal when it will not run this job, but is good for others;
+//   - returns any other error only when it cannot say what the compiler would
+//     have said (the caller then asks another helper, or compiles locally);
+//   - leaves no process behind when it returns, whatever ctx does.
+type Runner func(ctx context.Context, j *Job) (Result, error)
+
+// A Reason is a short fixed word for why something was not done remotely. It is
+// counted in status and explained in docs/reasons.md.
+type Reason string
+
+// A Refusal is a helper's no to one job. The helper stays good for others.
+type Refusal struct {
+	Reason Reason
+	Text   string // one line for people, without the helper's address
+}
+
+func (r *Refusal) Error() string { return r.Text }
+
+// Refusef makes a *Refusal.
+func Refusef(reason Reason, format string, args ...any) error {
+	return &Refusal{Reason: reason, Text: fmt.Sprintf(format, args...)}
+}
+
+// Validate says what is malformed in a job. Both sides call it: the agent to
+// find its own mistakes, a door before it believes a word.
+func (j *Job) Validate() error {
+	if j.Name == "" || strings.ContainsAny(j.Name, "/\x00") {
+		return fmt.Errorf("compiler name %q is not a base name", j.Name)
+	}
+	if !path.IsAbs(j.Dir) || path.Clean(j.Dir) != j.Dir {
+		return fmt.Errorf("working directory %q is not an absolute clean path", j.Dir)
+	}
+	if len(j.Outputs) == 0 {
+		return fmt.Errorf("job names no output")
+	}
+	for _, o := range j.Outputs {
+		if !CleanRelative(o) {
+			return fmt.Errorf("output %q is not a clean relative path", o)
+		}
+	}
+	last := ""
+	for _, f := range j.Files {
+		if !path.IsAbs(f.Path) || path.Clean(f.Path) != f.Path || f.Path == "/" {
+			return fmt.Errorf("input %q is not an absolute clean path", f.Path)
+		}
+		if f.Path <= last {
+			return fmt.Errorf("input %q is out of order or named twice", f.Path)
+		}
+		last = f.Path
+	}
+	if !slices.IsSorted(j.Env) {
+		return fmt.Errorf("environment is not sorted")
+	}
+	return nil
+}
+
+// CleanRelative reports whether name is a clean path that stays below the
+// directory that it starts from.
+func CleanRelative(name string) bool {
+	return name != "" && name != "." && !path.IsAbs(name) && path.Clean(name) == name &&
+		name != ".." && !strings.HasPrefix(name, "../") && !strings.ContainsRune(name, 0)
+}
