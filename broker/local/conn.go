@@ -1,0 +1,265 @@
+package local
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+const (
+	// MaxFrame bounds the body of one frame in bytes.
+	MaxFrame = 64 << 20
+	// MaxFiles bounds the descriptors that go with one frame (the kernel's
+	// SCM_MAX_FD).
+	MaxFiles = 253
+
+	headSize  = 5       // body length, big-endian, then the kind
+	chunkSize = 1 << 20 // how far ahead of its bytes a body is allocated
+)
+
+// A Conn carries messages with descriptors over a unix stream socket, in both
+// directions. One goroutine may receive while others send.
+type Conn struct {
+	file *os.File // non-blocking, so that the runtime's poller waits for it
+	raw  syscall.RawConn
+	shut atomic.Bool // by Close; the poller's own error for that has no name
+	mu   sync.Mutex  // held while a frame is written
+}
+
+// NewConn makes a Conn of a connected stream socket and owns it from then on.
+func NewConn(fd int) (*Conn, error) {
+	if err := syscall.SetNonblock(fd, true); err != nil {
+		syscall.Close(fd)
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	file := os.NewFile(uintptr(fd), "agent socket")
+	raw, err := file.SyscallConn()
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	return &Conn{file: file, raw: raw}, nil
+}
+
+// Close ends the connection; a Receive that waits returns os.ErrClosed.
+func (c *Conn) Close() error {
+	c.shut.Store(true)
+	return c.file.Close()
+}
+
+// SetReadDeadline bounds Receive; past it Receive returns os.ErrDeadlineExceeded
+// and the connection is good for nothing but Close. The zero time is no bound.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.file.SetReadDeadline(t) }
+
+// SetWriteDeadline bounds Send in the same way.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.file.SetWriteDeadline(t) }
+
+// Send writes one frame. The files stay the caller's.
+func (c *Conn) Send(m Message, files ...*os.File) error {
+	frame := m.append(make([]byte, headSize, 512))
+	if len(frame)-headSize > MaxFrame {
+		return fmt.Errorf("send %T: %d bytes, at most %d", m, len(frame)-headSize, MaxFrame)
+	}
+	if len(files) > MaxFiles {
+		return fmt.Errorf("send %T: %d descriptors, at most %d", m, len(files), MaxFiles)
+	}
+	binary.BigEndian.PutUint32(frame, uint32(len(frame)-headSize))
+	frame[4] = byte(m.kind())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.write(frame, rights(files))
+	runtime.KeepAlive(files)
+	if err != nil {
+		return fmt.Errorf("send %T: %w", m, err)
+	}
+	return nil
+}
+
+func rights(files []*os.File) []byte {
+	if len(files) == 0 {
+		return nil
+	}
+	fds := make([]int, len(files))
+	for i, f := range files {
+		fds[i] = int(f.Fd())
+	}
+	return syscall.UnixRights(fds...)
+}
+
+// write sends all of b; the descriptors of oob go with its first byte.
+func (c *Conn) write(b, oob []byte) error {
+	var failed error
+	err := c.raw.Write(func(fd uintptr) bool {
+		for len(b) > 0 {
+			n, err := syscall.SendmsgN(int(fd), b, oob, nil, syscall.MSG_NOSIGNAL)
+			switch err {
+			case nil:
+				b, oob = b[n:], nil
+			case syscall.EINTR:
+			case syscall.EAGAIN:
+				return false
+			default:
+				failed = os.NewSyscallError("sendmsg", err)
+				return true
+			}
+		}
+		return true
+	})
+	return errors.Join(err, failed)
+}
+
+// alive sends an Alive if that needs no waiting: a peer that is stopped gets
+// no more of them than its buffer holds, and nobody waits for it.
+func (c *Conn) alive() {
+	if !c.mu.TryLock() {
+		return // a frame is being written, which says as much
+	}
+	defer c.mu.Unlock()
+	frame := []byte{0, 0, 0, 0, byte(kindAlive)}
+	_ = c.raw.Write(func(fd uintptr) bool {
+		// Five bytes go whole or not at all; an error shows on the next frame.
+		_, _ = syscall.SendmsgN(int(fd), frame, nil, nil, syscall.MSG_NOSIGNAL|syscall.MSG_DONTWAIT)
+		return true
+	})
+}
+
+// Receive reads one frame; the files that came with it are the caller's. It
+// returns io.EOF when the peer closed between two frames.
+func (c *Conn) Receive() (Message, []*os.File, error) {
+	var head [headSize]byte
+	files, err := c.readHead(head[:])
+	if err != nil {
+		closeFiles(files)
+		return nil, nil, err
+	}
+	m, err := c.readBody(kind(head[4]), binary.BigEndian.Uint32(head[:]))
+	if err != nil {
+		closeFiles(files)
+		return nil, nil, err
+	}
+	return m, files, nil
+}
+
+// readHead reads the first bytes of a frame, never more: the kernel hands out
+// descriptors with the byte that they were sent with.
+func (c *Conn) readHead(head []byte) ([]*os.File, error) {
+	var files []*os.File
+	oob := make([]byte, syscall.CmsgSpace(4*MaxFiles))
+	for got := 0; got < len(head); {
+		n, oobn, flags, err := c.recvmsg(head[got:], oob)
+		if err != nil {
+			return files, err
+		}
+		came, err := parseRights(oob[:oobn])
+		files = append(files, came...)
+		if err != nil {
+			return files, err
+		}
+		if flags&syscall.MSG_CTRUNC != 0 || len(files) > MaxFiles {
+			return files, errors.New("protocol error: descriptors lost or too many")
+		}
+		if n == 0 {
+			return files, endOf(got)
+		}
+		got += n
+	}
+	return files, nil
+}
+
+func (c *Conn) recvmsg(b, oob []byte) (n, oobn, flags int, err error) {
+	var failed error
+	err = c.raw.Read(func(fd uintptr) bool {
+		for {
+			n, oobn, flags, _, failed = syscall.Recvmsg(int(fd), b, oob, syscall.MSG_CMSG_CLOEXEC)
+			if failed != syscall.EINTR {
+				return failed != syscall.EAGAIN
+			}
+		}
+	})
+	if err != nil && c.shut.Load() {
+		err = os.ErrClosed
+	}
+	if err == nil {
+		err = os.NewSyscallError("recvmsg", failed)
+	}
+	return n, oobn, flags, err
+}
+
+func parseRights(oob []byte) ([]*os.File, error) {
+	if len(oob) == 0 {
+		return nil, nil
+	}
+	controls, err := syscall.ParseSocketControlMessage(oob)
+	if err != nil {
+		return nil, os.NewSyscallError("parse control message", err)
+	}
+	var files []*os.File
+	for _, control := range controls {
+		fds, err := syscall.ParseUnixRights(&control)
+		if err != nil {
+			continue // no rights: nothing that we would have to close
+		}
+		for _, fd := range fds {
+			files = append(files, os.NewFile(uintptr(fd), "received"))
+		}
+	}
+	return files, nil
+}
+
+// readBody allocates by what has come, not by what was announced.
+func (c *Conn) readBody(k kind, size uint32) (Message, error) {
+	if size > MaxFrame {
+		return nil, fmt.Errorf("protocol error: frame of %d bytes, at most %d", size, MaxFrame)
+	}
+	var body []byte
+	for left := int(size); left > 0; {
+		part := min(left, chunkSize)
+		body = append(body, make([]byte, part)...)
+		if _, err := io.ReadFull(c.file, body[len(body)-part:]); err != nil {
+			if err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+			return nil, err
+		}
+		left -= part
+	}
+	return decode(k, body)
+}
+
+func endOf(got int) error {
+	if got == 0 {
+		return io.EOF
+	}
+	return io.ErrUnexpectedEOF
+}
+
+// slotFloor is the lowest number that a kept connection gets in a compiler. Low
+// numbers may be those that MAKEFLAGS calls a jobserver although make closed
+// them for this command; a compiler must not take our socket for one.
+const slotFloor = 100
+
+// Keep arranges that the connection stays open in the program that this process
+// becomes by exec, and in its children. The Conn itself stays usable.
+func (c *Conn) Keep() error {
+	var failed error
+	err := c.raw.Control(func(fd uintptr) {
+		if _, failed = fcntl(int(fd), syscall.F_DUPFD, slotFloor); failed != nil {
+			// A limit on descriptors below the floor: any number will do.
+			_, failed = fcntl(int(fd), syscall.F_SETFD, 0)
+		}
+	})
+	return errors.Join(err, os.NewSyscallError("fcntl", failed))
+}
+
+func closeFiles(files []*os.File) {
+	for _, f := range files {
+		f.Close()
+	}
+}

@@ -1,0 +1,250 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// talk runs agent against a Session and returns what the Session got.
+func talk(t *testing.T, environ []string, agent func(c *Client)) (Message, []*os.File, error) {
+	t.Helper()
+	a, b := pair(t)
+	s := NewSession(b, environ, func(text string) { t.Log("note: " + text) })
+	t.Cleanup(s.Close)
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		c, err := NewClient(context.Background(), a)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		agent(c)
+	}()
+	m, files, err := s.Do(hello(t))
+	s.Close()
+	<-served
+	return m, files, err
+}
+
+func hello(t *testing.T) (Request, *os.File, *os.File) {
+	t.Helper()
+	root, dir, err := Here()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { root.Close(); dir.Close() })
+	return NewRequest(VerbCompile, os.Environ()), root, dir
+}
+
+// runs has the wrapper run a shell command and returns what it printed.
+func runs(t *testing.T, c *Client, stdin *os.File, command string, env ...string) (stdout string, ran Ran) {
+	t.Helper()
+	r, w, err := os.Pipe() // not blocking, both ends
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer r.Close()
+	out := make(chan string)
+	go func() {
+		b, _ := io.ReadAll(r)
+		out <- string(b)
+	}()
+	ran, err = c.Run(c.Context(), Run{Path: "/bin/sh", Args: []string{"sh", "-c", command}, Env: env}, stdin, w, null(t))
+	if err != nil {
+		t.Error(err)
+	}
+	return <-out, ran
+}
+
+func TestSessionRuns(t *testing.T) {
+	environ := []string{"PATH=/usr/bin:/bin", "LC_ALL=de_DE", "DEPENDENCIES_OUTPUT=x"}
+	in := filepath.Join(t.TempDir(), "in")
+	if err := os.WriteFile(in, []byte("from stdin"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stdin, err := os.Open(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, _, err := talk(t, environ, func(c *Client) {
+		got, ran := runs(t, c, nil, `echo $LC_ALL ${DEPENDENCIES_OUTPUT-none}; exit 3`, "LC_ALL=C", "DEPENDENCIES_OUTPUT")
+		if got != "C none\n" || ran.Status != 3<<8 {
+			t.Errorf("got %q, status %#x", got, ran.Status)
+		}
+		if got, _ := runs(t, c, nil, `cat`); got != "" {
+			t.Errorf("stdin without a descriptor gave %q", got)
+		}
+		if got, _ := runs(t, c, stdin, `cat`); got != "from stdin" {
+			t.Errorf("stdin gave %q", got)
+		}
+		if _, ran := runs(t, c, nil, `kill -9 $$`); !syscall.WaitStatus(ran.Status).Signaled() {
+			t.Errorf("killed: status %#x", ran.Status)
+		}
+		if got, _ := runs(t, c, nil, `head -c 300000 /dev/zero`); len(got) != 300000 {
+			t.Errorf("a pipe that is full lost bytes: %d of 300000", len(got))
+		}
+		_ = c.Note("half way")
+		_ = c.Answer([]byte("done"))
+	})
+	if a, ok := m.(Answer); err != nil || !ok || string(a.Data) != "done" {
+		t.Errorf("got %v, %v", m, err)
+	}
+}
+
+func TestSessionReportsWhatCannotStart(t *testing.T) {
+	_, _, err := talk(t, nil, func(c *Client) {
+		ran, err := c.Run(c.Context(), Run{Path: "/nonexistent", Args: []string{"x"}}, nil, null(t), null(t))
+		if err != nil || ran.Err != "run /nonexistent: no such file or directory" {
+			t.Errorf("got %+v, %v", ran, err)
+		}
+		_ = c.Answer(nil)
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func null(t *testing.T) *os.File {
+	t.Helper()
+	f, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		t.Error(err)
+	}
+	return f
+}
+
+// A wrapper that goes away takes the program that it runs along, and what that
+// has started; the agent's context ends.
+func TestSessionCloseKills(t *testing.T) {
+	a, b := pair(t)
+	s := NewSession(b, os.Environ(), nil)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	gone := make(chan error, 1)
+	go func() {
+		c, err := NewClient(context.Background(), a)
+		if err != nil {
+			gone <- err
+			return
+		}
+		defer c.Close()
+		_, err = c.Run(context.Background(), Run{Path: "/bin/sh", Args: []string{"sh", "-c", "echo up; sleep 60 & sleep 60"}}, nil, w, null(t))
+		gone <- err
+	}()
+	request, root, dir := hello(t)
+	go func() { _, _, _ = s.Do(request, root, dir) }()
+	_, _ = io.ReadFull(r, make([]byte, 3))
+	s.Close()
+	if err := <-gone; !errors.Is(err, errGone) {
+		t.Errorf("agent got %v, want %v", err, errGone)
+	}
+	_ = r.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if _, err := r.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the program's children live: %v", err)
+	}
+}
+
+func TestSessionErrors(t *testing.T) {
+	tests := []struct {
+		name  string
+		agent func(c *Conn)
+		want  string
+	}{
+		{"closes", func(c *Conn) { c.Close() }, "the agent closed the connection"},
+		{"speaks like a wrapper", func(c *Conn) { _ = c.Send(Wrote{}) }, "unexpected local.Wrote"},
+		{"sends an unknown frame", func(c *Conn) { _, _ = c.file.Write([]byte{0, 0, 0, 0, 99}) }, "unknown message 99"},
+		{"two programs at once", func(c *Conn) {
+			_ = c.Send(Run{Path: "/bin/sleep", Args: []string{"sleep", "9"}})
+			_ = c.Send(Run{Path: "/bin/sleep", Args: []string{"sleep", "9"}})
+		}, "run while another"},
+		{"stdin without descriptor", func(c *Conn) { _ = c.Send(Run{Path: "/bin/true", Stdin: true}) }, "wrong number"},
+	}
+	for _, tc := range tests {
+		a, b := pair(t)
+		s := NewSession(b, nil, nil)
+		go func() {
+			_, files, _ := a.Receive()
+			closeFiles(files)
+			tc.agent(a)
+		}()
+		request, root, dir := hello(t)
+		if _, _, err := s.Do(request, root, dir); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: %v, want %q", tc.name, err, tc.want)
+		}
+		s.Close()
+	}
+}
+
+// An agent that says nothing is given up; one that says Alive is not.
+func TestSessionSilence(t *testing.T) {
+	a, b := pair(t)
+	s := NewSession(b, nil, nil)
+	defer s.Close()
+	s.silence = 200 * time.Millisecond
+	begin := time.Now()
+	const lives = 20
+	go func() {
+		_, files, _ := a.Receive()
+		closeFiles(files)
+		for range lives {
+			a.alive()
+			time.Sleep(50 * time.Millisecond)
+		}
+	}()
+	request, root, dir := hello(t)
+	_, _, err := s.Do(request, root, dir)
+	if took := time.Since(begin); !errors.Is(err, ErrSilent) || took < lives*50*time.Millisecond {
+		t.Errorf("after %v: %v, want %v", took, err, ErrSilent)
+	}
+}
+
+func TestClientRefuses(t *testing.T) {
+	tests := []struct {
+		name string
+		send func(c *Conn)
+		want string
+	}{
+		{"no descriptors", func(c *Conn) { _ = c.Send(Request{}) }, "0 descriptors instead of a request with 2"},
+		{"no request", func(c *Conn) { _ = c.Send(Wrote{}) }, "local.Wrote with 0"},
+		{"closes", func(c *Conn) { c.Close() }, "EOF"},
+	}
+	for _, tc := range tests {
+		a, b := pair(t)
+		tc.send(b)
+		if _, err := NewClient(context.Background(), a); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: %v, want %q", tc.name, err, tc.want)
+		}
+	}
+}
+
+func TestNewRequest(t *testing.T) {
+	old := syscall.Umask(0o027)
+	defer syscall.Umask(old)
+	link := filepath.Join(t.TempDir(), "link")
+	real := t.TempDir()
+	if err := os.Symlink(real, link); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(link)
+	r := NewRequest(VerbCompile, []string{"PATH=/bin", "SECRET=1"})
+	if r.Umask != 0o027 || r.Dir != link || len(r.Env) != 1 || r.Build == "" {
+		t.Errorf("got %+v", r)
+	}
+	t.Setenv("PWD", "/")
+	if r := NewRequest(VerbCompile, nil); r.Dir != real {
+		t.Errorf("PWD that names another place: %q, want %q", r.Dir, real)
+	}
+}

@@ -1,0 +1,145 @@
+package wrapper
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/crosscc/crosscc/broker/local"
+	"github.com/crosscc/crosscc/broker/local/rendezvous"
+)
+
+// A finder looks for compilers, past every link that leads to crosscc again or
+// to another program of its kind: two of them that find each other's links
+// call each other for ever.
+type finder struct {
+	path string         // $PATH
+	own  syscall.Stat_t // of the running program; zero when unknown
+	head []byte         // its first bytes, read when needed
+	exe  string         // where to read them
+}
+
+// newFinder takes our own argv[0] for where /proc is not mounted.
+func newFinder(environ []string, arg0 string) *finder {
+	f := &finder{path: local.Getenv(environ, "PATH"), exe: "/proc/self/exe"}
+	if syscall.Stat(f.exe, &f.own) != nil {
+		f.exe = f.byName(arg0)
+		_ = syscall.Stat(f.exe, &f.own)
+	}
+	return f
+}
+
+// byName is where the shell found us.
+func (f *finder) byName(arg0 string) string {
+	if strings.Contains(arg0, "/") {
+		return arg0
+	}
+	name, _ := f.search(arg0, func(string) bool { return true })
+	return name
+}
+
+// call finds the program for words, of which the first is the compiler as
+// called. Where that name would lead to a launcher's link, argv[0] becomes the
+// program's path: gcc finds cc1 and its own other parts by argv[0].
+func (f *finder) call(words []string) call {
+	program, plain := f.find(words[0])
+	c := call{name: words[0], program: program, args: words}
+	if program != "" && !plain {
+		c.args = append([]string{program}, words[1:]...)
+	}
+	return c
+}
+
+// find returns the compiler's path, "" when there is none; plain says that the
+// word alone leads there. A path is taken as it is unless it leads to a
+// launcher: then its base name is looked up.
+func (f *finder) find(word string) (program string, plain bool) {
+	name := filepath.Base(word)
+	if strings.Contains(word, "/") {
+		if !rendezvous.Executable(word) {
+			return "", false
+		}
+		if f.compiler(word, name) {
+			return word, true
+		}
+		program, _ = f.search(name, func(p string) bool { return f.compiler(p, name) })
+		return program, false
+	}
+	return f.search(name, func(p string) bool { return f.compiler(p, name) })
+}
+
+// search goes through PATH as execvp does; first says that nothing executable
+// of that name was passed over.
+func (f *finder) search(name string, good func(path string) bool) (program string, first bool) {
+	first = true
+	for _, dir := range filepath.SplitList(f.path) {
+		if dir == "" {
+			dir = "." // an empty entry is the working directory
+		}
+		path := dir + "/" + name
+		if !rendezvous.Executable(path) {
+			continue
+		}
+		if good(path) {
+			return path, first
+		}
+		first = false
+	}
+	return "", false
+}
+
+// compiler tells that path, called as name, is neither crosscc nor a link of a
+// launcher. A launcher called by its own name is what the user asked for.
+func (f *finder) compiler(path, name string) bool {
+	if f.isOwn(path) {
+		return false
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return false
+	}
+	switch base := filepath.Base(real); base {
+	case "crosscc":
+		return false
+	case "ccache", "distcc", "icecc", "sccache":
+		return base == name
+	}
+	return true
+}
+
+// isOwn tells that path is the running program, a link to it or a copy.
+func (f *finder) isOwn(path string) bool {
+	var st syscall.Stat_t
+	if f.own.Ino == 0 || syscall.Stat(path, &st) != nil {
+		return false
+	}
+	if st.Dev == f.own.Dev && st.Ino == f.own.Ino {
+		return true
+	}
+	if st.Size != f.own.Size {
+		return false
+	}
+	if f.head == nil {
+		f.head = headOf(f.exe)
+	}
+	return len(f.head) > 0 && bytes.Equal(f.head, headOf(path))
+}
+
+// headSize takes in the ELF notes: Go's build id tells programs apart.
+const headSize = 8192
+
+func headOf(name string) []byte {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil
+	}
+	defer file.Close()
+	head, err := io.ReadAll(io.LimitReader(file, headSize))
+	if err != nil {
+		return nil
+	}
+	return head
+}
