@@ -1,0 +1,74 @@
+package control
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/crosscc/crosscc/broker/monitor"
+)
+
+// someCommand wants the command that explain is to explain.
+func someCommand(_ *cobra.Command, args []string) error {
+	if len(args) == 0 || args[0] == "" {
+		return misused("explain", "explain: no command given")
+	}
+	return nil
+}
+
+// explain is `crossctl explain -- COMMAND...`.
+func (c *control) explain(cmd *cobra.Command, args []string) error {
+	data, err := c.ask(cmd.Context(), "explain", unwrapped(args), started)
+	if err != nil {
+		return err
+	}
+	var e monitor.Explanation
+	if err := json.Unmarshal(data, &e); err != nil {
+		return fmt.Errorf("explanation of the agent: %w", err)
+	}
+	return c.print(e, func(w io.Writer) { showExplanation(w, e) })
+}
+
+// showExplanation lays an explanation out for people.
+func showExplanation(w io.Writer, e monitor.Explanation) {
+	rows := [][]string{
+		{"verdict", verdict(e)},
+		{"reason", string(e.Reason)},
+		{"compiler", e.Compiler},
+		{"identity", e.Identity},
+		{"form", e.Form},
+		{"output", e.Output},
+		{"command", quoted(e.Command)},
+	}
+	for _, h := range e.Helpers {
+		text := h.Address + " " + h.Match
+		if h.Reason != "" {
+			text += ": " + h.Reason
+		}
+		rows = append(rows, []string{"helper", text})
+	}
+	rows = slices.DeleteFunc(rows, func(r []string) bool { return r[1] == "" })
+	for _, r := range rows {
+		r[1] = plain(r[1])
+	}
+	table(w, rows)
+}
+
+// verdict says where the command would be compiled, and why.
+func verdict(e monitor.Explanation) string {
+	if e.Verdict != "remote" {
+		if e.Detail == "" {
+			return e.Verdict
+		}
+		return e.Verdict + ": " + e.Detail
+	}
+	for _, h := range e.Helpers {
+		if h.Match != "none" {
+			return "remote: a helper has the compiler"
+		}
+	}
+	return "local: it could go, but no helper has the compiler"
+}

@@ -1,0 +1,130 @@
+package control
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/monitor"
+)
+
+// status is `crossctl status`.
+func (c *control) status(cmd *cobra.Command, _ []string) error {
+	s, err := c.currentStatus(cmd)
+	if err != nil {
+		return err
+	}
+	return c.print(s, func(w io.Writer) { showStatus(w, s) })
+}
+
+// currentStatus asks the agent that runs; where none does all is zero.
+func (c *control) currentStatus(cmd *cobra.Command) (monitor.Status, error) {
+	s := emptyStatus()
+	data, err := c.ask(cmd.Context(), "status", nil, running)
+	switch {
+	case errors.Is(err, errNoAgent):
+		s.Notes = c.absent("no agent runs; the next build starts one")
+		return s, nil
+	case errors.Is(err, errReplaced):
+		s.Notes = c.absent(errReplaced.Error())
+		return s, nil
+	case err != nil:
+		return s, err
+	}
+	if err := json.Unmarshal(data, &s); err != nil {
+		return s, fmt.Errorf("status of the agent: %w", err)
+	}
+	return s, nil
+}
+
+// absent are the notes of a status without an agent: an agent would say what is
+// wrong with the host list.
+func (c *control) absent(why string) []string {
+	notes := []string{why}
+	if _, err := hosts(c.env.Environ); err != nil {
+		notes = append(notes, err.Error())
+	}
+	return notes
+}
+
+// emptyStatus has its maps and lists, so that JSON shows {} and [] for them.
+func emptyStatus() monitor.Status {
+	return monitor.Status{
+		LocalReasons: map[broker.Reason]uint64{},
+		Helpers:      []monitor.HelperStatus{},
+	}
+}
+
+// table lays rows of cells out in columns.
+func table(w io.Writer, rows [][]string) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, r := range rows {
+		fmt.Fprintln(t, strings.Join(r, "\t"))
+	}
+	_ = t.Flush() // w is memory
+}
+
+// showStatus lays a status out for people.
+func showStatus(w io.Writer, s monitor.Status) {
+	showCounts(w, s)
+	if len(s.Helpers) > 0 {
+		fmt.Fprintln(w)
+		showHelpers(w, s.Helpers)
+	}
+	if len(s.LocalReasons) > 0 {
+		fmt.Fprintln(w)
+		showReasons(w, s.LocalReasons)
+	}
+	for i, n := range s.Notes {
+		if i == 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintf(w, "note: %s\n", plain(n))
+	}
+}
+
+func showCounts(w io.Writer, s monitor.Status) {
+	agent := "none"
+	if a := s.Agent; a.PID != 0 {
+		agent = fmt.Sprintf("pid %d, build %s, up %s, %d of %d local slots held", a.PID, cell(a.Build),
+			time.Duration(a.Uptime)*time.Second, a.LocalRunning, a.LocalSlots)
+	}
+	j, m := s.Jobs, s.Matches
+	table(w, [][]string{
+		{"agent", agent},
+		{"jobs", fmt.Sprintf("%d remote, %d cached, %d local, %d failed", j.Remote, j.Cached, j.Local, j.Failed)},
+		{"matches", fmt.Sprintf("%d identical, %d calibrated, %d lines", m.Identical, m.Calibrated, m.Lines)},
+	})
+}
+
+func showHelpers(w io.Writer, helpers []monitor.HelperStatus) {
+	rows := [][]string{{"HELPER", "STATE", "SLOTS", "JOBS", "VERSION", "SANDBOX", "ERROR"}}
+	for _, h := range helpers {
+		rows = append(rows, []string{cell(h.Address), cell(h.State), strconv.Itoa(h.Slots), strconv.Itoa(h.Jobs),
+			cell(h.Version), cell(h.Sandbox), cell(h.Error)})
+	}
+	table(w, rows)
+}
+
+// showReasons lists the reasons of local jobs, the most frequent first.
+func showReasons(w io.Writer, reasons map[broker.Reason]uint64) {
+	names := slices.SortedFunc(maps.Keys(reasons), func(a, b broker.Reason) int {
+		return cmp.Or(cmp.Compare(reasons[b], reasons[a]), cmp.Compare(a, b))
+	})
+	rows := [][]string{{"LOCAL BECAUSE OF", "JOBS"}}
+	for _, n := range names {
+		rows = append(rows, []string{cell(string(n)), strconv.FormatUint(reasons[n], 10)})
+	}
+	table(w, rows)
+}

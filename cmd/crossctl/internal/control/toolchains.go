@@ -1,0 +1,126 @@
+package control
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/crosscc/crosscc/broker/monitor"
+)
+
+// toolchains is `crossctl toolchains [HELPER]`.
+func (c *control) toolchains(cmd *cobra.Command, args []string) error {
+	helpers, err := c.helpers(cmd.Context())
+	if err != nil {
+		return err
+	}
+	if len(args) > 0 {
+		if helpers, err = only1(helpers, args[0]); err != nil {
+			return err
+		}
+	}
+	lines := toolchainLines(helpers)
+	if err := c.print(helpers, func(w io.Writer) { showToolchains(w, lines) }); err != nil {
+		return err
+	}
+	for _, h := range helpers {
+		if len(h.Toolchains) == 0 {
+			note(c.env.Stderr, without(h))
+		}
+	}
+	if len(lines) == 0 {
+		return errFinding
+	}
+	return nil
+}
+
+// helpers asks the agent for its helpers and their toolchains.
+func (c *control) helpers(ctx context.Context) ([]monitor.HelperStatus, error) {
+	data, err := c.ask(ctx, "helpers", nil, started)
+	if err != nil {
+		return nil, err
+	}
+	helpers := []monitor.HelperStatus{}
+	if err := json.Unmarshal(data, &helpers); err != nil {
+		return nil, fmt.Errorf("helpers of the agent: %w", err)
+	}
+	return helpers, nil
+}
+
+// only1 is the helper at address.
+func only1(helpers []monitor.HelperStatus, address string) ([]monitor.HelperStatus, error) {
+	var known []string
+	for _, h := range helpers {
+		if h.Address == address {
+			return []monitor.HelperStatus{h}, nil
+		}
+		known = append(known, h.Address)
+	}
+	f := misused("toolchains", "no helper has the address %q", address)
+	if len(known) > 0 {
+		f.hints = []string{"helpers are " + strings.Join(known, ", ")}
+	}
+	return nil, f
+}
+
+// without says why a helper shows no toolchain.
+func without(h monitor.HelperStatus) string {
+	text := fmt.Sprintf("helper %s is %s", h.Address, h.State)
+	if h.Error != "" {
+		return text + ": " + h.Error
+	}
+	return text + " and has no toolchain"
+}
+
+// A toolchainLine is one row of the table.
+type toolchainLine struct {
+	helper string
+	monitor.ToolchainStatus
+}
+
+// toolchainLines are the toolchains of all helpers, sorted as the table is.
+func toolchainLines(helpers []monitor.HelperStatus) []toolchainLine {
+	var lines []toolchainLine
+	for _, h := range helpers {
+		for _, t := range h.Toolchains {
+			lines = append(lines, toolchainLine{h.Address, t})
+		}
+	}
+	slices.SortStableFunc(lines, func(a, b toolchainLine) int {
+		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Family, b.Family),
+			cmp.Compare(a.Version, b.Version), cmp.Compare(a.helper, b.helper), cmp.Compare(a.Path, b.Path))
+	})
+	return lines
+}
+
+func showToolchains(w io.Writer, lines []toolchainLine) {
+	if len(lines) == 0 {
+		return
+	}
+	rows := [][]string{{"TARGET", "COMPILER", "VERSION", "PACKAGE", "LANGUAGES", "PATH", "HELPER"}}
+	for _, l := range lines {
+		rows = append(rows, []string{targets(l.ToolchainStatus), cell(l.Family), cell(l.Version), cell(l.Package),
+			cell(strings.Join(l.Languages, ",")), cell(l.Path), cell(l.helper)})
+	}
+	table(w, rows)
+}
+
+// targets is the default target, and how many more a clang has.
+func targets(t monitor.ToolchainStatus) string {
+	more := 0
+	for _, name := range t.Targets {
+		if name != t.Target {
+			more++
+		}
+	}
+	if more == 0 {
+		return cell(t.Target)
+	}
+	return fmt.Sprintf("%s +%d", cell(t.Target), more)
+}

@@ -1,0 +1,222 @@
+package control
+
+// This file owns what crossctl says to people. Its rules:
+//
+//   - What was asked for goes to stdout; everything else goes to stderr.
+//   - Each line on stderr starts with "crossctl: " and its kind: error, hint or
+//     note. No capitals, no full stops.
+//   - A hint is the next thing to type, or says where to look.
+//   - Words that came from elsewhere (a helper's, an agent's) are shown without
+//     the control characters that a terminal would obey.
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+)
+
+// exit statuses of crossctl.
+const (
+	exitWell    = 0
+	exitFinding = 1 // something is not as it should be
+	exitUsage   = 2 // the command line cannot be done
+)
+
+// usage is the text of crossctl --help.
+const usage = `usage: crossctl COMMAND [OPTIONS] [ARGS]
+
+See and steer crosscc: what its agent did, which compilers its helpers have,
+and why a command is compiled where it is.
+
+commands:
+  status                   jobs, matches and helpers of your agent
+  doctor                   look for what is wrong, and how to mend it
+  explain -- COMMAND...    where COMMAND would be compiled, and why
+  toolchains [HELPER]      the compilers that helpers have
+  stop                     let the agent finish its jobs and go
+  help [COMMAND]           this text, or a command's
+
+options:
+      --json               print JSON
+  -h, --help               print this text, or a command's
+      --version            print the version
+
+not built yet:
+  top native verify hosts slots cache image pack ca
+  invite join leave drain setup dashboard logs
+
+exit status: 0 well, 1 a finding, 2 the command line cannot be done
+
+example:
+  $ export CROSSCC_HOSTS=grpc://10.0.0.7/8
+  $ crossctl doctor
+  $ crossctl explain -- aarch64-unknown-linux-gnu-gcc -O2 -c hello.c
+  $ make -j8 CC="crosscc aarch64-unknown-linux-gnu-gcc"
+  $ crossctl status
+`
+
+const statusHelp = `usage: crossctl status [--json]
+
+Print what your agent did since it started: how jobs ended, how well the
+toolchains matched, why jobs were local, and how each helper is. No agent is
+started for this; where none runs all counts are zero.
+
+      --json    print JSON, in the shape that scripts may rely on
+
+example:
+  $ crossctl status --json | jq .jobs.remote
+`
+
+const toolchainsHelp = `usage: crossctl toolchains [--json] [HELPER]
+
+List the compilers that helpers have, sorted by target. HELPER is an address
+as status prints it; the helper inside the agent is "embedded". A clang serves
+more targets than its own; "+N" says how many more, and --json names them.
+The exit status is 1 when there is nothing to list.
+
+      --json    print JSON: a list of helpers with their toolchains
+
+example:
+  $ crossctl toolchains embedded
+`
+
+const explainHelp = `usage: crossctl explain [--json] -- COMMAND...
+
+Say where COMMAND would be compiled and why, which compiler it means and what
+each helper has for it. Nothing is compiled; the compiler is asked for its
+identity.
+
+      --json    print JSON
+
+example:
+  $ crossctl explain -- aarch64-unknown-linux-gnu-gcc -O2 -c hello.c
+`
+
+const doctorHelp = `usage: crossctl doctor [--json]
+
+Look for what is wrong: the programs of crosscc, the sandbox, the host list,
+the agent (it is started when none runs) and each helper. Each finding comes
+with the command that mends it. The exit status is 1 when there is a finding.
+
+      --json    print JSON
+
+example:
+  $ crossctl doctor
+`
+
+const stopHelp = `usage: crossctl stop [--json]
+
+Let your agent finish its jobs and go. The next build starts another. Where no
+agent runs there is nothing to do.
+
+      --json    print JSON: {"stopped": true} where an agent ran
+
+example:
+  $ crossctl stop
+`
+
+const helpHelp = `usage: crossctl help [COMMAND]
+
+Print what crossctl can do, or what COMMAND does.
+
+example:
+  $ crossctl help explain
+`
+
+// unbuiltHelp is the help of a command that only parses yet.
+func unbuiltHelp(r row) string {
+	return fmt.Sprintf("usage: crossctl %s\n\nWill %s. It is not built yet.\n", r.use, r.will)
+}
+
+// A fault is an error with what to do about it and an exit status.
+type fault struct {
+	msg    string
+	hints  []string
+	status int
+	err    error // what it wraps; may be nil
+}
+
+func (f *fault) Error() string { return f.msg }
+func (f *fault) Unwrap() error { return f.err }
+
+// errFinding makes crossctl exit with 1 after it has said all that there is.
+var errFinding = errors.New("a finding")
+
+func unbuilt(name string) error {
+	return &fault{msg: name + " is not built yet; see `crossctl --help` for what is", status: exitUsage}
+}
+
+// misused is the error of a command line that cannot be done; topic is the
+// command whose help would tell, or "".
+func misused(topic, format string, args ...any) *fault {
+	hint := "crossctl --help"
+	if topic != "" {
+		hint = "crossctl " + topic + " --help"
+	}
+	return &fault{msg: fmt.Sprintf(format, args...), hints: []string{"see `" + hint + "`"}, status: exitUsage}
+}
+
+// report prints err and returns the exit status that it means.
+func report(w io.Writer, err error) int {
+	if err == nil {
+		return exitWell
+	}
+	if errors.Is(err, errFinding) {
+		return exitFinding
+	}
+	fmt.Fprintf(w, "crossctl: error: %s\n", plain(err.Error()))
+	f, ok := errors.AsType[*fault](err)
+	if !ok {
+		return exitFinding
+	}
+	for _, h := range f.hints {
+		fmt.Fprintf(w, "crossctl: hint: %s\n", plain(h))
+	}
+	return f.status
+}
+
+// note prints a line that is neither asked for nor an error.
+func note(w io.Writer, text string) { fmt.Fprintf(w, "crossctl: note: %s\n", plain(text)) }
+
+// plain is s on one line, without what a terminal would obey.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t':
+			return ' '
+		case !unicode.IsPrint(r):
+			return '?'
+		}
+		return r
+	}, strings.TrimSpace(s))
+}
+
+// cell is plain text for a table, "-" where there is none.
+func cell(s string) string {
+	if s = plain(s); s == "" {
+		return "-"
+	}
+	return s
+}
+
+// quoted is words as one would type them into a shell.
+func quoted(words []string) string {
+	out := make([]string, len(words))
+	for i, w := range words {
+		out[i] = quoteWord(w)
+	}
+	return strings.Join(out, " ")
+}
+
+func quoteWord(w string) string {
+	odd := func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' ||
+			strings.ContainsRune("-_./=+,:@%", r))
+	}
+	if w != "" && strings.IndexFunc(w, odd) < 0 {
+		return w
+	}
+	return "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+}
