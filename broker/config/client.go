@@ -1,0 +1,198 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/crosscc/crosscc/toolchains"
+)
+
+// ClientFile is where a client's configuration is unless CROSSCC_CONFIG says.
+const ClientFile = "/etc/crosscc/crosscc.toml"
+
+// A Client is the configuration of one compile's client. The agent loads it for
+// each job's root and environment, since an agent has no settings of its own.
+type Client struct {
+	// Hosts are the helpers; none means the helper inside the agent. Entries
+	// that say no match of their own have Match.
+	Hosts Hosts
+	// HostsFrom says where Hosts came from (a variable's or a file's name), for
+	// people; "" when nothing named any.
+	HostsFrom string
+	// Match is the least match that a helper's toolchain must have.
+	Match toolchains.Match
+	// LocalSlots is how many compiles run locally at once; 0 means as many as
+	// processors and memory allow.
+	LocalSlots int
+	// Idle is how long an agent without work stays.
+	Idle time.Duration
+	// Log is the absolute name of the log file; "" is the agent's own choice.
+	Log string
+	// LogLevel is error, warn, info, debug or trace.
+	LogLevel string
+	// DropNativeParams leaves the cache sizes out of what -march=native means.
+	DropNativeParams bool
+}
+
+// ClientKeys documents the keys of crosscc.toml.
+func ClientKeys() []Key { return keysOf(clientSettings(&Client{})) }
+
+func clientSettings(c *Client) []setting {
+	return []setting{
+		{Key{"hosts", "CROSSCC_HOSTS", "The helpers: a host list, or a list of its entries; an empty one means none. Default: DISTCC_HOSTS or distcc's hosts files, else a helper inside the agent."},
+			c.setHosts},
+		{Key{"match", "CROSSCC_MATCH", `How well a helper's toolchain must fit: "identical" or "calibrated" (default).`},
+			func(v any) error { return set(&c.Match, v, matchOf) }},
+		{Key{"local_slots", "CROSSCC_LOCAL_SLOTS", "How many compiles run locally at once. Default 0: as many as processors and memory allow."},
+			func(v any) error { return set(&c.LocalSlots, v, slotsOf) }},
+		{Key{"idle", "CROSSCC_IDLE", `How long an agent without work stays. Default "10m".`},
+			func(v any) error { return set(&c.Idle, v, durationOf) }},
+		{Key{"log", "CROSSCC_LOG", "The log file, an absolute path. Default: agent.log in the agent's directory."},
+			func(v any) error { return set(&c.Log, v, absolute) }},
+		{Key{"log_level", "CROSSCC_LOG_LEVEL", `"error", "warn", "info" (default), "debug" or "trace".`},
+			func(v any) error { return set(&c.LogLevel, v, levelOf) }},
+		{Key{"native_params", "CROSSCC_NATIVE_PARAMS", `"keep" (default) the cache sizes in what -march=native means, or "drop" them, for one cache over many alike machines.`},
+			func(v any) error { return set(&c.DropNativeParams, v, dropOf) }},
+	}
+}
+
+// LoadClient loads the configuration of the client whose files read reads and
+// whose environment getenv has. read gets absolute names, must bound what it
+// reads, and says fs.ErrNotExist of a file that is not there; every other error
+// of it is LoadClient's.
+func LoadClient(read func(name string) ([]byte, error), getenv func(string) string) (Client, error) {
+	c := Client{Match: toolchains.Calibrated, Idle: 10 * time.Minute, LogLevel: "info"}
+	settings := clientSettings(&c)
+	name, must := ClientFile, false
+	if v := getenv("CROSSCC_CONFIG"); v != "" {
+		if !path.IsAbs(v) {
+			return Client{}, fmt.Errorf("CROSSCC_CONFIG: %q is not an absolute path", v)
+		}
+		name, must = v, true
+	}
+	doc, err := read(name)
+	switch {
+	case err == nil:
+		err = applyFile(name, doc, settings)
+		if c.HostsFrom != "" {
+			c.HostsFrom = name
+		}
+	case !must && errors.Is(err, fs.ErrNotExist):
+		err = nil
+	default:
+		err = fmt.Errorf("configuration %s: %w", name, err)
+	}
+	if err == nil {
+		err = applyEnv(getenv, settings)
+	}
+	if err == nil && c.HostsFrom == "" {
+		err = c.distccHosts(read, getenv)
+	}
+	if err != nil {
+		return Client{}, err
+	}
+	c.finish()
+	return c, nil
+}
+
+// setHosts takes a host list, or a list of host lists.
+func (c *Client) setHosts(value any) error {
+	s, err := text(value)
+	if words, ok := value.([]any); ok {
+		var all []string
+		all, err = list(words)
+		s = strings.Join(all, "\n")
+	}
+	if err != nil {
+		return err
+	}
+	c.HostsFrom = "CROSSCC_HOSTS" // or the file, whose name LoadClient knows
+	c.Hosts, err = ParseHosts(s)
+	return err
+}
+
+// distccHosts looks where distcc looks; the first that is there counts.
+func (c *Client) distccHosts(read func(string) ([]byte, error), getenv func(string) string) (err error) {
+	if s := getenv("DISTCC_HOSTS"); s != "" {
+		c.HostsFrom = "DISTCC_HOSTS"
+		if c.Hosts, err = ParseHosts(s); err != nil {
+			return fmt.Errorf("DISTCC_HOSTS: %w", err)
+		}
+		return nil
+	}
+	dir := getenv("DISTCC_DIR")
+	if dir == "" && path.IsAbs(getenv("HOME")) {
+		dir = path.Join(getenv("HOME"), ".distcc")
+	}
+	names := []string{"/etc/distcc/hosts"}
+	if path.IsAbs(dir) {
+		names = []string{path.Join(dir, "hosts"), names[0]}
+	}
+	for _, name := range names {
+		doc, err := read(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			c.HostsFrom = name
+			c.Hosts, err = ParseHosts(string(doc))
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		return nil
+	}
+	return nil
+}
+
+// finish fills in what one setting takes from another.
+func (c *Client) finish() {
+	for i := range c.Hosts.List {
+		if h := &c.Hosts.List[i]; h.Match == toolchains.None {
+			h.Match = c.Match
+		}
+	}
+	if c.LocalSlots == 0 {
+		c.LocalSlots = c.Hosts.LocalSlots
+	}
+}
+
+// set stores what parse makes of value.
+func set[T any](field *T, value any, parse func(any) (T, error)) error {
+	v, err := parse(value)
+	if err == nil {
+		*field = v
+	}
+	return err
+}
+
+func matchOf(value any) (toolchains.Match, error) {
+	s, err := oneOf(value, "identical", "calibrated")
+	if s == "identical" {
+		return toolchains.Identical, err
+	}
+	return toolchains.Calibrated, err
+}
+
+func slotsOf(value any) (int, error) { return whole(value, 0, maxSlots) }
+
+func durationOf(value any) (time.Duration, error) {
+	s, err := text(value)
+	if err != nil {
+		return 0, fmt.Errorf(`%w; write the unit too: "10m"`, err)
+	}
+	return ParseDuration(s)
+}
+
+func levelOf(value any) (string, error) {
+	return oneOf(value, "error", "warn", "info", "debug", "trace")
+}
+
+func dropOf(value any) (bool, error) {
+	s, err := oneOf(value, "keep", "drop")
+	return s == "drop", err
+}

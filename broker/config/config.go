@@ -1,0 +1,196 @@
+// Package config reads what people write: crosscc.toml of a client, crossccd.toml
+// of a helper, host lists in distcc's syntax and ours. Defaults give way to the
+// file, the file to the environment (CROSSCC_*), and that to flags, which the
+// commands set on what they get from here. Nothing unknown is passed over: each
+// error names the file, the line and the key.
+//
+// A newcomer starts with Client and LoadClient, Server and LoadServer; a new key
+// is one row in clientSettings or serverSettings. ParseHosts is the host list.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+	"github.com/pelletier/go-toml/v2/unstable"
+)
+
+// maxFile bounds a configuration file, in bytes. The longest host list that is
+// allowed fits many times.
+const maxFile = 1 << 20
+
+// A Key documents one key of a configuration file.
+type Key struct {
+	Name string // as in the file; toolchains.search is search below [toolchains]
+	Env  string // the variable that overrides it, or ""
+	Text string // one sentence for docs/configuration.md: meaning and default
+}
+
+// A setting is a Key that knows where its value goes. set gets the value as
+// go-toml decodes it to an any, or an envText.
+type setting struct {
+	Key
+	set func(value any) error
+}
+
+// An envText is a value from the environment, where everything is text.
+type envText string
+
+func keysOf(settings []setting) []Key {
+	keys := make([]Key, len(settings))
+	for i, s := range settings {
+		keys[i] = s.Key
+	}
+	return keys
+}
+
+// applyFile sets what doc says, and nothing but what settings know. name is the
+// file's, for errors.
+func applyFile(name string, doc []byte, settings []setting) error {
+	if len(doc) > maxFile {
+		return fmt.Errorf("%s: %d bytes are over the limit of %d", name, len(doc), maxFile)
+	}
+	var tree map[string]any
+	if err := toml.Unmarshal(doc, &tree); err != nil {
+		return syntaxError(name, err)
+	}
+	values := make(map[string]any)
+	flatten("", tree, settings, values)
+	lines := linesOf(doc)
+	var errs []error
+	for key, value := range values {
+		if err := apply(key, value, settings); err != nil {
+			errs = append(errs, &lineError{name: name, line: lineOf(lines, key), err: err})
+		}
+	}
+	return firstOf(errs)
+}
+
+func apply(key string, value any, settings []setting) error {
+	i := slices.IndexFunc(settings, func(s setting) bool { return s.Name == key })
+	if i < 0 {
+		return fmt.Errorf("unknown key %q; known are %s", key, names(settings))
+	}
+	if err := settings[i].set(value); err != nil {
+		return fmt.Errorf("%s: %w", key, err)
+	}
+	return nil
+}
+
+// applyEnv sets what the environment says. A variable that is empty is not set.
+func applyEnv(getenv func(string) string, settings []setting) error {
+	for _, s := range settings {
+		if s.Env == "" {
+			continue
+		}
+		if v := getenv(s.Env); v != "" {
+			if err := s.set(envText(v)); err != nil {
+				return fmt.Errorf("%s: %w", s.Env, err)
+			}
+		}
+	}
+	return nil
+}
+
+// flatten turns tables into dotted keys, as far as a setting lies below them: an
+// unknown table is one unknown key.
+func flatten(prefix string, tree map[string]any, settings []setting, into map[string]any) {
+	for k, v := range tree {
+		key := prefix + k
+		known := slices.ContainsFunc(settings, func(s setting) bool { return strings.HasPrefix(s.Name, key+".") })
+		if sub, ok := v.(map[string]any); ok && known {
+			flatten(key+".", sub, settings, into)
+			continue
+		}
+		into[key] = v
+	}
+}
+
+// linesOf finds the line of each key and table of doc, which is known to parse.
+func linesOf(doc []byte) map[string]int {
+	lines := make(map[string]int)
+	var p unstable.Parser
+	p.Reset(doc)
+	table := ""
+	for p.NextExpression() {
+		e := p.Expression()
+		key, line := "", 0
+		for it := e.Key(); it.Next(); {
+			key += "." + string(it.Node().Data)
+			if line == 0 {
+				line = p.Shape(it.Node().Raw).Start.Line
+			}
+		}
+		key = strings.TrimPrefix(table+key, ".")
+		if e.Kind != unstable.KeyValue {
+			key = strings.TrimPrefix(key, table+".")
+			table = key
+		}
+		lines[key] = line
+	}
+	return lines
+}
+
+// lineOf is the line of key or of the inline table that it stands in.
+func lineOf(lines map[string]int, key string) int {
+	for {
+		if n, ok := lines[key]; ok {
+			return n
+		}
+		i := strings.LastIndexByte(key, '.')
+		if i < 0 {
+			return 1
+		}
+		key = key[:i]
+	}
+}
+
+// A lineError is an error with its place in a file.
+type lineError struct {
+	name string
+	line int // from 1
+	err  error
+}
+
+func (e *lineError) Error() string { return fmt.Sprintf("%s:%d: %v", e.name, e.line, e.err) }
+func (e *lineError) Unwrap() error { return e.err }
+
+// firstOf is the error that stands first in its file: people mend from the top.
+func firstOf(errs []error) error {
+	if len(errs) == 0 {
+		return nil
+	}
+	line := func(err error) int {
+		if e, ok := errors.AsType[*lineError](err); ok {
+			return e.line
+		}
+		return 0
+	}
+	return slices.MinFunc(errs, func(a, b error) int {
+		if d := line(a) - line(b); d != 0 {
+			return d
+		}
+		return strings.Compare(a.Error(), b.Error())
+	})
+}
+
+func syntaxError(name string, err error) error {
+	d, ok := errors.AsType[*toml.DecodeError](err)
+	if !ok {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	line, _ := d.Position()
+	return &lineError{name: name, line: line, err: errors.New(strings.TrimPrefix(d.Error(), "toml: "))}
+}
+
+func names(settings []setting) string {
+	all := make([]string, len(settings))
+	for i, s := range settings {
+		all[i] = s.Name
+	}
+	slices.Sort(all)
+	return strings.Join(all, ", ")
+}

@@ -1,0 +1,149 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+)
+
+// ServerFile is where a helper's configuration is unless --config says.
+const ServerFile = "/etc/crosscc/crossccd.toml"
+
+// The doors' ports. 3632 and 3633 are distcc's.
+const (
+	PortDistcc = 3632
+	PortStats  = 3633
+	PortGRPC   = 3634
+	PortHTTP   = 3635
+)
+
+// minCache is the least cache_size, in bytes: a quarter of it must hold an
+// ordinary object file.
+const minCache = 1 << 20
+
+// A Server is the configuration of crossccd serve.
+type Server struct {
+	// The doors. By default GRPC is open on loopback and the others are off.
+	GRPC, Distcc, HTTP, Stats Address
+	// Allow are the addresses that may connect from other machines, for
+	// trust.ParseAllow.
+	Allow []string
+	// State is the absolute directory of the helper's files; "" is the
+	// daemon's own choice.
+	State string
+	// Jobs is how many jobs run at once; 0 means as many as processors.
+	Jobs int
+	// Sandbox is bwrap, docker or none.
+	Sandbox string
+	// CacheSize bounds the store, in bytes.
+	CacheSize int64
+	// Search are the absolute prefixes where toolchains are looked for; nil
+	// means $PATH and the known places.
+	Search []string
+}
+
+// ServerKeys documents the keys of crossccd.toml.
+func ServerKeys() []Key { return keysOf(serverSettings(&Server{})) }
+
+func serverSettings(s *Server) []setting {
+	return []setting{
+		{Key{"grpc", "", `Where the REAPI door listens: "HOST:PORT" (port 0 picks one), "unix:/PATH" or "off". Default "127.0.0.1:3634".`},
+			func(v any) error { return set(&s.GRPC, v, addressOf) }},
+		{Key{"distcc", "", `Where the distcc door listens. Default "off"; its port is 3632.`},
+			func(v any) error { return set(&s.Distcc, v, addressOf) }},
+		{Key{"http", "", `Where metrics and the dashboard are. Default "off"; the port is 3635.`},
+			func(v any) error { return set(&s.HTTP, v, addressOf) }},
+		{Key{"stats", "", `Where distccd's statistics are. Default "off"; the port is 3633.`},
+			func(v any) error { return set(&s.Stats, v, addressOf) }},
+		{Key{"allow", "", `A list of addresses and ranges ("192.168.1.0/24") that may connect. Default: this machine alone.`},
+			func(v any) error { return set(&s.Allow, v, list) }},
+		{Key{"state", "", "The directory of the helper's files, an absolute path."},
+			func(v any) error { return set(&s.State, v, absolute) }},
+		{Key{"jobs", "", "How many jobs run at once. Default 0: as many as processors."},
+			func(v any) error { return set(&s.Jobs, v, slotsOf) }},
+		{Key{"sandbox", "", `"bwrap" (default), "docker", or "none", which gives each client this user's rights.`},
+			func(v any) error { return set(&s.Sandbox, v, sandboxOf) }},
+		{Key{"cache_size", "", `How much the store may hold: "512M", "10G" (default).`},
+			func(v any) error { return set(&s.CacheSize, v, cacheSizeOf) }},
+		{Key{"toolchains.search", "", "A list of prefixes where toolchains are looked for, instead of $PATH and the known places."},
+			func(v any) error { return set(&s.Search, v, prefixesOf) }},
+	}
+}
+
+// LoadServer loads the configuration at path. With no path it is ServerFile, which
+// need not be there; a file that was asked for must be.
+func LoadServer(path string) (Server, error) {
+	s := Server{
+		GRPC:      Address{fmt.Sprintf("127.0.0.1:%d", PortGRPC)},
+		Sandbox:   "bwrap",
+		CacheSize: 10 << 30,
+	}
+	doc, err := readFile(path)
+	if path == "" && errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
+	if err != nil {
+		return Server{}, fmt.Errorf("configuration: %w", err)
+	}
+	if path == "" {
+		path = ServerFile
+	}
+	if err := applyFile(path, doc, serverSettings(&s)); err != nil {
+		return Server{}, err
+	}
+	return s, nil
+}
+
+func readFile(path string) ([]byte, error) {
+	if path == "" {
+		path = ServerFile
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxFile+1))
+}
+
+func addressOf(value any) (Address, error) {
+	s, err := text(value)
+	if err != nil {
+		return Address{}, err
+	}
+	return ParseAddress(s)
+}
+
+func sandboxOf(value any) (string, error) { return oneOf(value, "bwrap", "docker", "none") }
+
+func cacheSizeOf(value any) (int64, error) {
+	s, err := text(value)
+	if err != nil {
+		return 0, fmt.Errorf(`%w; write the unit too: "10G"`, err)
+	}
+	n, err := ParseSize(s)
+	if err == nil && n < minCache {
+		err = fmt.Errorf("%q is less than 1M", s)
+	}
+	return n, err
+}
+
+func prefixesOf(value any) ([]string, error) {
+	words, err := list(value)
+	if err != nil {
+		return nil, err
+	}
+	for i, w := range words {
+		if words[i], err = absolute(w); err != nil {
+			return nil, err
+		}
+		// A PATH is made of these.
+		if strings.Contains(w, ":") {
+			return nil, fmt.Errorf("%q has a colon; write one prefix an item", w)
+		}
+	}
+	return words, nil
+}
