@@ -1,0 +1,352 @@
+// Package agent is the client's daemon: one for each user and machine. It
+// answers wrappers over broker/local's socket, knows the client's compilers,
+// holds the connections to the helpers and the slots for local jobs.
+//
+// Start with Agent.serve, which is one wrapper from request to end; what
+// happens to a compile is compile.go, step by step.
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/config"
+	"github.com/crosscc/crosscc/broker/fleet"
+	"github.com/crosscc/crosscc/broker/local"
+	"github.com/crosscc/crosscc/broker/local/rendezvous"
+	"github.com/crosscc/crosscc/broker/monitor"
+	"github.com/crosscc/crosscc/toolchains"
+)
+
+// memoryPerSlot is what one local compile is given: C++ with optimisation
+// rarely takes more.
+const memoryPerSlot = 512 << 20
+
+// errLeft is the cause of what ends with the agent.
+var errLeft = errors.New("the agent has left")
+
+// Options are what an Agent is made of.
+type Options struct {
+	Dirs  rendezvous.Dirs
+	Build string
+	// Idle is how long the agent stays without any wrapper. Zero means ten
+	// minutes.
+	Idle time.Duration
+	// LocalSlots is how many local compiles run at once. Zero means one for
+	// each processor, as far as memory goes.
+	LocalSlots int
+	// Dial makes the link to a host, config.Embedded among them.
+	Dial func(config.Host) (fleet.Link, error)
+	Log  logrus.FieldLogger
+}
+
+// An Agent answers wrappers until it is idle, replaced or told to stop.
+type Agent struct {
+	o        Options
+	log      logrus.FieldLogger
+	fleet    *fleet.Fleet
+	probes   *toolchains.Cache
+	slots    *semaphore.Weighted
+	counters monitor.Counters
+	began    time.Time
+
+	ctx  context.Context // ended when running sessions must end at once
+	stop context.CancelCauseFunc
+
+	mu       sync.Mutex // guards the fields below
+	sessions int
+	held     int // slots
+	leaving  bool
+	idle     *time.Timer
+	listener *rendezvous.Listener
+	work     sync.WaitGroup // sessions; Add only while mu is held and !leaving
+}
+
+// New makes an agent; Serve is its life.
+func New(o Options) *Agent {
+	if o.Idle == 0 {
+		o.Idle = 10 * time.Minute
+	}
+	if o.LocalSlots == 0 {
+		o.LocalSlots = localSlots()
+	}
+	ctx, stop := context.WithCancelCause(context.Background())
+	return &Agent{
+		o: o, log: o.Log, ctx: ctx, stop: stop, began: time.Now(),
+		fleet:  fleet.New(fleet.Options{Dial: o.Dial, Log: o.Log}),
+		probes: &toolchains.Cache{Dir: filepath.Join(o.Dirs.State, "probes")},
+		slots:  semaphore.NewWeighted(int64(o.LocalSlots)),
+	}
+}
+
+// Serve answers wrappers on the listener until the agent is idle, replaced or
+// told to stop, or ctx ends: that is no error. It closes the listener.
+func (a *Agent) Serve(ctx context.Context, l *rendezvous.Listener) error {
+	defer context.AfterFunc(ctx, func() { a.stop(context.Cause(ctx)); a.leave() })()
+	a.mu.Lock()
+	a.listener = l
+	a.idle = time.AfterFunc(a.o.Idle, a.leaveIdle)
+	a.mu.Unlock()
+	var err error
+	for {
+		var conn *local.Conn
+		if conn, _, err = l.Accept(); err != nil {
+			break
+		}
+		if !a.begin() {
+			conn.Close()
+			continue
+		}
+		go a.handle(conn)
+	}
+	a.mu.Lock()
+	leaving := a.leaving
+	a.mu.Unlock()
+	a.work.Wait()
+	a.stop(errLeft)
+	if cerr := a.fleet.Close(); err == nil || leaving {
+		err = cerr
+	}
+	return err
+}
+
+// begin counts a session in, unless the agent is leaving.
+func (a *Agent) begin() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.leaving {
+		return false
+	}
+	a.sessions++
+	a.idle.Stop()
+	a.work.Add(1)
+	return true
+}
+
+func (a *Agent) end() {
+	a.mu.Lock()
+	a.sessions--
+	if a.sessions == 0 && !a.leaving {
+		a.idle.Reset(a.o.Idle)
+	}
+	a.mu.Unlock()
+	a.work.Done()
+}
+
+// leaveIdle is leave for an agent that nobody has talked to for long.
+func (a *Agent) leaveIdle() {
+	a.mu.Lock()
+	busy := a.sessions > 0
+	a.mu.Unlock()
+	if !busy {
+		a.leave()
+	}
+}
+
+// leave takes no new wrappers; those that are there are served to their end.
+func (a *Agent) leave() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.leaving {
+		return
+	}
+	a.leaving = true
+	a.log.Info("agent leaves")
+	if err := a.listener.Close(); err != nil {
+		a.log.WithError(err).Warn("close the socket")
+	}
+}
+
+// handle is one connection.
+func (a *Agent) handle(conn *local.Conn) {
+	defer a.end()
+	c, err := local.NewClient(a.ctx, conn)
+	if err != nil {
+		a.log.WithError(err).Debug("connection without a request")
+		return
+	}
+	s, err := open(c)
+	if err != nil {
+		c.Close()
+		a.log.WithError(err).Warn("session")
+		return
+	}
+	defer s.close()
+	if err := a.serve(s); err != nil && s.gone() == nil {
+		a.log.WithError(err).Warn("session")
+	}
+}
+
+// serve is one wrapper, from request to end.
+func (a *Agent) serve(s *session) error {
+	switch {
+	case s.Request.Build != a.o.Build:
+		a.leave()
+		return s.Replace()
+	case s.Request.Verb == local.VerbCompile:
+		return a.compile(s)
+	}
+	return a.control(s)
+}
+
+// compile is one command of a build: done by a helper, or the wrapper becomes
+// the compiler.
+func (a *Agent) compile(s *session) error {
+	c, err := a.prepare(s)
+	if err == nil {
+		err = a.deliver(c)
+	}
+	if l, ok := errors.AsType[*localJob](err); ok {
+		return a.local(c, l)
+	}
+	if f, ok := errors.AsType[*failure](err); ok {
+		a.counters.Failed()
+		return s.Fail(local.Fail{Message: f.text, Hint: f.hint, Status: f.status})
+	}
+	return err
+}
+
+// local has the wrapper become the compiler.
+func (a *Agent) local(c *compile, l *localJob) error {
+	log := a.log.WithFields(logrus.Fields{"reason": l.reason, "why": l.text})
+	if l.helpers && !c.settings.fallback {
+		a.counters.Failed()
+		log.Info("job failed: no fallback")
+		return c.s.Fail(local.Fail{
+			Message: "no helper can do this and CROSSCC_FALLBACK=0: " + l.text,
+			Hint:    "crossctl doctor", Status: exitNoHosts,
+		})
+	}
+	log.Debug("local job")
+	exec := local.Exec{Path: c.program, Reason: string(l.reason) + ": " + l.text, Slot: l.slot && !c.s.Request.Nested}
+	if c.argv0 != "" {
+		exec.Args = append([]string{c.argv0}, c.s.Request.Args[1:]...)
+	}
+	if exec.Slot {
+		release, err := a.slot(c.s.Context())
+		if err != nil {
+			return err
+		}
+		defer release()
+	}
+	a.counters.Local(l.reason)
+	if err := c.s.Exec(exec); err != nil || !exec.Slot {
+		return err
+	}
+	<-c.s.Context().Done() // the connection ends with the compiler
+	return nil
+}
+
+// slot waits in order for a local slot.
+func (a *Agent) slot(ctx context.Context) (release func(), err error) {
+	if err := a.slots.Acquire(ctx, 1); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	a.mu.Lock()
+	a.held++
+	a.mu.Unlock()
+	return func() {
+		a.mu.Lock()
+		a.held--
+		a.mu.Unlock()
+		a.slots.Release(1)
+	}, nil
+}
+
+// deliver does the job at a helper and has the wrapper write what it made.
+func (a *Agent) deliver(c *compile) error {
+	if err := c.checkTarget(); err != nil {
+		return err
+	}
+	res, match, err := a.remote(c)
+	if err != nil {
+		return err
+	}
+	fin, files, err := c.finish(res)
+	defer closeAll(files)
+	if err != nil {
+		return c.failed(fleet.ReasonLost, "fetch the object", err)
+	}
+	wrote, err := c.s.Finish(c.s.Context(), fin, files...)
+	if err != nil {
+		return err
+	}
+	if wrote.Err != "" {
+		return stay(reasonUnwritten, "%s", wrote.Err)
+	}
+	a.counters.Remote(match, res.Cached)
+	a.log.WithFields(logrus.Fields{"source": c.cmd.Source(), "helper": res.Helper, "match": match, "cached": res.Cached, "exit": res.ExitCode}).Debug("remote job")
+	return nil
+}
+
+// maxInline is how large an output may be to go within the message; larger
+// ones go as descriptors.
+const maxInline = 1 << 20
+
+// finish puts a result into the words of the wrapper. The files are the
+// caller's to close.
+func (c *compile) finish(res broker.Result) (local.Finish, []*os.File, error) {
+	fin := local.Finish{Stdout: res.Stdout, Stderr: res.Stderr, Status: res.ExitCode << 8}
+	var files []*os.File
+	if res.ExitCode != 0 && c.cmd.Assembly() {
+		fin.Remove = []string{c.cmd.Output()} // as gcc does with what cc1 writes itself
+	}
+	for _, o := range res.Outputs {
+		out := local.Output{Path: c.cmd.Output(), Executable: o.Executable, Keep: c.cmd.Assembly(), File: -1}
+		if o.Blob.Digest.Size <= maxInline {
+			data, err := o.Blob.Bytes(maxInline)
+			if err != nil {
+				return fin, files, err
+			}
+			out.Data = data
+		} else {
+			f, err := fileOf(o.Blob)
+			if err != nil {
+				return fin, files, err
+			}
+			out.File = len(files)
+			files = append(files, f)
+		}
+		fin.Outputs = append(fin.Outputs, out)
+	}
+	return fin, files, nil
+}
+
+// control answers crossctl.
+func (a *Agent) control(s *session) error {
+	answer, err := a.answer(s)
+	if err != nil {
+		return s.Fail(local.Fail{Message: err.Error(), Status: exitGeneral})
+	}
+	data, err := json.Marshal(answer)
+	if err != nil {
+		return fmt.Errorf("answer %s: %w", s.Request.Verb, err)
+	}
+	if err := s.Answer(data); err != nil {
+		return err
+	}
+	if s.Request.Verb == "stop" {
+		a.leave()
+	}
+	return nil
+}
+
+// localSlots is one for each processor, as far as memory goes.
+func localSlots() int {
+	n := runtime.NumCPU()
+	if m := int(totalMemory() / memoryPerSlot); m > 0 {
+		n = min(n, m)
+	}
+	return max(n, 1)
+}

@@ -1,0 +1,132 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/monitor"
+)
+
+// unproven is what whoever reads `calibrated` must know until calibration
+// exists.
+const unproven = "calibrated matches are not proven yet: toolchains of one version whose package, assembler or programs differ are taken to make the same objects"
+
+// answer is what crossctl asked for, to be written as JSON.
+func (a *Agent) answer(s *session) (any, error) {
+	switch s.Request.Verb {
+	case "status":
+		return a.status(s), nil
+	case "helpers":
+		set, err := a.settings(s)
+		if err != nil {
+			return nil, err
+		}
+		return a.fleet.Status(s.Context(), set.hosts, true), nil
+	case "explain":
+		return a.explain(s)
+	case "stop":
+		return struct{}{}, nil
+	}
+	return nil, fmt.Errorf("agent knows no %q", s.Request.Verb)
+}
+
+func (a *Agent) status(s *session) monitor.Status {
+	a.mu.Lock()
+	held := a.held
+	a.mu.Unlock()
+	st := monitor.Status{
+		Agent: monitor.AgentStatus{
+			Build: a.o.Build, PID: os.Getpid(), Socket: a.o.Dirs.Socket, Uptime: int64(time.Since(a.began).Seconds()),
+			LocalSlots: a.o.LocalSlots, LocalRunning: held,
+		},
+		Helpers: []monitor.HelperStatus{},
+		Notes:   []string{unproven},
+	}
+	a.counters.Fill(&st)
+	if set, err := a.settings(s); err != nil {
+		st.Notes = append(st.Notes, err.Error())
+	} else {
+		st.Helpers = a.fleet.Status(s.Context(), set.hosts, false)
+	}
+	return st
+}
+
+// explain says what would happen to a command, without compiling.
+func (a *Agent) explain(s *session) (monitor.Explanation, error) {
+	if len(s.Request.Args) == 0 {
+		return monitor.Explanation{}, errors.New("explain: no command given")
+	}
+	c, err := a.prepare(s)
+	if err == nil {
+		err = c.checkTarget()
+	}
+	e := monitor.Explanation{Verdict: "remote", Compiler: c.program}
+	if l, ok := errors.AsType[*localJob](err); ok {
+		e.Verdict, e.Reason, e.Detail = "local", l.reason, l.text
+	} else if err != nil {
+		return e, err
+	}
+	for _, p := range c.prospects {
+		e.Helpers = append(e.Helpers, monitor.HelperExplanation{Address: p.Address, Match: p.Match.String(), Reason: p.Text})
+	}
+	if c.toolchain.Version != "" {
+		e.Identity = c.toolchain.Identity.String()
+	}
+	if e.Verdict == "local" {
+		return e, nil
+	}
+	e.Form, e.Output = broker.Preprocessed.String(), c.cmd.Output()
+	extra, err := a.extra(c)
+	if err != nil {
+		return e, err
+	}
+	e.Command = append([]string{s.Request.Args[0]}, c.cmd.Compile("SOURCE"+c.cmd.Language().Preprocessed().Suffix(), c.cmd.Output(), extra...)...)
+	return e, nil
+}
+
+// checkTarget keeps jobs at home whose output name is taken by something that
+// the wrapper should not rename a file over.
+func (c *compile) checkTarget() error {
+	name := c.cmd.Output()
+	st, err := c.s.root.Lstat(c.s.abs(name))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return stay(reasonTarget, "output %s: %v", name, err)
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return stay(reasonTarget, "output %s is not a regular file", name)
+	}
+	return nil
+}
+
+// fileOf is a blob as a file that can be handed to the wrapper.
+func fileOf(b broker.Blob) (*os.File, error) {
+	r, err := b.Open()
+	if err != nil {
+		return nil, err
+	}
+	if f, ok := r.(*os.File); ok {
+		return f, nil
+	}
+	defer r.Close()
+	data, err := b.Bytes(b.Digest.Size)
+	if err != nil {
+		return nil, err
+	}
+	return fileWith(data)
+}
+
+func totalMemory() uint64 {
+	var si unix.Sysinfo_t
+	if err := unix.Sysinfo(&si); err != nil {
+		return 0
+	}
+	return uint64(si.Totalram) * uint64(si.Unit)
+}

@@ -1,0 +1,89 @@
+package agent
+
+import (
+	"fmt"
+
+	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/fleet"
+	"github.com/crosscc/crosscc/broker/helper"
+	"github.com/crosscc/crosscc/broker/reapi/wire"
+)
+
+// The agent's own reasons for a local compile; the others are argv's (what the
+// command line says) and the fleet's (what the helpers lack).
+const (
+	reasonNotCompiler broker.Reason = "not-a-compiler"
+	reasonProbe       broker.Reason = "probe-failed"
+	reasonPreprocess  broker.Reason = "preprocessor"
+	reasonText        broker.Reason = "text"
+	reasonName        broker.Reason = "name"
+	reasonDiagnostics broker.Reason = "diagnostics"
+	reasonBadOutput   broker.Reason = "bad-output"
+	reasonTarget      broker.Reason = "output-target"
+	reasonUnwritten   broker.Reason = "unwritten"
+	reasonSettings    broker.Reason = "settings"
+)
+
+// A ReasonDoc is a row of the reasons page.
+type ReasonDoc struct {
+	Reason broker.Reason
+	Text   string
+}
+
+// Reasons are the rows of docs/reasons.md but those of the command line.
+func Reasons() []ReasonDoc {
+	return []ReasonDoc{
+		{reasonNotCompiler, "The program's name is not one of a compiler driver; crosscc runs it as it is and never asks it anything."},
+		{reasonProbe, "The compiler could not be asked what it is."},
+		{reasonPreprocess, "The preprocessor failed or printed something; the local compiler says the same in one piece."},
+		{reasonText, "Preprocessed text does not say all that the source says: it tells the assembler to read a file (.incbin, .include), or asks for its own columns (std::source_location)."},
+		{reasonName, "A name in the command can't be said to a helper."},
+		{reasonDiagnostics, "The helper's compiler printed something that preprocessed text can't prove to be what the local compiler prints."},
+		{reasonBadOutput, "What the helpers returned is not an object for the target; it was thrown away."},
+		{reasonTarget, "The output's name is taken by something that is no regular file, or by one with several links."},
+		{reasonUnwritten, "The output could not be written; the local compiler meets the same trouble and says it in its own words."},
+		{fleet.ReasonNoHost, "The host list names no helper."},
+		{fleet.ReasonNoHelper, "No helper is up."},
+		{fleet.ReasonNoMatch, "The helpers that are up have no toolchain like the local one."},
+		{fleet.ReasonDebugInfo, "Debug info was asked for, and from preprocessed source its line tables would differ; a host entry with debug=lines accepts that."},
+		{fleet.ReasonLost, "Every helper that was tried failed: it went away, or its machine was in trouble."},
+		{helper.ReasonRejected, "The helper does not take the job: it is not one plain compile, or a word of it is not allowed there."},
+		{helper.ReasonDraining, "The helper is going away."},
+		{wire.NotUTF8, "A name or a word of the job is not UTF-8, which REAPI can't say."},
+		{reasonSettings, "crosscc's configuration has a mistake; `crossctl doctor` names it."},
+	}
+}
+
+// A localJob ends the way of a job to the helpers: it is the build's own
+// compiler's. It is an error so that each step of a compile can say it.
+type localJob struct {
+	reason broker.Reason
+	text   string
+	// slot says that the compiler has work to do that is worth a slot.
+	slot bool
+	// helpers says that only a helper was missing: with CROSSCC_FALLBACK=0
+	// the build wants to hear of that instead.
+	helpers bool
+}
+
+func (l *localJob) Error() string { return l.text }
+
+// stay makes a *localJob for a compile.
+func stay(reason broker.Reason, format string, args ...any) error {
+	return &localJob{reason: reason, text: fmt.Sprintf(format, args...), slot: true}
+}
+
+// A failure is crosscc's own: no compiler says it.
+type failure struct {
+	text, hint string
+	status     int // of distcc's exit statuses, 100 to 120
+}
+
+func (f *failure) Error() string { return f.text }
+
+// Exit statuses of crosscc's own, which are distcc's.
+const (
+	exitNoCompiler = 110
+	exitNoHosts    = 116
+	exitGeneral    = 100
+)

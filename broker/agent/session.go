@@ -1,0 +1,125 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/crosscc/crosscc/broker/local"
+	"github.com/crosscc/crosscc/toolchains"
+)
+
+const (
+	// maxText bounds the preprocessed text of one source: the largest known
+	// (machine-made) is a tenth of it.
+	maxText = 512 << 20
+	// maxWords bounds what a probe prints, and a source that is quoted.
+	maxWords = 16 << 20
+	// runTime bounds one program that a wrapper runs for the agent.
+	runTime = 5 * time.Minute
+)
+
+// A session is one wrapper, from its request to its end, with its root as the
+// place where files are and its process as the place where programs run.
+type session struct {
+	*local.Client
+	root *toolchains.Root
+
+	running sync.Mutex // the wrapper runs one program at a time
+}
+
+// open makes a session of a wrapper that has said what it wants.
+func open(c *local.Client) (*session, error) {
+	fd, err := unix.FcntlInt(c.Root.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("root of the wrapper: %w", err)
+	}
+	return &session{Client: c, root: toolchains.RootFromFD(fd)}, nil
+}
+
+func (s *session) close() {
+	s.Close()
+	s.root.Close()
+}
+
+func (s *session) getenv(key string) string { return local.Getenv(s.Request.Env, key) }
+
+// gone is the cause of the session's end, or nil while the wrapper waits.
+func (s *session) gone() error { return context.Cause(s.Context()) }
+
+// abs is the absolute form of a name that the build used, links left alone.
+func (s *session) abs(name string) string {
+	if path.IsAbs(name) {
+		return path.Clean(name)
+	}
+	return path.Join(s.Request.Dir, name)
+}
+
+// run has the wrapper run a program of the client's. It is the run function
+// of every probe of a client's compiler.
+func (s *session) run(ctx context.Context, p toolchains.Program) (toolchains.Output, error) {
+	return s.runAs(ctx, p.Path, p, maxWords)
+}
+
+// runAs is run with an argv[0] and a bound on what is printed.
+func (s *session) runAs(ctx context.Context, argv0 string, p toolchains.Program, limit int64) (_ toolchains.Output, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("run %s: %w", p.Path, err)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, runTime)
+	defer cancel()
+	s.running.Lock()
+	defer s.running.Unlock()
+	stdin, err := fileWith(p.Stdin)
+	if err != nil {
+		return toolchains.Output{}, err
+	}
+	out, err := newSink(limit)
+	if err != nil {
+		return toolchains.Output{}, err
+	}
+	errs, err := newSink(maxWords)
+	if err != nil {
+		out.w.Close()
+		return toolchains.Output{}, err
+	}
+	r := local.Run{Path: p.Path, Args: append([]string{argv0}, p.Args...), Env: p.Env}
+	ran, err := s.Run(ctx, r, stdin, out.w, errs.w)
+	if err != nil {
+		return toolchains.Output{}, err // the sinks end with the wrapper
+	}
+	stdout, oerr := out.wait(ctx)
+	stderr, eerr := errs.wait(ctx)
+	status, serr := exitOf(ran)
+	if err := errors.Join(oerr, eerr, serr); err != nil {
+		return toolchains.Output{}, err
+	}
+	return toolchains.Output{Stdout: stdout, Stderr: stderr, Status: status}, nil
+}
+
+// exitOf is the exit status of a program that the wrapper ran. One that could
+// not be started or died of a signal said nothing.
+func exitOf(r local.Ran) (int, error) {
+	if r.Err != "" {
+		return 0, errors.New(r.Err)
+	}
+	ws := unix.WaitStatus(r.Status)
+	if !ws.Exited() {
+		return 0, fmt.Errorf("it was killed by %v", ws.Signal())
+	}
+	return ws.ExitStatus(), nil
+}
+
+func closeAll(files []*os.File) {
+	for _, f := range files {
+		f.Close()
+	}
+}

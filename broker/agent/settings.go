@@ -1,0 +1,67 @@
+package agent
+
+import (
+	"strings"
+
+	"github.com/crosscc/crosscc/broker/config"
+)
+
+// settings are what one job brings along of its own: the agent has none but
+// its directory.
+type settings struct {
+	hosts []config.Host
+	// fallback is false when the build wants to fail rather than to compile
+	// locally for want of a helper.
+	fallback bool
+	// locale is what the helper's compiler gets; exactLocale says that it
+	// prints as the client's would.
+	locale      string
+	exactLocale bool
+}
+
+// settings reads what the wrapper's environment and its machine's files say.
+func (a *Agent) settings(s *session) (settings, error) {
+	set := settings{fallback: s.getenv("CROSSCC_FALLBACK") != "0"}
+	set.locale, set.exactLocale = localeOf(s.getenv)
+	read := func(name string) ([]byte, error) { return s.root.ReadFile(s.abs(name), maxConfig) }
+	c, err := config.LoadClient(read, s.getenv)
+	if err != nil {
+		return set, err
+	}
+	set.hosts = c.Helpers()
+	return set, nil
+}
+
+// maxConfig bounds a configuration file.
+const maxConfig = 1 << 20
+
+// localeOf is the locale for a helper's compiler. Two locales print the same on
+// every machine: C, and the C.UTF-8 that is inside glibc (X16).
+func localeOf(getenv func(string) string) (locale string, exact bool) {
+	messages, ctype := localeOfCategory(getenv, "LC_MESSAGES"), localeOfCategory(getenv, "LC_CTYPE")
+	switch {
+	case messages == "C" && ctype == "C":
+		return "C", true
+	case messages != "" && messages == ctype && messages == "C.UTF-8":
+		return "C.UTF-8", true
+	}
+	return "C", false
+}
+
+// localeOfCategory is the category's locale as setlocale chooses it: "C",
+// "C.UTF-8" or another.
+func localeOfCategory(getenv func(string) string, category string) string {
+	for _, name := range []string{"LC_ALL", category, "LANG"} {
+		switch v := getenv(name); strings.ToUpper(strings.ReplaceAll(v, "-", "")) {
+		case "":
+			continue
+		case "C", "POSIX":
+			return "C"
+		case "C.UTF8":
+			return "C.UTF-8"
+		default:
+			return v
+		}
+	}
+	return "C"
+}

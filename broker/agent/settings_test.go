@@ -1,0 +1,56 @@
+package agent
+
+import "testing"
+
+// The helper's compiler gets a locale that prints alike everywhere, and the
+// agent knows when the client's is another.
+func TestLocale(t *testing.T) {
+	for _, tc := range []struct {
+		env    map[string]string
+		locale string
+		exact  bool
+	}{
+		{nil, "C", true},
+		{map[string]string{"LANG": "C"}, "C", true},
+		{map[string]string{"LANG": "POSIX"}, "C", true},
+		{map[string]string{"LANG": "C.UTF-8"}, "C.UTF-8", true},
+		{map[string]string{"LANG": "C.utf8"}, "C.UTF-8", true},
+		{map[string]string{"LANG": "en_US.UTF-8"}, "C", false},
+		{map[string]string{"LANG": "de_DE.UTF-8", "LC_ALL": "C"}, "C", true},
+		{map[string]string{"LANG": "C.UTF-8", "LC_MESSAGES": "de_DE.UTF-8"}, "C", false},
+		{map[string]string{"LANG": "C.UTF-8", "LC_CTYPE": "C"}, "C", false}, // other quotes than either
+		{map[string]string{"LC_ALL": "", "LANG": "C.UTF-8"}, "C.UTF-8", true},
+	} {
+		locale, exact := localeOf(func(k string) string { return tc.env[k] })
+		if locale != tc.locale || exact != tc.exact {
+			t.Errorf("%v: got %s %t, want %s %t", tc.env, locale, exact, tc.locale, tc.exact)
+		}
+	}
+}
+
+func TestHidden(t *testing.T) {
+	for name, want := range map[string]bool{
+		"/usr": true, "/usr/src/linux": true, "/tmp/x": true, "/.crosscc/a": true, "/etc/passwd": true,
+		"/usrlocal": false, "/home/u/usr": false, "/root/x": false, "/work": false, "/": false,
+	} {
+		if got := isHidden(name); got != want {
+			t.Errorf("isHidden(%s) = %t, want %t", name, got, want)
+		}
+	}
+}
+
+// What preprocessed text can't say stays at home.
+func TestUnsendable(t *testing.T) {
+	for text, want := range map[string]bool{
+		"int x;\n":                               false,
+		"__asm__(\".incbin \\\"logo.png\\\"\");": true,
+		"__asm__(\".include \\\"m.inc\\\"\");":   true,
+		"auto l = __builtin_source_location();":  true,
+		"int c = __builtin_COLUMN();":            true,
+		"int include;":                           false,
+	} {
+		if got := unsendable([]byte(text)) != ""; got != want {
+			t.Errorf("unsendable(%q) = %t, want %t", text, got, want)
+		}
+	}
+}

@@ -1,0 +1,182 @@
+// Package fleet knows the helpers of an agent: which are up, what toolchains
+// they have, how busy they are; and gives a job to the one that should have it.
+//
+// Start with Fleet.Run. A member is one helper; how it is reached (in this
+// process, over REAPI) is hidden in a Link.
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/config"
+	"github.com/crosscc/crosscc/toolchains"
+)
+
+// Reasons of a fleet for doing a job locally.
+const (
+	ReasonNoHost    broker.Reason = "no-host"     // the host list names none that can be used
+	ReasonNoHelper  broker.Reason = "no-helper"   // none is up
+	ReasonNoMatch   broker.Reason = "no-match"    // those that are up have no such toolchain
+	ReasonDebugInfo broker.Reason = "debug-info"  // line tables would differ, and no host allows that
+	ReasonLost      broker.Reason = "helper-lost" // every helper that was tried failed
+)
+
+const (
+	// connectTime is how long a job waits for helpers that nothing is known
+	// of yet. A helper on the same network answers within a tenth of it.
+	connectTime = 5 * time.Second
+	// openTime is the same for the helper in this process, which first proves
+	// its sandbox and asks the machine's compilers: a second or two, and more
+	// on a machine where a build has just begun.
+	openTime = 30 * time.Second
+)
+
+// A Link reaches one helper.
+type Link struct {
+	Run broker.Runner
+	// Watch calls f with each state of the helper until ctx ends or the
+	// helper is lost, and says why.
+	Watch func(ctx context.Context, f func(broker.State)) error
+	Close func() error
+}
+
+// Options are what a Fleet is made of.
+type Options struct {
+	// Dial makes the link to one host; it does not wait for the host.
+	Dial func(config.Host) (Link, error)
+	Log  logrus.FieldLogger
+	// Now is time.Now; tests set it.
+	Now func() time.Time
+}
+
+// A Fleet holds the members of every host list that its agent was given.
+type Fleet struct {
+	o    Options
+	ctx  context.Context // ended by Close
+	stop context.CancelFunc
+
+	work sync.WaitGroup // the members' watches
+
+	mu      sync.Mutex // guards the fields below, and the members' own
+	members map[string]*member
+	queue   []*waiter // jobs that wait for a place, first come first
+}
+
+// New makes an empty fleet: members come with the host lists of jobs.
+func New(o Options) *Fleet {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	return &Fleet{o: o, ctx: ctx, stop: stop, members: make(map[string]*member)}
+}
+
+// Close ends all links. No job may run.
+func (f *Fleet) Close() error {
+	f.stop()
+	f.work.Wait()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var errs []error
+	for _, m := range f.members {
+		errs = append(errs, m.link.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// A Want is what a job needs of a helper, known before its source is read.
+type Want struct {
+	Identity    toolchains.Identity
+	Fingerprint toolchains.Fingerprint
+	Language    argv.Language
+	// Lines says that line tables would differ (debug info in preprocessed
+	// form): only hosts with debug=lines serve that.
+	Lines bool
+}
+
+// A Prospect is one helper with what it has for a Want.
+type Prospect struct {
+	Address string
+	Match   toolchains.Match
+	Reason  broker.Reason // why not, when Match is None
+	Text    string        // the same in words
+
+	member *member
+}
+
+// Prospects tells of each host what it has for w, in the list's order. It
+// waits a bounded time for hosts that are still being connected.
+func (f *Fleet) Prospects(ctx context.Context, hosts []config.Host, w Want) []Prospect {
+	ms := f.membersOf(hosts)
+	f.await(ctx, ms)
+	list := make([]Prospect, 0, len(ms))
+	for i, m := range ms {
+		list = append(list, f.prospect(m, hosts[i], w))
+	}
+	return list
+}
+
+// None says in one Refusal why no prospect will do, or nil when one will.
+func None(list []Prospect) *broker.Refusal {
+	if len(list) == 0 {
+		return &broker.Refusal{Reason: ReasonNoHost, Text: "the host list names no helper"}
+	}
+	var texts []string
+	reason := ReasonNoHelper
+	rank := map[broker.Reason]int{ReasonNoHelper: 0, ReasonNoHost: 0, ReasonNoMatch: 1, ReasonDebugInfo: 2}
+	for _, p := range list {
+		if p.Match != toolchains.None {
+			return nil
+		}
+		if rank[p.Reason] > rank[reason] {
+			reason = p.Reason
+		}
+		texts = append(texts, "helper "+p.Address+" "+p.Text)
+	}
+	return &broker.Refusal{Reason: reason, Text: strings.Join(texts, "; ")}
+}
+
+// Run gives the job to one of the prospects after another until one answers
+// with a result that check takes. When all fail, the error is a
+// *broker.Refusal that says how.
+func (f *Fleet) Run(ctx context.Context, list []Prospect, j *broker.Job, check func(broker.Result) error) (broker.Result, toolchains.Match, error) {
+	left := slices.DeleteFunc(slices.Clone(list), func(p Prospect) bool { return p.Match == toolchains.None })
+	failed := broker.Refusal{Reason: ReasonLost}
+	var texts []string
+	for len(left) > 0 {
+		i, err := f.pick(ctx, left)
+		if err != nil {
+			return broker.Result{}, toolchains.None, err
+		}
+		p := left[i]
+		res, err := f.runAt(ctx, p.member, j)
+		if err == nil {
+			err = check(res)
+		}
+		if err == nil {
+			res.Helper = p.Address
+			return res, p.Match, nil
+		}
+		if ctx.Err() != nil {
+			return broker.Result{}, toolchains.None, context.Cause(ctx)
+		}
+		if r, ok := errors.AsType[*broker.Refusal](err); ok {
+			failed.Reason = r.Reason
+		}
+		f.o.Log.WithError(err).WithField("helper", p.Address).Warn("job not done")
+		texts = append(texts, fmt.Sprintf("helper %s: %v", p.Address, err))
+		left = slices.Delete(left, i, i+1)
+	}
+	failed.Text = strings.Join(texts, "; ")
+	return broker.Result{}, toolchains.None, &failed
+}

@@ -1,0 +1,237 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/config"
+	"github.com/crosscc/crosscc/toolchains"
+)
+
+// gcc12 is what the jobs of these tests want.
+func gcc12() toolchains.Toolchain {
+	return toolchains.Toolchain{
+		Identity:    toolchains.Identity{Family: argv.GCC, Target: "aarch64-linux-gnu", Version: "12.2.0", Package: "Debian 12.2.0-14", Assembler: "2.40", Defaults: "d"},
+		Fingerprint: toolchains.Fingerprint{"driver": "1", "cc1": "2", "as": "3"},
+		Path:        "/usr/bin/aarch64-linux-gnu-gcc-12",
+		Languages:   []argv.Language{argv.C},
+	}
+}
+
+func want() Want {
+	tc := gcc12()
+	return Want{Identity: tc.Identity, Fingerprint: tc.Fingerprint, Language: argv.C}
+}
+
+// A peer plays one helper.
+type peer struct {
+	state broker.State
+	run   broker.Runner
+	lost  chan error // what Watch returns
+}
+
+func newPeer(slots int, run broker.Runner, tcs ...toolchains.Toolchain) *peer {
+	return &peer{state: broker.State{Slots: slots, Toolchains: tcs}, run: run, lost: make(chan error, 1)}
+}
+
+func fleetOf(t *testing.T, peers map[string]*peer) (*Fleet, func(list string) []config.Host) {
+	t.Helper()
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	f := New(Options{Log: log, Dial: func(h config.Host) (Link, error) {
+		p := peers[h.Address()]
+		if p == nil {
+			return Link{}, errors.New("connection refused")
+		}
+		return Link{Run: p.run, Close: func() error { return nil }, Watch: func(ctx context.Context, tell func(broker.State)) error {
+			tell(p.state)
+			select {
+			case err := <-p.lost:
+				return err
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}}, nil
+	}})
+	t.Cleanup(func() { f.Close() })
+	return f, func(list string) []config.Host {
+		h, err := config.ParseHosts(list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h.List
+	}
+}
+
+func good(name string) broker.Runner {
+	return func(context.Context, *broker.Job) (broker.Result, error) { return broker.Result{Helper: name}, nil }
+}
+
+func anyResult(broker.Result) error { return nil }
+
+func TestProspects(t *testing.T) {
+	other := gcc12()
+	other.Version = "11.3.0"
+	f, hosts := fleetOf(t, map[string]*peer{
+		"a:1": newPeer(1, good("a"), gcc12()),
+		"b:1": newPeer(1, good("b"), other),
+	})
+	for _, tc := range []struct {
+		name, hosts string
+		lines       bool
+		match       toolchains.Match
+		reason      broker.Reason
+		text        string
+	}{
+		{"same toolchain", "grpc://a:1", false, toolchains.Identical, "", ""},
+		{"other version", "grpc://b:1", false, toolchains.None, ReasonNoMatch, "11.3.0"},
+		{"nobody there", "grpc://c:1", false, toolchains.None, ReasonNoHelper, "connection refused"},
+		{"debug info", "grpc://a:1", true, toolchains.None, ReasonDebugInfo, "debug=lines"},
+		{"debug info allowed", "grpc://a:1,debug=lines", true, toolchains.Lines, "", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := want()
+			w.Lines = tc.lines
+			list := f.Prospects(t.Context(), hosts(tc.hosts), w)
+			if len(list) != 1 || list[0].Match != tc.match || list[0].Reason != tc.reason || !strings.Contains(list[0].Text, tc.text) {
+				t.Fatalf("got %+v, want %v %q %q", list, tc.match, tc.reason, tc.text)
+			}
+			r := None(list)
+			if (r == nil) != (tc.match != toolchains.None) {
+				t.Fatalf("None = %v with a match of %v", r, tc.match)
+			}
+			if r != nil && !strings.Contains(r.Text, "helper "+list[0].Address+" ") {
+				t.Errorf("refusal %q does not name the helper", r.Text)
+			}
+		})
+	}
+}
+
+func TestNoHosts(t *testing.T) {
+	if r := None(nil); r == nil || r.Reason != ReasonNoHost {
+		t.Errorf("None(nil) = %v", r)
+	}
+}
+
+// A helper that fails is not the end of a job: the next one does it.
+func TestNextHelper(t *testing.T) {
+	fail := func(context.Context, *broker.Job) (broker.Result, error) {
+		return broker.Result{}, errors.New("connection lost")
+	}
+	refuse := func(context.Context, *broker.Job) (broker.Result, error) {
+		return broker.Result{}, broker.Refusef("policy", "will not")
+	}
+	f, hosts := fleetOf(t, map[string]*peer{
+		"a:1": newPeer(8, fail, gcc12()), "b:1": newPeer(8, refuse, gcc12()), "c:1": newPeer(1, good("c"), gcc12()),
+	})
+	for _, tc := range []struct{ hosts, helper, text string }{
+		{"grpc://a:1 grpc://b:1 grpc://c:1", "c:1", ""},
+		{"grpc://a:1 grpc://b:1", "", "helper a:1: connection lost; helper b:1: will not"},
+	} {
+		list := f.Prospects(t.Context(), hosts(tc.hosts), want())
+		res, m, err := f.Run(t.Context(), list, &broker.Job{}, anyResult)
+		if tc.helper != "" {
+			if err != nil || res.Helper != tc.helper || m != toolchains.Identical {
+				t.Errorf("%s: got %+v %v %v", tc.hosts, res, m, err)
+			}
+			continue
+		}
+		if r, ok := errors.AsType[*broker.Refusal](err); !ok || r.Text != tc.text {
+			t.Errorf("%s: error %v, want a refusal that says %q", tc.hosts, err, tc.text)
+		}
+	}
+}
+
+// When all places are taken jobs wait, and go in the order in which they came.
+func TestOrder(t *testing.T) {
+	hold := make(chan struct{})
+	var mu sync.Mutex
+	var order []string
+	run := func(_ context.Context, j *broker.Job) (broker.Result, error) {
+		mu.Lock()
+		order = append(order, j.Name)
+		mu.Unlock()
+		<-hold
+		return broker.Result{}, nil
+	}
+	f, hosts := fleetOf(t, map[string]*peer{"a:1": newPeer(1, run, gcc12())})
+	list := f.Prospects(t.Context(), hosts("grpc://a:1/1"), want())
+	var wg sync.WaitGroup
+	for i, name := range []string{"0", "1", "2", "3"} {
+		wg.Go(func() {
+			if _, _, err := f.Run(t.Context(), list, &broker.Job{Name: name}, anyResult); err != nil {
+				t.Error(err)
+			}
+		})
+		waitFor(t, func() bool { // until it runs or stands in the queue
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			return len(f.queue) == i && list[0].member.jobs == 1
+		})
+	}
+	close(hold)
+	wg.Wait()
+	if got := strings.Join(order, ""); got != "0123" {
+		t.Errorf("order %s, want 0123", got)
+	}
+}
+
+// A job whose build is gone leaves the queue, and takes no place along.
+func TestCancelInQueue(t *testing.T) {
+	hold := make(chan struct{})
+	run := func(context.Context, *broker.Job) (broker.Result, error) { <-hold; return broker.Result{}, nil }
+	f, hosts := fleetOf(t, map[string]*peer{"a:1": newPeer(1, run, gcc12())})
+	list := f.Prospects(t.Context(), hosts("grpc://a:1/1"), want())
+	var wg sync.WaitGroup
+	wg.Go(func() { f.Run(t.Context(), list, &broker.Job{}, anyResult) })
+	waitFor(t, func() bool { f.mu.Lock(); defer f.mu.Unlock(); return list[0].member.jobs == 1 })
+	ctx, cancel := context.WithCancel(t.Context())
+	wg.Go(func() {
+		if _, _, err := f.Run(ctx, list, &broker.Job{}, anyResult); !errors.Is(err, context.Canceled) {
+			t.Errorf("cancelled job: %v", err)
+		}
+	})
+	waitFor(t, func() bool { f.mu.Lock(); defer f.mu.Unlock(); return len(f.queue) == 1 })
+	cancel()
+	waitFor(t, func() bool { f.mu.Lock(); defer f.mu.Unlock(); return len(f.queue) == 0 })
+	close(hold)
+	wg.Wait()
+	if list[0].member.jobs != 0 {
+		t.Errorf("%d places taken after all jobs ended", list[0].member.jobs)
+	}
+}
+
+// A lost helper is down at once and comes back by itself.
+func TestLostAndBack(t *testing.T) {
+	p := newPeer(1, good("a"), gcc12())
+	f, hosts := fleetOf(t, map[string]*peer{"a:1": p})
+	if r := None(f.Prospects(t.Context(), hosts("grpc://a:1"), want())); r != nil {
+		t.Fatal(r)
+	}
+	p.lost <- errors.New("killed")
+	waitFor(t, func() bool {
+		r := None(f.Prospects(t.Context(), hosts("grpc://a:1"), want()))
+		return r != nil && strings.Contains(r.Text, "is down: killed")
+	})
+	waitFor(t, func() bool { return None(f.Prospects(t.Context(), hosts("grpc://a:1"), want())) == nil })
+}
+
+func waitFor(t *testing.T, done func() bool) {
+	t.Helper()
+	for range 1000 {
+		if done() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("it did not happen in 10 s")
+}

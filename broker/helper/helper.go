@@ -1,0 +1,209 @@
+// Package helper is the side that compiles: it knows the toolchains of its
+// machine and runs jobs with them in the sandbox. A door (broker/reapi) or an
+// agent in the same process hands it a broker.Job; nothing in here knows which.
+//
+// Start with Helper.Run, which is the path of one job; the catalog (which
+// toolchains are there) and the key (when are two jobs one) stand beside it.
+package helper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/store"
+	"github.com/crosscc/crosscc/sandbox"
+	"github.com/crosscc/crosscc/toolchains"
+)
+
+// Reasons of a helper's refusals.
+const (
+	ReasonNoMatch  broker.Reason = "no-match"        // no toolchain like the client's
+	ReasonRejected broker.Reason = "rejected"        // the job is not one plain compile, or policy forbids a word
+	ReasonDraining broker.Reason = "helper-draining" // the helper is going
+)
+
+// errClosed is the cause of what Close stops.
+var errClosed = errors.New("helper is closed")
+
+// Options are what a Helper is made of.
+type Options struct {
+	// Dir is the state directory: probe results and job views. It is made
+	// when it does not exist.
+	Dir string
+	// Views is an empty directory where the views of running jobs are
+	// assembled. The sandbox's user must be able to enter it.
+	Views string
+	// Store keeps inputs, outputs and results.
+	Store *store.Store
+	// Runner runs one program in the sandbox; Sandbox is its name in State.
+	Runner  sandbox.Runner
+	Sandbox string
+	// Search are the prefixes where toolchains are looked for; nil means
+	// $PATH and toolchains.DefaultPrefixes.
+	Search []string
+	// Path is the PATH of the compilers, and is searched when Search is nil.
+	Path string
+	// Slots is how many jobs run at once; at least 1.
+	Slots int
+	// Version is shown to people.
+	Version string
+	Log     logrus.FieldLogger
+}
+
+// A Helper runs jobs with the toolchains of this machine. Its methods may be
+// called at once. Drain finishes what runs, Close stops it.
+type Helper struct {
+	o       Options
+	catalog *catalog
+	slots   *semaphore.Weighted
+
+	closers []func() error // what Open opened beside it, in that order
+
+	ctx  context.Context // ended by Close
+	stop context.CancelCauseFunc
+	work sync.WaitGroup // the catalog's loop
+
+	mu      sync.Mutex // guards the fields below
+	state   broker.State
+	changed chan struct{}  // closed at the next change of state
+	jobs    sync.WaitGroup // Add only while mu is held and !state.Draining
+}
+
+// New starts a helper. Its toolchains are looked for in the background: State
+// lists what was found so far and Ready waits for the first round.
+func New(o Options) (*Helper, error) {
+	if o.Slots < 1 {
+		return nil, fmt.Errorf("helper with %d job slots: at least 1 is needed", o.Slots)
+	}
+	ctx, stop := context.WithCancelCause(context.Background())
+	h := &Helper{
+		o: o, ctx: ctx, stop: stop,
+		slots:   semaphore.NewWeighted(int64(o.Slots)),
+		state:   broker.State{Version: o.Version, Sandbox: o.Sandbox, Slots: o.Slots},
+		changed: make(chan struct{}),
+	}
+	c, err := newCatalog(o, func(found []toolchains.Toolchain) {
+		h.update(func(s *broker.State) { s.Toolchains = found })
+	})
+	if err != nil {
+		stop(errClosed)
+		return nil, err
+	}
+	h.catalog = c
+	h.work.Go(func() { c.watch(ctx) })
+	return h, nil
+}
+
+// State is what the helper tells of itself now, and a channel that is closed
+// when that changes.
+func (h *Helper) State() (broker.State, <-chan struct{}) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.state, h.changed
+}
+
+// Store is where inputs are put before Run and outputs are after.
+func (h *Helper) Store() *store.Store { return h.o.Store }
+
+// Ready returns when the toolchains of this machine were looked at once.
+func (h *Helper) Ready(ctx context.Context) error {
+	select {
+	case <-h.catalog.ready:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("looking for toolchains: %w", context.Cause(ctx))
+	case <-h.ctx.Done():
+		return errClosed
+	}
+}
+
+// Run runs one job; it is the helper's broker.Runner.
+func (h *Helper) Run(ctx context.Context, j *broker.Job) (broker.Result, error) {
+	done, err := h.begin()
+	if err != nil {
+		return broker.Result{}, err
+	}
+	defer done()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(h.ctx, func() { cancel(errClosed) })()
+
+	began := time.Now()
+	res, err := h.run(ctx, j)
+	log := h.o.Log.WithFields(logrus.Fields{"compiler": j.Name, "target": j.Identity.Target, "time": time.Since(began).Round(time.Millisecond)})
+	switch {
+	case err != nil:
+		log.WithError(err).Info("job not run")
+	default:
+		log.WithFields(logrus.Fields{"exit": res.ExitCode, "cached": res.Cached}).Debug("job done")
+	}
+	return res, err
+}
+
+// Drain takes no new jobs and returns when the running ones are done or ctx
+// ends.
+func (h *Helper) Drain(ctx context.Context) error {
+	h.update(func(s *broker.State) { s.Draining = true })
+	done := make(chan struct{})
+	go func() { h.jobs.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for running jobs: %w", context.Cause(ctx))
+	}
+}
+
+// Close stops running jobs and returns when nothing of the helper runs.
+func (h *Helper) Close() error {
+	h.update(func(s *broker.State) { s.Draining = true })
+	h.stop(errClosed)
+	h.jobs.Wait()
+	h.work.Wait()
+	return errors.Join(h.catalog.close(), closeAll(h.closers))
+}
+
+func (h *Helper) begin() (done func(), err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.state.Draining {
+		return nil, broker.Refusef(ReasonDraining, "is going away")
+	}
+	h.jobs.Add(1)
+	return h.jobs.Done, nil
+}
+
+// update changes the state and tells who waits for a change.
+func (h *Helper) update(f func(*broker.State)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f(&h.state)
+	close(h.changed)
+	h.changed = make(chan struct{})
+}
+
+// acquire waits in order for a slot.
+func (h *Helper) acquire(ctx context.Context) (release func(), err error) {
+	h.update(func(s *broker.State) { s.Queued++ })
+	err = h.slots.Acquire(ctx, 1)
+	h.update(func(s *broker.State) {
+		s.Queued--
+		if err == nil {
+			s.Running++
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("waiting for a slot: %w", context.Cause(ctx))
+	}
+	return func() {
+		h.slots.Release(1)
+		h.update(func(s *broker.State) { s.Running-- })
+	}, nil
+}

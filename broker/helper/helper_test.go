@@ -1,0 +1,213 @@
+package helper
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/store"
+	"github.com/crosscc/crosscc/sandbox"
+	"github.com/crosscc/crosscc/toolchains"
+)
+
+// The helper of these tests has real compilers and no walls: what the walls do
+// is the sandbox's own to test, and this way the tests run as any user.
+func newHelper(t *testing.T, run sandbox.Runner) *Helper {
+	t.Helper()
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	dir := enterableDir(t)
+	views := filepath.Join(dir, "views")
+	if err := os.Mkdir(views, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	st, err := store.Open(filepath.Join(dir, "store"), store.Options{MaxBytes: 1 << 30})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if run == nil {
+		run = sandbox.NewDirect(sandbox.Options{Dir: views})
+	}
+	h, err := New(Options{
+		Dir: dir, Views: views, Store: st, Runner: run, Sandbox: "none", Search: []string{"/usr/bin/gcc-12"},
+		Path: os.Getenv("PATH"), Slots: 2, Log: log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(h.Close(), st.Close()); err != nil {
+			t.Error(err)
+		}
+		if left, _ := os.ReadDir(views); len(left) > 0 {
+			t.Errorf("%d views were left behind", len(left))
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := h.Ready(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// enterableDir is a directory that the user of the sandbox can enter, as those
+// of a helper that root started must be.
+func enterableDir(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Chmod(filepath.Dir(dir), 0o711); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// native is the one toolchain that newHelper finds.
+func native(t *testing.T, h *Helper) toolchains.Toolchain {
+	t.Helper()
+	s, _ := h.State()
+	if len(s.Toolchains) != 1 {
+		t.Fatalf("found %d toolchains with gcc-12 as the only place to look (apt-get install gcc-12)", len(s.Toolchains))
+	}
+	return s.Toolchains[0]
+}
+
+func job(t *testing.T, h *Helper, text string) *broker.Job {
+	tc := native(t, h)
+	return &broker.Job{
+		Name: "gcc", Identity: tc.Identity, Fingerprint: tc.Fingerprint,
+		Args: []string{"-O2", "-x", "cpp-output", "-c", "in.i", "-o", "out.o"}, Dir: "/work",
+		Files: []broker.File{{Path: "/work/in.i", Blob: broker.BytesBlob([]byte(text))}}, Outputs: []string{"out.o"}, Form: broker.Preprocessed,
+	}
+}
+
+func TestRunThenCached(t *testing.T) {
+	h := newHelper(t, nil)
+	j := job(t, h, "int f(void) { return 1; }\n")
+	first, err := h.Run(t.Context(), j)
+	if err != nil || first.ExitCode != 0 || first.Cached || len(first.Outputs) != 1 {
+		t.Fatalf("first run: %+v %v", first, err)
+	}
+	second, err := h.Run(t.Context(), j)
+	if err != nil || !second.Cached || second.Outputs[0].Blob.Digest != first.Outputs[0].Blob.Digest {
+		t.Fatalf("second run: %+v %v", second, err)
+	}
+	other, err := h.Run(t.Context(), job(t, h, "int f(void) { return 2; }\n"))
+	if err != nil || other.Cached || other.Outputs[0].Blob.Digest == first.Outputs[0].Blob.Digest {
+		t.Fatalf("other source: %+v %v", other, err)
+	}
+}
+
+// What the compiler said no to is said again by the compiler, never by the cache.
+func TestFailureIsNotKept(t *testing.T) {
+	h := newHelper(t, nil)
+	for range 2 {
+		res, err := h.Run(t.Context(), job(t, h, "int f(\n"))
+		if err != nil || res.ExitCode != 1 || res.Cached || len(res.Outputs) != 0 || !strings.Contains(string(res.Stderr), "expected") {
+			t.Fatalf("got %+v %v", res, err)
+		}
+	}
+}
+
+func TestRejected(t *testing.T) {
+	h := newHelper(t, nil)
+	for _, tc := range []struct {
+		name   string
+		change func(*broker.Job)
+		reason broker.Reason
+	}{
+		{"another program", func(j *broker.Job) { j.Name = "rm" }, ReasonRejected},
+		{"a path for a name", func(j *broker.Job) { j.Name = "/usr/bin/gcc" }, ReasonRejected},
+		{"a link", func(j *broker.Job) { j.Args = []string{"in.i", "-o", "out.o"} }, ReasonRejected},
+		{"a plugin", func(j *broker.Job) { j.Args = append(j.Args, "-fplugin=/tmp/x.so") }, ReasonRejected},
+		{"a wrapper", func(j *broker.Job) { j.Args = append(j.Args, "-wrapper", "/bin/sh") }, ReasonRejected},
+		{"an output elsewhere", func(j *broker.Job) { j.Outputs = []string{"../x.o"} }, ReasonRejected},
+		{"another output than the command's", func(j *broker.Job) { j.Outputs = []string{"x.o"} }, ReasonRejected},
+		{"an input that climbs", func(j *broker.Job) { j.Files[0].Path = "/work/../etc/passwd" }, ReasonRejected},
+		{"another version", func(j *broker.Job) { j.Identity.Version = "12.1.0" }, ReasonNoMatch},
+		{"another target", func(j *broker.Job) { j.Identity.Target = "sparc64-linux-gnu" }, ReasonNoMatch},
+		{"other defaults", func(j *broker.Job) { j.Identity.Defaults = "0" }, ReasonNoMatch},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			j := job(t, h, "int x;\n")
+			j.Args, j.Files, j.Outputs = slices.Clone(j.Args), slices.Clone(j.Files), slices.Clone(j.Outputs)
+			tc.change(j)
+			_, err := h.Run(t.Context(), j)
+			r, ok := errors.AsType[*broker.Refusal](err)
+			if !ok || r.Reason != tc.reason {
+				t.Errorf("got %v, want a refusal because of %s", err, tc.reason)
+			}
+		})
+	}
+}
+
+// The environment of a compiler is the helper's choice but for the locale.
+func TestEnvironment(t *testing.T) {
+	var seen []string
+	h := newHelper(t, nil)
+	h.o.Runner = func(_ context.Context, s *sandbox.Spec) (*sandbox.Outcome, error) {
+		seen = s.Env
+		return nil, errors.New("enough")
+	}
+	j := job(t, h, "int x;\n")
+	j.Env = []string{"GCC_EXEC_PREFIX=/tmp/", "LC_ALL=C.UTF-8", "LD_PRELOAD=/tmp/x.so"}
+	if _, err := h.Run(t.Context(), j); err == nil {
+		t.Fatal("no error from a runner that fails")
+	}
+	want := []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=/tmp", "LC_ALL=C.UTF-8"}
+	if !slices.Equal(seen, want) {
+		t.Errorf("compiler got %q, want %q", seen, want)
+	}
+}
+
+// More jobs than slots wait; none is lost.
+func TestSlots(t *testing.T) {
+	var running, most atomic.Int32
+	direct := sandbox.NewDirect(sandbox.Options{Dir: enterableDir(t)})
+	h := newHelper(t, func(ctx context.Context, s *sandbox.Spec) (*sandbox.Outcome, error) {
+		if s.Out == "" { // a probe
+			return direct(ctx, s)
+		}
+		if n := running.Add(1); n > most.Load() {
+			most.Store(n)
+		}
+		defer running.Add(-1)
+		time.Sleep(20 * time.Millisecond)
+		return direct(ctx, s)
+	})
+	errs := make(chan error, 10)
+	for i := range 10 {
+		j := job(t, h, strings.Repeat("\n", i)+"int x;\n")
+		go func() { _, err := h.Run(t.Context(), j); errs <- err }()
+	}
+	for range 10 {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	if most.Load() != 2 {
+		t.Errorf("%d jobs ran at once in 2 slots", most.Load())
+	}
+}
+
+func TestDrain(t *testing.T) {
+	h := newHelper(t, nil)
+	j := job(t, h, "int x;\n")
+	if err := h.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_, err := h.Run(t.Context(), j)
+	if r, ok := errors.AsType[*broker.Refusal](err); !ok || r.Reason != ReasonDraining {
+		t.Errorf("job after drain: %v", err)
+	}
+}

@@ -1,0 +1,48 @@
+package helper
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/toolchains"
+)
+
+// Two jobs have one key only when nothing that the compiler could see differs.
+func TestKey(t *testing.T) {
+	base := func() (toolchains.Toolchain, *plan) {
+		return toolchains.Toolchain{Identity: toolchains.Identity{Version: "12.2.0"}, Fingerprint: toolchains.Fingerprint{"cc1": "1"}},
+			&plan{
+				args: []string{"-O2", "-c"}, env: []string{"LC_ALL=C"},
+				job: &broker.Job{Dir: "/w", Outputs: []string{"a.o"}, Files: []broker.File{
+					{Path: "/w/a.h", Blob: broker.BytesBlob([]byte("a"))}, {Path: "/w/b.h", Blob: broker.BytesBlob([]byte("b"))},
+				}},
+			}
+	}
+	tc, p := base()
+	if keyOf(tc, p) != keyOf(base()) {
+		t.Fatal("equal jobs have different keys")
+	}
+	seen := map[broker.Digest]string{keyOf(tc, p): "base"}
+	for name, change := range map[string]func(*toolchains.Toolchain, *plan){
+		"headers with swapped contents": func(_ *toolchains.Toolchain, p *plan) {
+			p.job.Files[0].Blob, p.job.Files[1].Blob = p.job.Files[1].Blob, p.job.Files[0].Blob
+		},
+		"another name of a header": func(_ *toolchains.Toolchain, p *plan) { p.job.Files[1].Path = "/w/c.h" },
+		"words joined":             func(_ *toolchains.Toolchain, p *plan) { p.args = []string{"-O2 -c"} },
+		"words in another order":   func(_ *toolchains.Toolchain, p *plan) { slices.Reverse(p.args) },
+		"another directory":        func(_ *toolchains.Toolchain, p *plan) { p.job.Dir = "/v" },
+		"another locale":           func(_ *toolchains.Toolchain, p *plan) { p.env = []string{"LC_ALL=C.UTF-8"} },
+		"another version":          func(tc *toolchains.Toolchain, _ *plan) { tc.Version = "12.2.1" },
+		"another cc1":              func(tc *toolchains.Toolchain, _ *plan) { tc.Fingerprint = toolchains.Fingerprint{"cc1": "2"} },
+		"executable input":         func(_ *toolchains.Toolchain, p *plan) { p.job.Files[0].Executable = true },
+	} {
+		tc, p := base()
+		change(&tc, p)
+		key := keyOf(tc, p)
+		if other, ok := seen[key]; ok {
+			t.Errorf("%s has the key of %s", name, other)
+		}
+		seen[key] = name
+	}
+}

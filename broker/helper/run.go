@@ -1,0 +1,217 @@
+package helper
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"time"
+
+	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/sandbox"
+	"github.com/crosscc/crosscc/toolchains"
+)
+
+// outDir is where a job's outputs are written inside the sandbox: no client
+// has a directory of that name at its root.
+const outDir = "/.crosscc"
+
+// jobLimits bound one compile. The largest known single compiles (machine-made
+// sources of some hundred thousand lines) stay below them.
+var jobLimits = sandbox.Limits{
+	Wall: 15 * time.Minute, CPU: 15 * time.Minute, Memory: 8 << 30, FileSize: 2 << 30, OutputSum: 2 << 30,
+}
+
+// A plan is a job as this helper will run it.
+type plan struct {
+	job  *broker.Job
+	cmd  *argv.Command
+	args []string // the words after the program, outputs below outDir
+	env  []string
+	outs []string // names below outDir, in the order of job.Outputs
+}
+
+// run is the path of one job through the helper.
+func (h *Helper) run(ctx context.Context, j *broker.Job) (broker.Result, error) {
+	p, err := h.plan(j)
+	if err != nil {
+		return broker.Result{}, err
+	}
+	if err := h.Ready(ctx); err != nil {
+		return broker.Result{}, err
+	}
+	tc, err := h.catalog.match(ctx, j, p.cmd.Language())
+	if err != nil {
+		return broker.Result{}, err
+	}
+	key := keyOf(tc, p)
+	if res, err := h.cached(key, j); err == nil {
+		return res, nil
+	}
+	release, err := h.acquire(ctx)
+	if err != nil {
+		return broker.Result{}, err
+	}
+	defer release()
+	res, err := h.compile(ctx, tc, p)
+	if err != nil || res.ExitCode != 0 {
+		return res, err
+	}
+	return res, h.keep(key, res)
+}
+
+// plan reads the job as a command line again and refuses what is not one plain
+// compile, or what policy forbids: a client is not trusted.
+func (h *Helper) plan(j *broker.Job) (*plan, error) {
+	if err := j.Validate(); err != nil {
+		return nil, broker.Refusef(ReasonRejected, "%v", err)
+	}
+	d, ok := argv.ParseDriver(j.Name)
+	if !ok {
+		return nil, broker.Refusef(ReasonRejected, "%q is not the name of a compiler", j.Name)
+	}
+	cmd := argv.Parse(j.Args, argv.Env{
+		Driver: d, Family: j.Identity.Family,
+		ReadFile: func(string) ([]byte, error) { return nil, errors.New("a helper reads no response files") },
+		Getenv:   func(string) string { return "" },
+	})
+	if v := cmd.Verdict(); !v.Remote {
+		return nil, broker.Refusef(ReasonRejected, "not one plain compile: %s", v.Detail)
+	}
+	if err := argv.Admit(cmd); err != nil {
+		return nil, broker.Refusef(ReasonRejected, "%v", err)
+	}
+	if len(j.Outputs) != 1 || j.Outputs[0] != cmd.Output() {
+		return nil, broker.Refusef(ReasonRejected, "outputs %q are not what the command makes, %q", j.Outputs, cmd.Output())
+	}
+	p := &plan{job: j, cmd: cmd, env: h.env(j)}
+	out := "0" + path.Ext(cmd.Output())
+	p.outs = []string{out}
+	p.args = cmd.Compile(cmd.Source(), path.Join(outDir, out))
+	return p, nil
+}
+
+// env is the compiler's whole environment: the words that a client may set,
+// and what every compiler needs.
+func (h *Helper) env(j *broker.Job) []string {
+	env := []string{"PATH=" + h.o.Path, "TMPDIR=/tmp"}
+	for _, kv := range j.Env {
+		if allowedEnv(kv) {
+			env = append(env, kv)
+		}
+	}
+	return env
+}
+
+// allowedEnv is the list of what a client may say of the environment. The
+// locale decides quotes in messages (X16).
+func allowedEnv(kv string) bool {
+	return kv == "LC_ALL=C" || kv == "LC_ALL=C.UTF-8"
+}
+
+// compile runs the plan in the sandbox.
+func (h *Helper) compile(ctx context.Context, tc toolchains.Toolchain, p *plan) (broker.Result, error) {
+	tree, drop, err := h.view(p.job)
+	if err != nil {
+		return broker.Result{}, err
+	}
+	defer drop()
+	driver := tc.Driver()
+	if d, _ := argv.ParseDriver(p.job.Name); d.CXX && tc.CXXPath != "" {
+		driver = tc.CXXPath
+	}
+	out, err := h.o.Runner(ctx, &sandbox.Spec{
+		Path: driver, Args: append([]string{driver}, p.args...), Env: p.env, Dir: p.job.Dir,
+		Programs: tc.Programs, Tree: tree, Out: outDir, Outputs: p.outs, Limits: jobLimits,
+	})
+	if err != nil {
+		return broker.Result{}, err
+	}
+	defer out.Close()
+	res := broker.Result{ExitCode: out.ExitCode, Stdout: out.Stdout, Stderr: out.Stderr}
+	if out.ExitCode != 0 {
+		return res, h.doubt(ctx, tc)
+	}
+	for i, f := range out.Outputs {
+		d, err := h.o.Store.PutFile(f.File)
+		if err != nil {
+			return broker.Result{}, fmt.Errorf("keep output %s: %w", p.job.Outputs[i], err)
+		}
+		res.Outputs = append(res.Outputs, broker.Output{Path: p.job.Outputs[i], Blob: h.blob(d), Executable: f.Executable})
+	}
+	return res, nil
+}
+
+// doubt looks at the machine before a compiler's no is believed: a toolchain
+// that is being upgraded says no for reasons that are not the code's.
+func (h *Helper) doubt(ctx context.Context, tc toolchains.Toolchain) error {
+	now, err := h.catalog.probe(ctx, tc.Driver())
+	if err != nil {
+		return fmt.Errorf("toolchain is gone: %w", err)
+	}
+	if !now.Fingerprint.Equal(tc.Fingerprint) {
+		return fmt.Errorf("toolchain %s changed while a job ran", tc.Driver())
+	}
+	return nil
+}
+
+func (h *Helper) blob(d broker.Digest) broker.Blob {
+	return broker.FileBlob(d, func() (io.ReadCloser, error) { return h.o.Store.Open(d) })
+}
+
+// A record is what the store keeps of a successful compile.
+type record struct {
+	Stdout, Stderr []byte
+	Outputs        []recordOutput
+}
+
+type recordOutput struct {
+	Digest     broker.Digest
+	Executable bool
+}
+
+// cached is the kept result of an earlier job with this key. Any doubt about
+// it, a lost output above all, is an error: the job is then run.
+func (h *Helper) cached(key broker.Digest, j *broker.Job) (broker.Result, error) {
+	data, err := h.o.Store.Action(key)
+	if err != nil {
+		return broker.Result{}, err
+	}
+	var r record
+	if err := json.Unmarshal(data, &r); err != nil {
+		return broker.Result{}, fmt.Errorf("record %s: %w", key.Hash, err)
+	}
+	if len(r.Outputs) != len(j.Outputs) {
+		return broker.Result{}, fmt.Errorf("record %s has %d outputs, job %d", key.Hash, len(r.Outputs), len(j.Outputs))
+	}
+	res := broker.Result{Stdout: r.Stdout, Stderr: r.Stderr, Cached: true}
+	for i, o := range r.Outputs {
+		f, err := h.o.Store.Open(o.Digest)
+		if err != nil {
+			return broker.Result{}, err
+		}
+		f.Close()
+		res.Outputs = append(res.Outputs, broker.Output{Path: j.Outputs[i], Blob: h.blob(o.Digest), Executable: o.Executable})
+	}
+	return res, nil
+}
+
+// keep remembers a successful result under its key.
+func (h *Helper) keep(key broker.Digest, res broker.Result) error {
+	r := record{Stdout: res.Stdout, Stderr: res.Stderr}
+	for _, o := range res.Outputs {
+		r.Outputs = append(r.Outputs, recordOutput{Digest: o.Blob.Digest, Executable: o.Executable})
+	}
+	data, err := json.Marshal(r)
+	if err == nil {
+		err = h.o.Store.PutAction(key, data)
+	}
+	if err != nil {
+		// The result is good; only the next client has to compile again.
+		h.o.Log.WithError(err).Warn("result not kept")
+	}
+	return nil
+}

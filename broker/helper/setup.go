@@ -1,0 +1,168 @@
+package helper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"syscall"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/store"
+	"github.com/crosscc/crosscc/sandbox"
+)
+
+// Setup is what a helper is opened with: by `crossccd serve` from its
+// configuration, by an agent for the helper inside itself.
+type Setup struct {
+	// Dir is the state directory. It is made when it does not exist.
+	Dir string
+	// CacheSize bounds the store in bytes.
+	CacheSize int64
+	// Slots is how many jobs run at once; 0 means one for each processor.
+	Slots int
+	// Sandbox is bwrap or none.
+	Sandbox string
+	// Search and Path: see Options.
+	Search  []string
+	Path    string
+	Version string
+	Log     logrus.FieldLogger
+}
+
+// Open makes a helper with its store and its sandbox, which has to prove itself
+// first. Close ends all of them.
+func Open(ctx context.Context, s Setup) (h *Helper, err error) {
+	if s.Slots == 0 {
+		s.Slots = runtime.NumCPU()
+	}
+	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
+		return nil, fmt.Errorf("state directory: %w", err)
+	}
+	views, unlock, err := viewsDir(s.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("state directory %s: %w", s.Dir, err)
+	}
+	closers := []func() error{unlock}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, closeAll(closers))
+		}
+	}()
+	run, err := runner(ctx, s, views)
+	if err != nil {
+		return nil, err
+	}
+	st, err := store.Open(filepath.Join(s.Dir, "store"), store.Options{MaxBytes: s.CacheSize, Logf: s.Log.Warnf})
+	if err != nil {
+		return nil, err
+	}
+	closers = append(closers, st.Close)
+	h, err = New(Options{
+		Dir: s.Dir, Views: views, Store: st, Runner: run, Sandbox: s.Sandbox,
+		Search: s.Search, Path: s.Path, Slots: s.Slots, Version: s.Version, Log: s.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	h.closers = closers
+	return h, nil
+}
+
+func closeAll(closers []func() error) error {
+	var errs []error
+	for i := len(closers) - 1; i >= 0; i-- {
+		errs = append(errs, closers[i]())
+	}
+	return errors.Join(errs...)
+}
+
+// runner makes the sandbox and has it prove that it is closed.
+func runner(ctx context.Context, s Setup, dir string) (sandbox.Runner, error) {
+	o := sandbox.Options{Dir: dir, Logf: s.Log.Debugf}
+	switch s.Sandbox {
+	case "none":
+		s.Log.Warn("--sandbox=none: what a client sends runs with this user's rights, without walls")
+		return sandbox.NewDirect(o), nil
+	case "bwrap":
+		run, err := sandbox.NewBubblewrap(o)
+		if err != nil {
+			return nil, err
+		}
+		if err := sandbox.Prove(ctx, run); err != nil {
+			return nil, err
+		}
+		return run, nil
+	}
+	return nil, fmt.Errorf("sandbox %q: say bwrap or none", s.Sandbox)
+}
+
+// viewsDir makes the directory for the views of running jobs, locked and empty.
+// The sandbox's user must be able to enter it: a root that keeps its state below
+// a closed home has it in /run.
+func viewsDir(state string) (dir string, unlock func() error, err error) {
+	dir = filepath.Join(state, "views")
+	if os.Geteuid() == 0 && !enterable(state) {
+		dir = "/run/crosscc-views-" + broker.DigestOf([]byte(state)).Hash[:16]
+	}
+	if err := os.Mkdir(dir, 0o711); err != nil && !errors.Is(err, os.ErrExist) {
+		return "", nil, err
+	}
+	if err := checkOwn(dir); err != nil {
+		return "", nil, err
+	}
+	// Opened, not created: the lock is on the directory itself.
+	f, err := os.Open(dir)
+	if err != nil {
+		return "", nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		return "", nil, fmt.Errorf("another helper uses it: lock %s: %w", dir, err)
+	}
+	return dir, f.Close, empty(dir)
+}
+
+// enterable reports whether anybody may pass through dir and what is above it.
+func enterable(dir string) bool {
+	for ; ; dir = filepath.Dir(dir) {
+		st, err := os.Stat(dir)
+		if err != nil || st.Mode()&0o001 == 0 {
+			return false
+		}
+		if dir == "/" {
+			return true
+		}
+	}
+}
+
+// checkOwn refuses a directory that somebody else put there.
+func checkOwn(dir string) error {
+	st, err := os.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	sys, ok := st.Sys().(*syscall.Stat_t)
+	if !st.IsDir() || !ok || int(sys.Uid) != os.Geteuid() {
+		return fmt.Errorf("%s is not a directory of this user", dir)
+	}
+	return os.Chmod(dir, 0o711)
+}
+
+// empty removes what a helper that was killed left behind.
+func empty(dir string) error {
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
