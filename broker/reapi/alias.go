@@ -1,0 +1,142 @@
+package reapi
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	repb "github.com/bazelbuild/remote-apis/build/bazel/remote/execution/v2"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/reapi/wire"
+	"github.com/crosscc/crosscc/toolchains"
+)
+
+// errNoAlias says that an action has no usable record.
+var errNoAlias = errors.New("no result is kept for this action")
+
+// actionCache is the ActionCache service. A record is an alias: what this
+// server got when it ran that very action itself. No client writes one.
+type actionCache struct {
+	repb.UnimplementedActionCacheServer
+	s *Server
+}
+
+// GetActionResult answers from an alias record.
+func (a *actionCache) GetActionResult(_ context.Context, r *repb.GetActionResultRequest) (*repb.ActionResult, error) {
+	digest, err := wire.DigestFromProto(r.ActionDigest)
+	if err == nil {
+		err = wire.CheckFunction(r.DigestFunction)
+	}
+	if err != nil {
+		return nil, wire.StatusOf(err).Err()
+	}
+	result, err := a.s.alias(digest)
+	if err != nil {
+		return nil, status.Errorf(codes.NotFound, "action %s: %v", digest, err)
+	}
+	return a.s.inlinedResult(result, r.InlineOutputFiles), nil
+}
+
+// UpdateActionResult is denied: a client's claim never becomes a cache entry.
+func (a *actionCache) UpdateActionResult(context.Context, *repb.UpdateActionResultRequest) (*repb.ActionResult, error) {
+	return nil, status.Error(codes.PermissionDenied, "clients may not write results here")
+}
+
+// aliasKey is where the record of an action lies: a name space of its own, so
+// that no blob of a client's choice is the key of another kind of record.
+func aliasKey(action broker.Digest) broker.Digest {
+	return broker.DigestOf([]byte("crosscc alias v1\n" + action.String()))
+}
+
+// A toolset is a text that changes when any toolchain of this helper does:
+// which one serves an action depends on all of them. A record starts with it.
+type toolset struct {
+	mu   sync.Mutex             // guards the fields below
+	of   []toolchains.Toolchain // which nobody changes
+	text []byte
+}
+
+// toolset is the text of what the helper has now.
+func (s *Server) toolset() []byte {
+	state, _ := s.b.State()
+	s.tools.mu.Lock()
+	defer s.tools.mu.Unlock()
+	if s.tools.text == nil || !sameSlice(s.tools.of, state.Toolchains) {
+		s.tools.of, s.tools.text = state.Toolchains, toolsetText(state)
+	}
+	return s.tools.text
+}
+
+func toolsetText(state broker.State) []byte {
+	h := sha256.New()
+	fmt.Fprintf(h, "crosscc %q\n", state.Version)
+	for _, t := range state.Toolchains {
+		fmt.Fprintf(h, "toolchain %q %q %q\n", t.Path, t.CXXPath, fmt.Sprintf("%+v", t.Identity))
+		for _, role := range slices.Sorted(maps.Keys(t.Fingerprint)) {
+			fmt.Fprintf(h, "program %q %s\n", role, t.Fingerprint[role])
+		}
+	}
+	return fmt.Appendf(nil, "crosscc alias v1 toolset %x\n", h.Sum(nil))
+}
+
+// alias is the kept result of an action, everything that it names in the store.
+func (s *Server) alias(action broker.Digest) (*repb.ActionResult, error) {
+	record, err := s.b.Store.Action(aliasKey(action))
+	if err != nil {
+		return nil, errNoAlias
+	}
+	data, ok := bytes.CutPrefix(record, s.toolset())
+	if !ok {
+		return nil, errors.New("the result was made with toolchains that changed since")
+	}
+	result := new(repb.ActionResult)
+	if err := proto.Unmarshal(data, result); err != nil {
+		return nil, fmt.Errorf("record is damaged: %w", err)
+	}
+	blobs, err := blobsOf(result)
+	if err != nil {
+		return nil, fmt.Errorf("record is damaged: %w", err)
+	}
+	if missing := s.b.Store.Missing(blobs); len(missing) > 0 {
+		return nil, fmt.Errorf("its output %s is not kept any more", missing[0])
+	}
+	return result, nil
+}
+
+// putAlias records what a run gave, unless a toolchain changed in the middle.
+func (s *Server) putAlias(action broker.Digest, tools []byte, result *repb.ActionResult) {
+	if !bytes.Equal(tools, s.toolset()) {
+		return
+	}
+	data, err := proto.MarshalOptions{Deterministic: true}.Marshal(result)
+	if err == nil {
+		err = s.b.Store.PutAction(aliasKey(action), append(slices.Clip(tools), data...))
+	}
+	if err != nil { // the result is good; only the next client has to ask again
+		s.b.Logf("result of action %s not kept: %v", action, err)
+	}
+}
+
+// blobsOf are the digests that a result names, the empty one left out.
+func blobsOf(r *repb.ActionResult) ([]broker.Digest, error) {
+	var named []*repb.Digest
+	for _, f := range r.OutputFiles {
+		named = append(named, f.Digest)
+	}
+	for _, d := range []*repb.Digest{r.StdoutDigest, r.StderrDigest} {
+		if d != nil {
+			named = append(named, d)
+		}
+	}
+	blobs, err := wire.DigestsFromProto(named)
+	return slices.DeleteFunc(blobs, wire.Empty), err
+}

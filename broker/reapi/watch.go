@@ -1,0 +1,148 @@
+package reapi
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/reapi/helperpb"
+	"github.com/crosscc/crosscc/broker/reapi/wire"
+	"github.com/crosscc/crosscc/toolchains"
+)
+
+// watcher is the Helper service of helperpb.
+type watcher struct {
+	helperpb.UnimplementedHelperServer
+	s *Server
+}
+
+// Watch sends each new state. A slow client misses those in between.
+func (w *watcher) Watch(_ *helperpb.WatchRequest, stream grpc.ServerStreamingServer[helperpb.State]) error {
+	beat := time.NewTicker(w.s.o.Beat)
+	defer beat.Stop()
+	var sent []toolchains.Toolchain
+	drained := w.s.drained
+	for first := true; ; first = false {
+		state, changed := w.s.b.State()
+		same := !first && sameSlice(sent, state.Toolchains)
+		if err := stream.Send(w.s.stateToProto(state, same)); err != nil {
+			return err
+		}
+		sent = state.Toolchains
+		select {
+		case <-changed:
+		case <-beat.C:
+		case <-drained:
+			drained = nil // said once
+		case <-w.s.gone:
+			return status.Error(codes.Unavailable, "helper is leaving")
+		case <-stream.Context().Done():
+			return status.FromContextError(stream.Context().Err()).Err()
+		}
+	}
+}
+
+// sameSlice reports whether b is a itself, which nobody changes.
+func sameSlice(a, b []toolchains.Toolchain) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+}
+
+// stateToProto words a state; same leaves the toolchains out.
+func (s *Server) stateToProto(state broker.State, same bool) *helperpb.State {
+	s.mu.Lock()
+	draining := s.draining
+	s.mu.Unlock()
+	p := &helperpb.State{
+		Version: state.Version, Sandbox: state.Sandbox, Slots: int32(state.Slots), Running: int32(state.Running),
+		Queued: int32(state.Queued), Draining: state.Draining || draining, SameToolchains: same,
+	}
+	if same {
+		return p
+	}
+	for _, t := range state.Toolchains {
+		p.Toolchains = append(p.Toolchains, toolchainToProto(t))
+	}
+	return p
+}
+
+func toolchainToProto(t toolchains.Toolchain) *helperpb.Toolchain {
+	id := t.Identity
+	p := &helperpb.Toolchain{
+		Family: wire.FamilyName(id.Family), Target: id.Target, Version: id.Version, Package: id.Package,
+		Assembler: id.Assembler, Defaults: id.Defaults, Libm: id.Libm, Fingerprint: t.Fingerprint,
+		// For people to read: a path that is not UTF-8 still must not end the stream.
+		Path: strings.ToValidUTF8(t.Path, "\uFFFD"), CxxPath: strings.ToValidUTF8(t.CXXPath, "\uFFFD"),
+		Targets: t.Targets,
+	}
+	for _, l := range t.Languages {
+		p.Languages = append(p.Languages, l.XName())
+	}
+	return p
+}
+
+// toolchainFromProto leaves out languages of a newer helper.
+func toolchainFromProto(p *helperpb.Toolchain) (toolchains.Toolchain, error) {
+	family, ok := wire.ParseFamily(p.Family)
+	if !ok {
+		return toolchains.Toolchain{}, fmt.Errorf("compiler family %q is not known", p.Family)
+	}
+	t := toolchains.Toolchain{
+		Identity: toolchains.Identity{
+			Family: family, Target: p.Target, Version: p.Version, Package: p.Package,
+			Assembler: p.Assembler, Defaults: p.Defaults, Libm: p.Libm,
+		},
+		Fingerprint: p.Fingerprint, Path: p.Path, CXXPath: p.CxxPath, Targets: p.Targets,
+	}
+	for l := argv.C; l <= argv.Asm; l++ {
+		if slices.Contains(p.Languages, l.XName()) {
+			t.Languages = append(t.Languages, l)
+		}
+	}
+	return t, nil
+}
+
+// Watch calls f with each new state of the helper, until ctx ends, the stream
+// breaks, or the helper is silent for ClientOptions.Idle. It never returns nil.
+// A server that is none of ours has no such service: the error says so.
+func (c *Client) Watch(ctx context.Context, f func(broker.State)) error {
+	ctx, touch, stop := wire.Watched(ctx, c.o.Idle)
+	defer stop()
+	stream, err := helperpb.NewHelperClient(c.conn).Watch(ctx, &helperpb.WatchRequest{})
+	if err != nil {
+		return wire.Failed(ctx, err)
+	}
+	var last []toolchains.Toolchain
+	for {
+		p, err := stream.Recv()
+		if err != nil {
+			return wire.Failed(ctx, err)
+		}
+		touch()
+		if !p.SameToolchains {
+			last = c.toolchains(p)
+		}
+		f(broker.State{
+			Version: p.Version, Sandbox: p.Sandbox, Slots: int(p.Slots), Running: int(p.Running),
+			Queued: int(p.Queued), Draining: p.Draining, Toolchains: last,
+		})
+	}
+}
+
+// toolchains leaves out those that this version does not understand.
+func (c *Client) toolchains(p *helperpb.State) []toolchains.Toolchain {
+	out := make([]toolchains.Toolchain, 0, len(p.Toolchains))
+	for _, tp := range p.Toolchains {
+		if t, err := toolchainFromProto(tp); err == nil {
+			out = append(out, t)
+		}
+	}
+	return out
+}

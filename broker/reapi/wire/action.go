@@ -1,0 +1,272 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	repb "github.com/bazelbuild/remote-apis/build/bazel/remote/execution/v2"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/broker"
+)
+
+const (
+	maxAction  = 64 << 10 // bytes of an Action: digests and platform
+	maxCommand = 4 << 20  // bytes of a Command: 30,000 words have room
+	maxFields  = 100_000  // fields of one message of an action
+)
+
+// An Action is a job in REAPI's words.
+type Action struct {
+	// Digest names the Action message; it is the key of the action cache.
+	Digest broker.Digest
+	// Blobs are what a server must hold to run it, each once: the messages
+	// (Directories, Command, Action) and the job's files. The empty blob is
+	// not among them.
+	Blobs []broker.Blob
+}
+
+// ActionOf writes a job as REAPI messages. Equal jobs give equal actions. It
+// refuses a job that REAPI's text fields can't carry.
+func ActionOf(j *broker.Job) (Action, error) {
+	if err := j.Validate(); err != nil {
+		return Action{}, fmt.Errorf("job: %w", err)
+	}
+	b := &builder{seen: map[broker.Digest]bool{}}
+	root, err := b.tree(j.Files)
+	if err != nil {
+		return Action{}, err
+	}
+	platform := platformOf(j)
+	c := &repb.Command{
+		Arguments:            append([]string{j.Name}, j.Args...),
+		EnvironmentVariables: variables(j.Env),
+		OutputPaths:          slices.Compact(slices.Sorted(slices.Values(j.Outputs))),
+		WorkingDirectory:     strings.TrimPrefix(j.Dir, "/"),
+	}
+	fillOld(c, platform)
+	command, err := b.message(c)
+	if err != nil {
+		return Action{}, err
+	}
+	action, err := b.message(&repb.Action{
+		CommandDigest:   DigestToProto(command),
+		InputRootDigest: DigestToProto(root),
+		Platform:        platform,
+	})
+	return Action{Digest: action, Blobs: b.blobs}, err
+}
+
+// variables splits K=V words, sorted by name as REAPI wants them: "A=" sorts
+// after "A1=" as a word and before it as a name.
+func variables(env []string) []*repb.Command_EnvironmentVariable {
+	var out []*repb.Command_EnvironmentVariable
+	for _, kv := range env {
+		k, v, _ := strings.Cut(kv, "=")
+		out = append(out, &repb.Command_EnvironmentVariable{Name: k, Value: v})
+	}
+	slices.SortStableFunc(out, func(a, b *repb.Command_EnvironmentVariable) int {
+		return strings.Compare(a.Name, b.Name)
+	})
+	return out
+}
+
+// A builder collects the blobs of one action.
+type builder struct {
+	blobs []broker.Blob
+	seen  map[broker.Digest]bool
+}
+
+func (b *builder) add(blob broker.Blob) broker.Digest {
+	if d := blob.Digest; !b.seen[d] && !Empty(d) {
+		b.seen[d] = true
+		b.blobs = append(b.blobs, blob)
+	}
+	return blob.Digest
+}
+
+// message adds m in its one deterministic encoding.
+func (b *builder) message(m proto.Message) (broker.Digest, error) {
+	data, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+	if err != nil { // the only cause: a string that is not UTF-8
+		return broker.Digest{}, broker.Refusef(NotUTF8, "a file name or a word of the command is not UTF-8")
+	}
+	return b.add(broker.BytesBlob(data)), nil
+}
+
+// A Source is where the blobs of an action are read from.
+type Source struct {
+	// Open returns the verified content of d, or a *MissingError.
+	Open func(d broker.Digest) (io.ReadCloser, error)
+	// Missing returns those of ds that Open would not find.
+	Missing func(ds []broker.Digest) []broker.Digest
+}
+
+// A Request is a job with what its action says beside it.
+type Request struct {
+	Job *broker.Job
+	// Timeout of the compile; 0 means none of its own.
+	Timeout time.Duration
+	// DoNotCache forbids to hand its result to a later request.
+	DoNotCache bool
+}
+
+// JobOf reads the job of an action back and checks it as a door must: a
+// malformed one, or one that is not a compile, is a *broker.Refusal with the
+// reason Rejected; a *MissingError names the blobs that from lacks. The job's
+// files are read from the source when they are needed.
+func JobOf(action broker.Digest, from Source) (*Request, error) {
+	var a repb.Action
+	if err := from.message(action, maxAction, &a); err != nil {
+		return nil, fmt.Errorf("action: %w", err)
+	}
+	commandDigest, err := DigestFromProto(a.CommandDigest)
+	if err != nil {
+		return nil, fmt.Errorf("command: %w", err)
+	}
+	var c repb.Command
+	if err := from.message(commandDigest, maxCommand, &c); err != nil {
+		return nil, fmt.Errorf("command: %w", err)
+	}
+	j, err := jobOfCommand(&a, &c)
+	if err != nil {
+		return nil, err
+	}
+	if j.Files, err = readTree(a.InputRootDigest, from); err != nil {
+		return nil, fmt.Errorf("input tree: %w", err)
+	}
+	if err := j.Validate(); err != nil {
+		return nil, Rejectf("%v", err)
+	}
+	r := &Request{Job: j, DoNotCache: a.DoNotCache}
+	if a.Timeout != nil {
+		r.Timeout = max(a.Timeout.AsDuration(), time.Nanosecond)
+	}
+	return r, nil
+}
+
+// jobOfCommand is everything of a job but its files.
+func jobOfCommand(a *repb.Action, c *repb.Command) (*broker.Job, error) {
+	if len(c.Arguments) == 0 {
+		return nil, Rejectf("command has no words")
+	}
+	for _, w := range c.Arguments {
+		if strings.ContainsRune(w, 0) {
+			return nil, Rejectf("word %q of the command holds a NUL", w)
+		}
+	}
+	j := &broker.Job{
+		// A name to match, never a path to run.
+		Name: path.Base(c.Arguments[0]),
+		Args: c.Arguments[1:],
+		Dir:  "/" + c.WorkingDirectory,
+	}
+	if c.WorkingDirectory != "" && !broker.CleanRelative(c.WorkingDirectory) {
+		return nil, Rejectf("working directory %q is not a clean relative path", c.WorkingDirectory)
+	}
+	var err error
+	if j.Outputs, err = sortedOutputs(c); err != nil {
+		return nil, err
+	}
+	if j.Env, err = environmentOf(c.EnvironmentVariables); err != nil {
+		return nil, err
+	}
+	if err := readPlatform(requirementsOf(a, c), j); err != nil {
+		return nil, err
+	}
+	return j, checkCompile(j)
+}
+
+// sortedOutputs are the outputs that a command names, each once.
+func sortedOutputs(c *repb.Command) ([]string, error) {
+	named, err := outputsOf(c)
+	if err != nil {
+		return nil, err
+	}
+	outputs := slices.Sorted(slices.Values(named))
+	for i, o := range outputs {
+		if i > 0 && o == outputs[i-1] {
+			return nil, Rejectf("output %q is named twice", o)
+		}
+	}
+	return outputs, nil // Job.Validate looks at each
+}
+
+// checkCompile refuses what is not one plain compile and fills in what the
+// words say. Policy, which words may run, is the runner's (argv.Admit).
+func checkCompile(j *broker.Job) error {
+	driver, ok := argv.ParseDriver(j.Name)
+	if !ok {
+		return Rejectf("%q is not the name of a compiler", j.Name)
+	}
+	c := argv.Parse(j.Args, argv.Env{
+		Driver: driver, Family: j.Identity.Family,
+		ReadFile: func(string) ([]byte, error) { return nil, errors.New("a server reads no response files") },
+		Getenv:   func(string) string { return "" }, // environmentOf refused what would matter
+	})
+	if v := c.Verdict(); !v.Remote {
+		return Rejectf("not one plain compile: %s", v.Detail)
+	}
+	j.Debug = c.Debug()
+	return nil
+}
+
+// message reads one message of an action.
+func (s Source) message(d broker.Digest, limit int64, m proto.Message) error {
+	data, err := s.Read(d, limit)
+	if err != nil {
+		return err
+	}
+	// Two bytes on the wire can become a hundred in memory: count first.
+	if n := fields(data); n > maxFields {
+		return Rejectf("message %s has %d fields, at most %d are served", d, n, maxFields)
+	}
+	if err := proto.Unmarshal(data, m); err != nil {
+		return Rejectf("message %s is malformed", d)
+	}
+	return nil
+}
+
+// Read returns the whole of d, which must not be over limit bytes. The content
+// is as long as declared and, from a verifying Open, as digested.
+func (s Source) Read(d broker.Digest, limit int64) ([]byte, error) {
+	switch {
+	case !d.Valid():
+		return nil, Rejectf("digest %q is not a SHA-256 digest", d.Hash)
+	case d.Size > limit:
+		return nil, Rejectf("%s is over the limit of %d bytes", d, limit)
+	case Empty(d):
+		return nil, nil
+	}
+	f, err := s.Open(d)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data := make([]byte, d.Size)
+	if _, err := io.ReadFull(f, data); err != nil {
+		return nil, fmt.Errorf("read %s: %w", d, err)
+	}
+	return data, nil
+}
+
+// fields counts the fields of a message, those of nested messages left out.
+func fields(data []byte) int {
+	n := 0
+	for len(data) > 0 {
+		_, _, size := protowire.ConsumeField(data)
+		if size < 0 {
+			return n // malformed: Unmarshal says so
+		}
+		data = data[size:]
+		n++
+	}
+	return n
+}
