@@ -87,27 +87,20 @@ func (h *Helper) plan(j *broker.Job) (*plan, error) {
 	if len(j.Outputs) != 1 || j.Outputs[0] != cmd.Output() {
 		return nil, broker.Refusef(ReasonRejected, "outputs %q are not what the command makes, %q", j.Outputs, cmd.Output())
 	}
-	p := &plan{job: j, cmd: cmd, env: h.env(j)}
+	for _, kv := range j.Env {
+		if !allowedEnv(kv) {
+			return nil, broker.Refusef(ReasonRejected, "the environment says %s, which may change the object and is not honoured here", kv)
+		}
+	}
+	p := &plan{job: j, cmd: cmd, env: append([]string{"PATH=" + h.o.Path, "TMPDIR=/tmp"}, j.Env...)}
 	out := "0" + path.Ext(cmd.Output())
 	p.outs = []string{out}
 	p.args = cmd.Compile(cmd.Source(), path.Join(outDir, out))
 	return p, nil
 }
 
-// env is the compiler's whole environment: the words that a client may set,
-// and what every compiler needs.
-func (h *Helper) env(j *broker.Job) []string {
-	env := []string{"PATH=" + h.o.Path, "TMPDIR=/tmp"}
-	for _, kv := range j.Env {
-		if allowedEnv(kv) {
-			env = append(env, kv)
-		}
-	}
-	return env
-}
-
-// allowedEnv is the list of what a client may say of the environment. The
-// locale decides quotes in messages (X16).
+// allowedEnv is the list of what a client may say of the environment: two
+// locales that are alike everywhere, which decide quotes in messages (X16).
 func allowedEnv(kv string) bool {
 	return kv == "LC_ALL=C" || kv == "LC_ALL=C.UTF-8"
 }
