@@ -98,27 +98,34 @@ func (a *Agent) Serve(ctx context.Context, l *rendezvous.Listener) error {
 	a.listener = l
 	a.idle = time.AfterFunc(a.o.Idle, a.leaveIdle)
 	a.mu.Unlock()
-	var err error
-	for {
-		var conn *local.Conn
-		if conn, _, err = l.Accept(); err != nil {
-			break
-		}
-		if !a.begin() {
-			conn.Close()
-			continue
-		}
-		go a.handle(conn)
-	}
-	a.mu.Lock()
-	leaving := a.leaving
-	a.mu.Unlock()
+	err := a.accept(l)
 	a.work.Wait()
 	a.stop(errLeft)
-	if cerr := a.fleet.Close(); err == nil || leaving {
-		err = cerr
+	return errors.Join(err, a.fleet.Close())
+}
+
+// accept begins a session with each wrapper, until the agent leaves.
+func (a *Agent) accept(l *rendezvous.Listener) error {
+	for {
+		conn, _, err := l.Accept()
+		switch {
+		case err != nil && a.isLeaving():
+			return nil
+		case err != nil:
+			a.leave()
+			return fmt.Errorf("wait for wrappers: %w", err)
+		case a.begin():
+			go a.handle(conn)
+		default:
+			_ = conn.Close() // the wrapper finds the next agent, or compiles
+		}
 	}
-	return err
+}
+
+func (a *Agent) isLeaving() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.leaving
 }
 
 // begin counts a session in, unless the agent is leaving.

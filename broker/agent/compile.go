@@ -25,7 +25,6 @@ type compile struct {
 	argv0     string
 	cmd       *argv.Command
 	toolchain toolchains.Toolchain
-	target    string // what the object is for
 	prospects []fleet.Prospect
 }
 

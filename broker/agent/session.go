@@ -45,7 +45,7 @@ func open(c *local.Client) (*session, error) {
 
 func (s *session) close() {
 	s.Close()
-	s.root.Close()
+	_ = s.root.Close() // it was only read from
 }
 
 func (s *session) getenv(key string) string { return local.Getenv(s.Request.Env, key) }
