@@ -1,0 +1,257 @@
+// Package sandbox runs one program on files that strangers chose, and hands
+// back what it wrote: a [Spec] goes in, an [Outcome] or an error comes out.
+//
+// It is the room between a helper that has decided what to run and the kernel:
+// it knows programs, libraries, mounts, limits and descriptors, and nothing
+// about compilers, jobs or peers. A newcomer starts with [Runner], which is
+// the contract, and then reads bubblewrap.go from run downwards: what is shown
+// (internal/closure, view.go), how the program is held until its limits are set
+// (cell.go, internal/seccomp), and how its end is judged (ending.go, doubt.go, take.go).
+// [Prove] is what a helper calls before it takes its first job.
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/crosscc/crosscc/sandbox/internal/closure"
+)
+
+// A Spec says what to run, what it may see and how much it may use.
+type Spec struct {
+	// Path is the program inside, and Args its words, argv[0] included;
+	// Args[0] may differ from Path, and only its base name is sure to arrive.
+	Path string
+	Args []string
+	// Env is the whole environment, K=V. PWD is always Dir, whatever Env says,
+	// so Dir has the spelling that the program should see.
+	Env []string
+	// Dir is the working directory inside, absolute.
+	Dir string
+	// Programs are the host's programs to show, with their links, interpreters
+	// and libraries, file by file and read-only. What the tree has under the
+	// same name is not seen.
+	Programs []string
+	// Root is the host directory that Programs are below. Only "/" (or "",
+	// the same) can be served yet.
+	Root string
+	// Tree is a host directory made by the caller: each of its entries appears
+	// read-only at /. "" means none. It must be readable for the uid that the
+	// runner uses, and free of anything that a peer can still change.
+	Tree string
+	// Out is an absolute directory inside that is empty, writable and taken
+	// from; "" means none. Outputs are the names below it to take when the
+	// program exits 0; each must be there.
+	Out     string
+	Outputs []string
+	// Stdin is what the program reads, to its end.
+	Stdin  []byte
+	Limits Limits
+}
+
+// Limits bound one run. A zero field means the default given beside it.
+type Limits struct {
+	Wall      time.Duration // from start to end: 10 minutes
+	CPU       time.Duration // of each process, rounded up to seconds: 10 minutes
+	Memory    int64         // address space of each process, bytes: 8 GiB
+	FileSize  int64         // of each file written, bytes: 1 GiB
+	OutputSum int64         // of everything in Out, bytes: 1 GiB
+	Temp      int64         // of everything in /tmp, bytes: 1 GiB
+	Stdout    int64         // bytes: 16 MiB
+	Stderr    int64         // bytes: 16 MiB
+	Processes int           // processes and threads at one time: 64
+}
+
+func (l Limits) withDefaults() Limits {
+	l.Wall = or(l.Wall, 10*time.Minute)
+	l.CPU = or(l.CPU, 10*time.Minute)
+	l.Memory = or(l.Memory, 8<<30)
+	l.FileSize = or(l.FileSize, 1<<30)
+	l.OutputSum = or(l.OutputSum, 1<<30)
+	l.Temp = or(l.Temp, 1<<30)
+	l.Stdout = or(l.Stdout, 16<<20)
+	l.Stderr = or(l.Stderr, 16<<20)
+	l.Processes = or(l.Processes, 64)
+	return l
+}
+
+func or[T int | int64 | time.Duration](v, otherwise T) T {
+	if v > 0 {
+		return v
+	}
+	return otherwise
+}
+
+// An Outcome is what the program itself said and left.
+type Outcome struct {
+	ExitCode       int
+	Stdout, Stderr []byte
+	Outputs        []File // in the order of Spec.Outputs; none after a non-zero exit
+	Usage          Usage
+}
+
+// A File is an output: a regular file opened for reading, at its beginning. It
+// has no name on the host any more; it lives until it is closed.
+type File struct {
+	Name       string
+	File       *os.File
+	Size       int64
+	Executable bool
+}
+
+// Usage is what a run cost, the sandbox's own set-up included.
+type Usage struct {
+	Wall, User, System time.Duration
+	MaxRSS             int64 // bytes, of the largest process; 0 when it can't be known
+}
+
+// Close closes the outputs. It may be called twice.
+func (o *Outcome) Close() {
+	for _, f := range o.Outputs {
+		f.File.Close()
+	}
+	o.Outputs = nil
+}
+
+// A Runner runs one Spec. A Runner:
+//   - returns an Outcome, with a non-zero ExitCode too, when the program ran
+//     and ended by itself; the caller closes the Outcome;
+//   - returns an error only when it cannot say what the program would have
+//     said: a *[Failure], or the cause of ctx;
+//   - returns no Outputs that are not regular files, and follows no link that
+//     the program made;
+//   - leaves no process and no file behind when it returns, whatever ctx does
+//     and whatever the program does;
+//   - may be called from many goroutines, and does not change the Spec.
+type Runner func(ctx context.Context, s *Spec) (*Outcome, error)
+
+// Kind says why there is no Outcome. Its values are stable: they are counted.
+type Kind string
+
+const (
+	Setup     Kind = "setup"      // the sandbox, the program or its libraries could not be started
+	Conflict  Kind = "conflict"   // the tree wants a name that the toolchain or the sandbox has
+	Killed    Kind = "killed"     // a signal ended the program or a part of it
+	Memory    Kind = "memory"     // it ran out of memory
+	Disk      Kind = "disk"       // it ran out of room for files
+	CPU       Kind = "cpu"        // it used more CPU time than allowed
+	WallTime  Kind = "wall-time"  // it took longer than allowed
+	Processes Kind = "processes"  // it could not start a process
+	TooMuch   Kind = "too-much"   // it printed more than allowed
+	BadOutput Kind = "bad-output" // an output is absent, too large, or no regular file
+)
+
+// A Failure is an error of a Runner's: the machine's fault or a limit's, never
+// a verdict about the program's input.
+type Failure struct {
+	Kind   Kind
+	Detail string // one line, without the kind
+	Err    error  // the cause, or nil
+}
+
+func (f *Failure) Error() string {
+	s := "sandbox: " + string(f.Kind) + ": " + f.Detail
+	if f.Err != nil {
+		s += ": " + f.Err.Error()
+	}
+	return s
+}
+
+func (f *Failure) Unwrap() error { return f.Err }
+
+func failf(k Kind, format string, args ...any) *Failure {
+	return &Failure{Kind: k, Detail: fmt.Sprintf(format, args...)}
+}
+
+// check refuses a Spec that a caller got wrong, before anything is made.
+func (s *Spec) check() error {
+	switch {
+	case !filepath.IsAbs(s.Path):
+		return fmt.Errorf("sandbox: program %q is not an absolute path", s.Path)
+	case len(s.Args) == 0:
+		return errors.New("sandbox: no argv[0]")
+	case !filepath.IsAbs(s.Dir):
+		return fmt.Errorf("sandbox: working directory %q is not absolute", s.Dir)
+	case s.Root != "" && s.Root != "/":
+		return fmt.Errorf("sandbox: programs below %q can't be shown yet, only those of /", s.Root)
+	}
+	if err := s.checkOut(); err != nil {
+		return err
+	}
+	for _, w := range slices.Concat(s.Env, s.Args) {
+		if strings.IndexByte(w, 0) >= 0 {
+			return fmt.Errorf("sandbox: NUL in %q", w)
+		}
+	}
+	return s.checkEnv()
+}
+
+func (s *Spec) checkOut() error {
+	if s.Out == "" && len(s.Outputs) > 0 {
+		return errors.New("sandbox: outputs without a directory for them")
+	}
+	if s.Out != "" && (!filepath.IsAbs(s.Out) || path.Clean(s.Out) != s.Out || s.Out == "/") {
+		return fmt.Errorf("sandbox: output directory %q is not a clean absolute path below /", s.Out)
+	}
+	for _, name := range s.Outputs {
+		if !filepath.IsLocal(name) || path.Clean(name) != name || name == "." {
+			return fmt.Errorf("sandbox: output %q is not a clean relative name", name)
+		}
+	}
+	return nil
+}
+
+func (s *Spec) checkEnv() error {
+	for _, kv := range s.Env {
+		if strings.IndexByte(kv, '=') < 1 {
+			return fmt.Errorf("sandbox: environment entry %q is not K=V", kv)
+		}
+	}
+	return nil
+}
+
+// A Bind is one entry of what a program needs to see: a file, a link or a
+// directory.
+type Bind = closure.Bind
+
+// Closure lists what must be visible for programs to run, sorted by place: each
+// program with every link on its way, the directories its spelling passes
+// through, its interpreter and its libraries by the loader's own list. root must
+// be "/" or "" for now. Runners call it for Spec.Programs by themselves; others
+// need it to know what a toolchain is made of.
+func Closure(programs []string, root string) ([]Bind, error) { return closure.Of(programs, root) }
+
+// Options tell a runner how to work on this host.
+type Options struct {
+	// Dir is where the direct runner keeps a job's files while it runs. It is
+	// made when absent. "" means a directory of its own in os.TempDir. The
+	// bubblewrap runner keeps nothing on disk.
+	Dir string
+	// UID and GID are what programs run as when the helper itself is root; 0
+	// means nobody (65534). Otherwise they are not used.
+	UID, GID int
+	// Bwrap is the bubblewrap program; "" means the one on PATH.
+	Bwrap string
+	// Logf gets lines for the helper's log; nil means none.
+	Logf func(format string, args ...any)
+}
+
+func (o Options) withDefaults() Options {
+	if o.UID <= 0 {
+		o.UID = 65534
+	}
+	if o.GID <= 0 {
+		o.GID = 65534
+	}
+	if o.Logf == nil {
+		o.Logf = func(string, ...any) {}
+	}
+	return o
+}

@@ -1,0 +1,152 @@
+package sandbox
+
+import (
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+)
+
+// A view is the root that a program sees, as words for bubblewrap. The root
+// starts empty; the tree goes in with one bind for each top-level entry (X18),
+// and is taken apart only along the directories where the toolchain lives too:
+// there the toolchain's files come last and win (X20). No word names a place
+// that is reached through a link, so no link of a tree can move a mount.
+type view struct {
+	tree  string
+	out   string
+	fixed map[string]Bind // what the tree can't replace, by place
+	dirs  map[string]bool // places that must be directories of our own
+	words []string
+}
+
+// viewOf lays out the root for s. The order is: bounded tmpfs, links and
+// directories, tree, programs, and then the root itself becomes read-only. The
+// last words are the command.
+func viewOf(s *Spec, binds []Bind, l Limits) ([]string, error) {
+	v := &view{tree: s.Tree, out: s.Out, fixed: map[string]Bind{}, dirs: map[string]bool{}}
+	v.scratch("/tmp", l.Temp)
+	if s.Out != "" {
+		v.scratch(s.Out, l.OutputSum)
+	}
+	for _, b := range binds {
+		v.reserve(b)
+	}
+	v.dirs["/dev"] = true
+	if s.Tree != "" {
+		if err := v.merge("/"); err != nil {
+			return nil, err
+		}
+	}
+	v.workdir(s.Dir)
+	program := v.called(s.Path, s.Args[0])
+	for _, b := range binds {
+		if b.Source != "" {
+			v.add("--ro-bind", b.Source, b.Dest)
+		}
+	}
+	// Compilers open /dev/null by name, for reading and as an output.
+	v.add("--dev-bind", "/dev/null", "/dev/null", "--remount-ro", "/", "--chdir", s.Dir, "--", program)
+	return append(v.words, s.Args[1:]...), nil
+}
+
+// called gives the program the name it is to be called by. bubblewrap 0.8 makes
+// argv[0] of the path that it executes, so a name of its own is a link: beside
+// the program, where drivers look for what belongs to them, or in a directory
+// apart when that name is another program's.
+func (v *view) called(program, argv0 string) string {
+	base := path.Base(argv0)
+	if base == path.Base(program) || base == "/" || base == "." {
+		return program
+	}
+	link := path.Join(path.Dir(program), base)
+	_, taken := v.fixed[link]
+	if _, err := os.Lstat(filepath.Join(v.tree, link)); taken || v.tree != "" && err == nil || !v.dirs[path.Dir(program)] {
+		link = path.Join("/.crosscc-argv0", base)
+	}
+	v.add("--symlink", program, link)
+	return link
+}
+
+func (v *view) add(words ...string) { v.words = append(v.words, words...) }
+
+func (v *view) reserve(b Bind) {
+	for d := path.Dir(b.Dest); !v.dirs[d]; d = path.Dir(d) {
+		v.dirs[d] = true
+	}
+	switch {
+	case b.Source != "":
+		v.fixed[b.Dest] = b
+	case b.Link != "":
+		v.fixed[b.Dest] = b
+		v.add("--symlink", b.Link, b.Dest)
+	default:
+		v.dirs[b.Dest] = true
+		v.add("--dir", b.Dest)
+	}
+}
+
+// scratch is a writable place in memory that can't outgrow size.
+func (v *view) scratch(p string, size int64) {
+	for d := p; !v.dirs[d]; d = path.Dir(d) {
+		v.dirs[d] = true
+	}
+	v.add("--size", strconv.FormatInt(size, 10), "--tmpfs", p)
+}
+
+// workdir makes the working directory when the tree doesn't bring it.
+func (v *view) workdir(dir string) {
+	if v.tree != "" {
+		if _, err := os.Stat(filepath.Join(v.tree, dir)); err == nil {
+			return
+		}
+	}
+	v.add("--dir", dir)
+}
+
+// merge shows what the tree has in dir, which is a directory of our own.
+func (v *view) merge(dir string) error {
+	entries, err := os.ReadDir(filepath.Join(v.tree, dir))
+	if err != nil {
+		return &Failure{Kind: Setup, Detail: "tree", Err: err}
+	}
+	for _, e := range entries {
+		if err := v.entry(path.Join(dir, e.Name()), e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// kernelDirs are directories that never come from a tree.
+func kernelDirs() []string { return []string{"/dev", "/proc", "/sys"} }
+
+func (v *view) entry(p string, e os.DirEntry) error {
+	source := filepath.Join(v.tree, p)
+	link := ""
+	if e.Type()&os.ModeSymlink != 0 {
+		var err error
+		if link, err = os.Readlink(source); err != nil {
+			return &Failure{Kind: Setup, Detail: "tree", Err: err}
+		}
+	}
+	b, fixed := v.fixed[p]
+	switch {
+	case slices.Contains(kernelDirs(), p) || p == v.out:
+		return failf(Conflict, "the tree has %s, which is the sandbox's own", p)
+	case fixed && (e.Type().IsRegular() || link != "" && link == b.Link):
+		return nil // the toolchain's is seen
+	case fixed, v.dirs[p] && !e.IsDir():
+		return failf(Conflict, "the tree's %s stands where the toolchain is", p)
+	case v.dirs[p]:
+		return v.merge(p)
+	case link != "":
+		v.add("--symlink", link, p)
+	case e.IsDir() || e.Type().IsRegular():
+		v.add("--ro-bind", source, p)
+	default:
+		return failf(Conflict, "the tree's %s is neither file, directory nor link", p)
+	}
+	return nil
+}
