@@ -36,8 +36,9 @@ type Spec struct {
 	// Dir is the working directory inside, absolute.
 	Dir string
 	// Programs are the host's programs to show, with their links, interpreters
-	// and libraries, file by file and read-only. What the tree has under the
-	// same name is not seen.
+	// and libraries, file by file and read-only. A file that may not be executed
+	// is shown as it is (a table of the C library's). What the tree has under
+	// the same name is not seen.
 	Programs []string
 	// Root is the host directory that Programs are below. Only "/" (or "",
 	// the same) can be served yet.

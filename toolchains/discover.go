@@ -44,7 +44,7 @@ var masquerades = [...]string{"ccache", "distcc", "icecc", "sccache", "crosscc",
 
 // Discover lists the compiler drivers in root: those in the directories of
 // pathVar (the text of $PATH) and of prefixes, patterns of path.Match that name
-// directories or single programs. Each file is listed once, under the name that
+// directories with drivers in them or in a bin below, or single programs. Each file is listed once, under the name that
 // it has itself when that is among those found, else under the first of its
 // links; of a C and a C++ driver side by side only the C driver is listed,
 // since Probe finds the other. Directories that do not exist are passed over;
@@ -61,6 +61,7 @@ func Discover(root *Root, pathVar string, prefixes []string) ([]string, error) {
 		}
 		for _, place := range places {
 			names = append(names, drivers(root, place)...)
+			names = append(names, drivers(root, path.Join(place, "bin"))...) // place is a prefix
 		}
 	}
 	return onePerFile(root, names), nil

@@ -167,28 +167,46 @@ type source struct {
 	main []byte // the source file itself; nil when it can't be read
 }
 
-// preprocess runs the client's compiler with -E.
+// preprocess has the client's compiler make the text. The dependency file, if
+// one is wanted, is written by it as well, in its place.
 func (c *compile) preprocess() (source, error) {
 	depFile := ""
 	if d, ok := c.cmd.Deps(); ok {
 		depFile = d.File
 	}
-	out, err := c.s.runAs(c.s.Context(), c.argv0, toolchains.Program{Path: c.program, Args: c.cmd.Preprocess(depFile)}, maxText)
+	text, err := c.cpp(c.cmd.Preprocess(depFile))
 	if err != nil {
-		return source{}, c.failed(reasonPreprocess, "preprocess", err)
+		return source{}, err
 	}
-	if out.Status != 0 || len(out.Stderr) > 0 {
-		return source{}, stay(reasonPreprocess, "the preprocessor has something to say")
-	}
-	if why := unsendable(out.Stdout); why != "" {
-		return source{}, stay(reasonText, "%s", why)
-	}
-	src := source{text: out.Stdout}
+	src := source{text: text}
 	// Without it a diagnostic would lack the lines it quotes: not provable.
 	if data, err := c.s.root.ReadFile(c.s.abs(c.cmd.Source()), maxWords); err == nil {
 		src.main = data
 	}
+	if c.toolchain.Family == argv.GCC && c.cmd.ReadsComments() && mayFallThrough(src.main) {
+		commented, err := c.cpp(append([]string{"-C"}, c.cmd.Preprocess("")...))
+		if err != nil {
+			return source{}, err
+		}
+		src.text = withComments(text, commented)
+	}
+	if why := unsendable(src.text); why != "" {
+		return source{}, stay(reasonText, "%s", why)
+	}
 	return src, nil
+}
+
+// cpp runs the client's compiler as a preprocessor. One that fails or prints
+// leaves the job to the local compiler, which says the same in one piece.
+func (c *compile) cpp(words []string) ([]byte, error) {
+	out, err := c.s.runAs(c.s.Context(), c.argv0, toolchains.Program{Path: c.program, Args: words}, maxText)
+	if err != nil {
+		return nil, c.failed(reasonPreprocess, "preprocess", err)
+	}
+	if out.Status != 0 || len(out.Stderr) > 0 {
+		return nil, stay(reasonPreprocess, "the preprocessor has something to say")
+	}
+	return out.Stdout, nil
 }
 
 // unsendable finds what preprocessed text can't say as the source does: files
@@ -333,7 +351,7 @@ func (c *compile) believe(src source, res broker.Result) error {
 // printed at home.
 func (c *compile) believable(src source, res broker.Result) bool {
 	return c.toolchain.Family == argv.GCC && c.settings.exactLocale && !c.s.Request.Terminal && src.main != nil &&
-		provable(c.cmd.Source(), src.main, src.text, res.Stderr)
+		provable(c.cmd.Source(), src.main, src.text, res.Stderr, c.settings.locale == localeUTF8)
 }
 
 // checkObject looks at the beginning of an object: is it of the target's

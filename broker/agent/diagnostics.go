@@ -15,8 +15,9 @@ import (
 // compiled again by the local compiler, whose words count.
 //
 // name is the source as the command line says it, source its content and text
-// the preprocessed form.
-func provable(name string, source, text, stderr []byte) bool {
+// the preprocessed form. utf8 says that gcc writes ‘this’ at home: where the
+// helper has no such locale it writes 'this'.
+func provable(name string, source, text, stderr []byte, utf8 bool) bool {
 	if len(stderr) == 0 {
 		return false
 	}
@@ -25,7 +26,10 @@ func provable(name string, source, text, stderr []byte) bool {
 	context := regexp.MustCompile(`^` + d.name + `: (?:In function .*|At top level):$`)
 	for _, line := range bytes.Split(bytes.TrimSuffix(stderr, []byte("\n")), []byte("\n")) {
 		switch {
-		case context.Match(line), caretLine.Match(line):
+		case caretLine.Match(line):
+		case utf8 && !quoteLine.Match(line) && bytes.Contains(line, []byte("'")):
+			return false
+		case context.Match(line):
 		case quoteLine.Match(line):
 			if !d.unchanged(quoteLine.FindSubmatch(line)[1]) {
 				return false
@@ -63,7 +67,14 @@ func (d *diagnosis) unchanged(number []byte) bool {
 		return false
 	}
 	line, ok := d.text[n]
-	return ok && bytes.Equal(line, d.source[n-1])
+	return ok && bytes.Equal(line, folded(d.source[n-1]))
+}
+
+// folded is a source line with its indentation as gcc -E writes it: a space for
+// each byte, so that columns stay.
+func folded(line []byte) []byte {
+	rest := bytes.TrimLeft(line, " \t\f\v")
+	return append(bytes.Repeat([]byte(" "), len(line)-len(rest)), rest...)
 }
 
 var marker = regexp.MustCompile(`^# (\d+) "((?:[^"\\]|\\.)*)"`)

@@ -16,6 +16,7 @@ func TestProvable(t *testing.T) {
 		want         bool
 	}{
 		{"missing semicolon", "#include <stddef.h>\nint f(void)\n{\n  int a = 1\n  return a;\n}\n", true},
+		{"tabs", "int f(void)\n{\n\tint a;\n\t \treturn 1\n}\n", true},
 		{"end of input", "int f(void)\n{\n", true},
 		{"undeclared name may be near a macro's", "#define value 1\nint f(void) { return valu; }\n", false},
 		{"error in a macro's use", "#define TWICE(x) ((x) + (x)\nint f(void) { return TWICE(1); }\n", false},
@@ -33,7 +34,7 @@ func TestProvable(t *testing.T) {
 			write(t, filepath.Join(away, ".x.i"), text)
 			_, local := gcc(t, home, "-Wall", "-Wextra", "-S", "-o", "o.s", "a.c")
 			_, remote := gcc(t, away, "-Wall", "-Wextra", "-S", "-o", "o.s", "-x", "cpp-output", ".x.i")
-			got := provable("a.c", []byte(tc.source), []byte(text), []byte(remote))
+			got := provable("a.c", []byte(tc.source), []byte(text), []byte(remote), false)
 			if got != tc.want {
 				t.Errorf("provable = %t, want %t, of:\n%s", got, tc.want, remote)
 			}
@@ -41,6 +42,20 @@ func TestProvable(t *testing.T) {
 				t.Errorf("provable, but at home gcc said:\n%s\nand of preprocessed text:\n%s", local, remote)
 			}
 		})
+	}
+}
+
+// Where a build reads ‘x’ and the helper's gcc wrote 'x', nothing is proven.
+func TestProvableQuotes(t *testing.T) {
+	source := []byte("int f(void) { return 1 }\n")
+	text := append([]byte("# 1 \"a.c\"\n"), source...)
+	for message, want := range map[string]bool{
+		"a.c:1:23: error: expected ‘;’ before ‘}’ token\n    1 | int f(void) { return 1 }\n      |                       ^~\n": true,
+		"a.c:1:23: error: expected ';' before '}' token\n    1 | int f(void) { return 1 }\n      |                       ^~\n": false,
+	} {
+		if got := provable("a.c", source, text, []byte(message), true); got != want {
+			t.Errorf("provable = %t, want %t, of:\n%s", got, want, message)
+		}
 	}
 }
 

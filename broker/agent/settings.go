@@ -22,7 +22,10 @@ type settings struct {
 // settings reads what the wrapper's environment and its machine's files say.
 func (a *Agent) settings(s *session) (settings, error) {
 	set := settings{fallback: s.getenv("CROSSCC_FALLBACK") != "0"}
-	set.locale, set.exactLocale = localeOf(s.getenv)
+	set.locale, set.exactLocale = localeOf(s.getenv, func() bool {
+		_, err := s.root.Stat("/usr/lib/locale/C.utf8/LC_CTYPE")
+		return err == nil
+	})
 	read := func(name string) ([]byte, error) { return s.root.ReadFile(s.abs(name), maxConfig) }
 	c, err := config.LoadClient(read, s.getenv)
 	if err != nil {
@@ -35,17 +38,25 @@ func (a *Agent) settings(s *session) (settings, error) {
 // maxConfig bounds a configuration file.
 const maxConfig = 1 << 20
 
-// localeOf is the locale for a helper's compiler. Two locales print the same on
-// every machine: C, and the C.UTF-8 that is inside glibc (X16).
-func localeOf(getenv func(string) string) (locale string, exact bool) {
+// The locales that print the same on every machine that has them.
+const (
+	localeC    = "C"
+	localeUTF8 = "C.UTF-8"
+)
+
+// localeOf is the locale for a helper's compiler, and whether it prints there
+// as the client's does at home (X16).
+func localeOf(getenv func(string) string, installed func() bool) (locale string, exact bool) {
 	messages, ctype := localeOfCategory(getenv, "LC_MESSAGES"), localeOfCategory(getenv, "LC_CTYPE")
 	switch {
-	case messages == "C" && ctype == "C":
-		return "C", true
-	case messages != "" && messages == ctype && messages == "C.UTF-8":
-		return "C.UTF-8", true
+	case messages == localeC && ctype == localeC:
+		return localeC, true
+	case messages == localeUTF8 && ctype == localeUTF8 && installed():
+		return localeUTF8, true
+	case messages == localeUTF8 && ctype == localeUTF8:
+		return localeC, true // gcc finds no such locale at home either, and stays in C
 	}
-	return "C", false
+	return localeC, false
 }
 
 // localeOfCategory is the category's locale as setlocale chooses it: "C",
@@ -56,12 +67,12 @@ func localeOfCategory(getenv func(string) string, category string) string {
 		case "":
 			continue
 		case "C", "POSIX":
-			return "C"
+			return localeC
 		case "C.UTF8":
-			return "C.UTF-8"
+			return localeUTF8
 		default:
 			return v
 		}
 	}
-	return "C"
+	return localeC
 }

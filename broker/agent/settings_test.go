@@ -21,10 +21,18 @@ func TestLocale(t *testing.T) {
 		{map[string]string{"LANG": "C.UTF-8", "LC_CTYPE": "C"}, "C", false}, // other quotes than either
 		{map[string]string{"LC_ALL": "", "LANG": "C.UTF-8"}, "C.UTF-8", true},
 	} {
-		locale, exact := localeOf(func(k string) string { return tc.env[k] })
+		locale, exact := localeOf(func(k string) string { return tc.env[k] }, func() bool { return true })
 		if locale != tc.locale || exact != tc.exact {
 			t.Errorf("%v: got %s %t, want %s %t", tc.env, locale, exact, tc.locale, tc.exact)
 		}
+	}
+}
+
+// A locale that is named but not installed is C at home.
+func TestLocaleNotInstalled(t *testing.T) {
+	locale, exact := localeOf(func(string) string { return "C.UTF-8" }, func() bool { return false })
+	if locale != "C" || !exact {
+		t.Errorf("got %s %t, want C true", locale, exact)
 	}
 }
 

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/crosscc/crosscc/argv"
@@ -105,6 +107,22 @@ func allowedEnv(kv string) bool {
 	return kv == "LC_ALL=C" || kv == "LC_ALL=C.UTF-8"
 }
 
+// localeFiles are what the C library reads for C.UTF-8, where this machine has
+// them. Where it has not the compiler prints as in C, and the client sees that.
+func localeFiles(env []string) []string {
+	if !slices.Contains(env, "LC_ALL=C.UTF-8") {
+		return nil
+	}
+	var list []string
+	for _, name := range []string{"LC_CTYPE", "LC_MESSAGES/SYS_LC_MESSAGES"} {
+		name = "/usr/lib/locale/C.utf8/" + name
+		if _, err := os.Stat(name); err == nil {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
 // compile runs the plan in the sandbox.
 func (h *Helper) compile(ctx context.Context, tc toolchains.Toolchain, p *plan) (broker.Result, error) {
 	tree, drop, err := h.view(p.job)
@@ -118,7 +136,7 @@ func (h *Helper) compile(ctx context.Context, tc toolchains.Toolchain, p *plan) 
 	}
 	out, err := h.o.Runner(ctx, &sandbox.Spec{
 		Path: driver, Args: append([]string{driver}, p.args...), Env: p.env, Dir: p.job.Dir,
-		Programs: tc.Programs, Tree: tree, Out: outDir, Outputs: p.outs, Limits: jobLimits,
+		Programs: append(localeFiles(p.env), tc.Programs...), Tree: tree, Out: outDir, Outputs: p.outs, Limits: jobLimits,
 	})
 	if err != nil {
 		return broker.Result{}, err

@@ -159,16 +159,18 @@ func (c *Client) reply(ctx context.Context) (Message, error) {
 	case m := <-c.replies:
 		return m, nil
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
 	case <-c.ctx.Done():
 	}
-	// The reply may have come together with the end.
+	// The reply may have come together with the end, and ctx may be ours.
 	select {
 	case m := <-c.replies:
 		return m, nil
 	default:
-		return nil, context.Cause(c.ctx)
 	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return nil, context.Cause(c.ctx)
 }
 
 // Exec lets the wrapper become the compiler. Nothing may be sent after it: with

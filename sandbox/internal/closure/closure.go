@@ -179,6 +179,9 @@ func needs(real string) (interpreter string, script bool, err error) {
 		return "", false, err
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err != nil || info.Mode()&0o111 == 0 {
+		return "", false, err // data that a program reads
+	}
 	head := io.NewSectionReader(f, 0, 256) // the kernel's bound for a script's first line
 	line, _ := bufio.NewReader(head).ReadString('\n')
 	if words := strings.Fields(strings.TrimPrefix(line, "#!")); strings.HasPrefix(line, "#!") && len(words) > 0 {
