@@ -1,0 +1,37 @@
+# crosscc's own commands. `make` needs only Go; the others install by apt-get
+# what they need and lack (e2e/install.sh says what, and only lists it without root).
+
+GO ?= go
+
+.PHONY: all build demo test bench lint clean
+
+all: build
+
+# Static programs: the same file runs in any root, and in the sandbox.
+build:
+	@e2e/install.sh build
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/crosscc ./cmd/crossccd ./cmd/crossctl
+
+# Lua 5.4 for three targets through crosscc, each object compared with a local one.
+demo:
+	@e2e/install.sh demo
+	@$(MAKE) --no-print-directory build
+	@$(GO) build -o bin/demo ./e2e/demo
+	bin/demo -bin bin -cache .cache/demo
+
+# Unit tests and e2e in one go test call, whose own last line closes the output.
+# -count=1: the e2e scripts build ./cmd themselves, which go's test cache can't see.
+test:
+	@e2e/install.sh test
+	$(GO) vet ./...
+	$(GO) test -race -count=1 -timeout 40m ./...
+
+bench:
+	@echo "make bench: not built yet" >&2; exit 2
+
+lint:
+	@e2e/install.sh lint
+	@e2e/lint.sh
+
+clean:
+	rm -rf bin .cache

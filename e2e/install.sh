@@ -1,0 +1,100 @@
+#!/bin/bash
+# Installs by apt-get what a goal of the Makefile needs and this Debian lacks:
+#
+#     e2e/install.sh build|demo|test|lint
+#
+# It says what it installs, does nothing when nothing is missing, and fetches new
+# package lists only when the present ones cannot answer. Without root it prints
+# the command that would install what is missing, and exits with 1.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+goal=${1:-}
+case $goal in
+build) packages=() ;;
+lint) packages=(protobuf-compiler) ;; # generate.sh of broker/reapi
+demo | test)
+    packages=(
+        make gcc libc6-dev                           # the host's own target
+        gcc-aarch64-linux-gnu libc6-dev-arm64-cross  # the cross targets
+        gcc-riscv64-linux-gnu libc6-dev-riscv64-cross
+        bubblewrap                                   # the helper's sandbox
+        qemu-user-static                             # runs the foreign lua
+        dpkg-dev                                     # dpkg-source unpacks lua
+    )
+    ;;
+*)
+    echo "usage: e2e/install.sh build|demo|test|lint" >&2
+    exit 2
+    ;;
+esac
+if [ "$goal" = test ]; then
+    packages+=(
+        g++ gcc-12 g++-12 g++-aarch64-linux-gnu
+        gcc-11 gcc-11-aarch64-linux-gnu              # the version that must not match
+        clang-14                                     # the other family
+        ccache                                       # in front of crosscc, and below it
+        util-linux                                   # unshare and setpriv
+    )
+fi
+
+# check_go fails with what to do when there is no Go, or one older than go.mod says.
+check_go() {
+    local want have
+    want=$(awk '$1 == "go" { print $2 }' go.mod)
+    if ! command -v go >/dev/null; then
+        echo "install.sh: no go on PATH: crosscc is built with Go $want or newer; install it and put it on PATH" >&2
+        exit 1
+    fi
+    have=$(go env GOVERSION) || exit 1
+    have=${have#go}
+    have=${have%% *}
+    if [ "$(printf '%s\n' "$want" "$have" | sort -V | head -n 1)" != "$want" ]; then
+        echo "install.sh: go $have is too old: crosscc is built with Go $want or newer" >&2
+        exit 1
+    fi
+}
+
+# missing_packages prints those of "$@" that dpkg does not have installed.
+missing_packages() {
+    local p
+    for p in "$@"; do
+        [ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || echo "$p"
+    done
+}
+
+# apt_install installs "$@" from the package lists that are there.
+apt_install() {
+    DEBIAN_FRONTEND=noninteractive apt-get -y -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
+        install --no-install-recommends "$@"
+}
+
+check_go
+if [ "${#packages[@]}" -eq 0 ]; then
+    exit 0
+fi
+if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+    echo "install.sh: no apt-get here; make $goal needs what Debian 12 calls: ${packages[*]}" >&2
+    exit 1
+fi
+mapfile -t missing < <(missing_packages "${packages[@]}")
+if [ "${#missing[@]}" -eq 0 ]; then
+    exit 0
+fi
+if [ "$(id -u)" -ne 0 ]; then
+    {
+        echo "install.sh: make $goal needs packages that are not installed: ${missing[*]}"
+        echo "install.sh: as root: apt-get update && apt-get install --no-install-recommends ${missing[*]}"
+    } >&2
+    exit 1
+fi
+
+echo "install.sh: make $goal needs, and apt-get installs: ${missing[*]}"
+if apt-get -qq install --no-install-recommends --simulate "${missing[@]}" >/dev/null 2>&1 &&
+    apt_install "${missing[@]}"; then
+    exit 0
+fi
+# No lists yet, or lists whose packages the mirror has since replaced.
+echo "install.sh: fetching new package lists (apt-get update)"
+apt-get -qq update
+apt_install "${missing[@]}"
