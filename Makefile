@@ -3,14 +3,18 @@
 
 GO ?= go
 
-.PHONY: all build demo test bench lint clean
+# What wrapper and agent compare: two builds of one changed tree are two builds.
+BUILD_VARIABLE = github.com/crosscc/crosscc/broker/local.linkedBuild
+BUILD_ID = $(shell cat go.sum $$(find argv toolchains sandbox broker cmd -name '*.go' | LC_ALL=C sort) | sha256sum | cut -c1-16)
+
+.PHONY: all build demo test bench lint docs clean
 
 all: build
 
 # Static programs: the same file runs in any root, and in the sandbox.
 build:
 	@e2e/install.sh build
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/crosscc ./cmd/crossccd ./cmd/crossctl
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X $(BUILD_VARIABLE)=$(BUILD_ID)' -o bin/ ./cmd/crosscc ./cmd/crossccd ./cmd/crossctl
 
 # Lua 5.4 for three targets through crosscc, each object compared with a local one.
 demo:
@@ -25,6 +29,10 @@ test:
 	@e2e/install.sh test
 	$(GO) vet ./...
 	$(GO) test -race -count=1 -timeout 40m ./...
+
+# The pages that are made from the code's tables; a test says when they are stale.
+docs:
+	$(GO) test ./broker/agent ./broker/config -run Page -update
 
 bench:
 	@echo "make bench: not built yet" >&2; exit 2

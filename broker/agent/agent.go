@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/config"
@@ -40,24 +39,22 @@ var errLeft = errors.New("the agent has left")
 type Options struct {
 	Dirs  rendezvous.Dirs
 	Build string
-	// Idle is how long the agent stays without any wrapper. Zero means ten
-	// minutes.
+	// Idle is how long the agent stays without any wrapper, until a job's
+	// settings say otherwise. Zero means ten minutes.
 	Idle time.Duration
-	// LocalSlots is how many local compiles run at once. Zero means one for
-	// each processor, as far as memory goes.
-	LocalSlots int
 	// Dial makes the link to a host, config.Embedded among them.
 	Dial func(config.Host) (fleet.Link, error)
-	Log  logrus.FieldLogger
+	// Log gets what the level of each job's settings asks for.
+	Log *logrus.Logger
 }
 
 // An Agent answers wrappers until it is idle, replaced or told to stop.
 type Agent struct {
 	o        Options
-	log      logrus.FieldLogger
+	log      *logrus.Logger
 	fleet    *fleet.Fleet
 	probes   *toolchains.Cache
-	slots    *semaphore.Weighted
+	slots    slots // for local jobs
 	counters monitor.Counters
 	began    time.Time
 
@@ -66,8 +63,8 @@ type Agent struct {
 
 	mu       sync.Mutex // guards the fields below
 	sessions int
-	held     int // slots
 	leaving  bool
+	patience time.Duration // how long without a session
 	idle     *time.Timer
 	listener *rendezvous.Listener
 	work     sync.WaitGroup // sessions; Add only while mu is held and !leaving
@@ -78,16 +75,30 @@ func New(o Options) *Agent {
 	if o.Idle == 0 {
 		o.Idle = 10 * time.Minute
 	}
-	if o.LocalSlots == 0 {
-		o.LocalSlots = localSlots()
-	}
 	ctx, stop := context.WithCancelCause(context.Background())
-	return &Agent{
-		o: o, log: o.Log, ctx: ctx, stop: stop, began: time.Now(),
+	a := &Agent{
+		o: o, log: o.Log, ctx: ctx, stop: stop, began: time.Now(), patience: o.Idle,
 		fleet:  fleet.New(fleet.Options{Dial: o.Dial, Log: o.Log}),
 		probes: &toolchains.Cache{Dir: filepath.Join(o.Dirs.State, "probes")},
-		slots:  semaphore.NewWeighted(int64(o.LocalSlots)),
 	}
+	a.slots.resize(localSlots())
+	return a
+}
+
+// adopt takes what a job's settings say of the agent itself: the last word
+// counts.
+func (a *Agent) adopt(c config.Client) {
+	n := c.LocalSlots
+	if n == 0 {
+		n = localSlots()
+	}
+	a.slots.resize(n)
+	if level, err := logrus.ParseLevel(c.LogLevel); err == nil {
+		a.log.SetLevel(level)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.patience = c.Idle
 }
 
 // Serve answers wrappers on the listener until the agent is idle, replaced or
@@ -96,7 +107,7 @@ func (a *Agent) Serve(ctx context.Context, l *rendezvous.Listener) error {
 	defer context.AfterFunc(ctx, func() { a.stop(context.Cause(ctx)); a.leave() })()
 	a.mu.Lock()
 	a.listener = l
-	a.idle = time.AfterFunc(a.o.Idle, a.leaveIdle)
+	a.idle = time.AfterFunc(a.patience, a.leaveIdle)
 	a.mu.Unlock()
 	err := a.accept(l)
 	a.work.Wait()
@@ -145,7 +156,7 @@ func (a *Agent) end() {
 	a.mu.Lock()
 	a.sessions--
 	if a.sessions == 0 && !a.leaving {
-		a.idle.Reset(a.o.Idle)
+		a.idle.Reset(a.patience)
 	}
 	a.mu.Unlock()
 	a.work.Done()
@@ -241,7 +252,7 @@ func (a *Agent) local(c *compile, l *localJob) error {
 		exec.Args = append([]string{c.argv0}, c.s.Request.Args[1:]...)
 	}
 	if exec.Slot {
-		release, err := a.slot(c.s.Context())
+		release, err := a.slots.acquire(c.s.Context())
 		if err != nil {
 			return err
 		}
@@ -253,22 +264,6 @@ func (a *Agent) local(c *compile, l *localJob) error {
 	}
 	<-c.s.Context().Done() // the connection ends with the compiler
 	return nil
-}
-
-// slot waits in order for a local slot.
-func (a *Agent) slot(ctx context.Context) (release func(), err error) {
-	if err := a.slots.Acquire(ctx, 1); err != nil {
-		return nil, context.Cause(ctx)
-	}
-	a.mu.Lock()
-	a.held++
-	a.mu.Unlock()
-	return func() {
-		a.mu.Lock()
-		a.held--
-		a.mu.Unlock()
-		a.slots.Release(1)
-	}, nil
 }
 
 // deliver does the job at a helper and has the wrapper write what it made.

@@ -36,13 +36,11 @@ func (a *Agent) answer(s *session) (any, error) {
 }
 
 func (a *Agent) status(s *session) monitor.Status {
-	a.mu.Lock()
-	held := a.held
-	a.mu.Unlock()
+	size, held := a.slots.figures()
 	st := monitor.Status{
 		Agent: monitor.AgentStatus{
 			Build: a.o.Build, PID: os.Getpid(), Socket: a.o.Dirs.Socket, Uptime: int64(time.Since(a.began).Seconds()),
-			LocalSlots: a.o.LocalSlots, LocalRunning: held,
+			LocalSlots: size, LocalRunning: held,
 		},
 		Helpers: []monitor.HelperStatus{},
 		Notes:   []string{unproven},

@@ -26,7 +26,7 @@ func TestReasonsPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(got) != want {
-		t.Error("docs/reasons.md is not what the tables say: run make reasons")
+		t.Error("docs/reasons.md is not what the tables say: run make docs")
 	}
 }
 
@@ -35,7 +35,7 @@ func reasonsPage() string {
 	b.WriteString(`# Why a job stayed local
 
 Every compile that crosscc leaves to the build's own compiler has a reason with a fixed name. ` + "`crossctl status`" + ` counts them,
-` + "`crossctl explain -- COMMAND`" + ` tells the one of a command. This page is made from the code's own tables (` + "`make reasons`" + `).
+` + "`crossctl explain -- COMMAND`" + ` tells the one of a command. This page is made from the code's own tables (` + "`make docs`" + `).
 
 ## What the command line says
 

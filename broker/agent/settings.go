@@ -31,6 +31,7 @@ func (a *Agent) settings(s *session) (settings, error) {
 	if err != nil {
 		return set, err
 	}
+	a.adopt(c)
 	set.hosts = c.Helpers()
 	return set, nil
 }

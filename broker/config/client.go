@@ -30,12 +30,8 @@ type Client struct {
 	LocalSlots int
 	// Idle is how long an agent without work stays.
 	Idle time.Duration
-	// Log is the absolute name of the log file; "" is the agent's own choice.
-	Log string
 	// LogLevel is error, warn, info, debug or trace.
 	LogLevel string
-	// DropNativeParams leaves the cache sizes out of what -march=native means.
-	DropNativeParams bool
 }
 
 // ClientKeys documents the keys of crosscc.toml.
@@ -51,12 +47,8 @@ func clientSettings(c *Client) []setting {
 			func(v any) error { return set(&c.LocalSlots, v, slotsOf) }},
 		{Key{"idle", "CROSSCC_IDLE", `How long an agent without work stays. Default "10m".`},
 			func(v any) error { return set(&c.Idle, v, durationOf) }},
-		{Key{"log", "CROSSCC_LOG", "The log file, an absolute path. Default: agent.log in the agent's directory."},
-			func(v any) error { return set(&c.Log, v, absolute) }},
-		{Key{"log_level", "CROSSCC_LOG_LEVEL", `"error", "warn", "info" (default), "debug" or "trace".`},
+		{Key{"log_level", "CROSSCC_LOG_LEVEL", `How much the agent and the wrapper log: "error", "warn", "info" (default), "debug" or "trace".`},
 			func(v any) error { return set(&c.LogLevel, v, levelOf) }},
-		{Key{"native_params", "CROSSCC_NATIVE_PARAMS", `"keep" (default) the cache sizes in what -march=native means, or "drop" them, for one cache over many alike machines.`},
-			func(v any) error { return set(&c.DropNativeParams, v, dropOf) }},
 	}
 }
 
@@ -190,9 +182,4 @@ func durationOf(value any) (time.Duration, error) {
 
 func levelOf(value any) (string, error) {
 	return oneOf(value, "error", "warn", "info", "debug", "trace")
-}
-
-func dropOf(value any) (bool, error) {
-	s, err := oneOf(value, "keep", "drop")
-	return s == "drop", err
 }

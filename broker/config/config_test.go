@@ -55,9 +55,7 @@ hosts = ["grpc://a,match=calibrated", "b/3 # slow", "c"]
 match = "identical"
 local_slots = 3
 idle = "90s"
-log = "/var//log/x"
 log_level = "debug"
-native_params = "drop"
 `
 	got, err := LoadClient(files{ClientFile: doc}.read, env())
 	if err != nil {
@@ -72,7 +70,7 @@ native_params = "drop"
 	}
 	want := Client{
 		Hosts: hosts, HostsFrom: ClientFile, Match: toolchains.Identical, LocalSlots: 3,
-		Idle: 90 * time.Second, Log: "/var/log/x", LogLevel: "debug", DropNativeParams: true,
+		Idle: 90 * time.Second, LogLevel: "debug",
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -80,10 +78,10 @@ native_params = "drop"
 }
 
 func TestLoadClientEnvironmentWins(t *testing.T) {
-	doc := "hosts = 'a'\nmatch = 'identical'\nlocal_slots = 3\nidle = '5m'\nlog = '/l'\nlog_level = 'warn'\nnative_params = 'drop'\n"
+	doc := "hosts = 'a'\nmatch = 'identical'\nlocal_slots = 3\nidle = '5m'\nlog_level = 'warn'\n"
 	got, err := LoadClient(files{"/my/own.toml": doc}.read, env("CROSSCC_CONFIG=/my/own.toml",
 		"CROSSCC_HOSTS=grpc://e", "CROSSCC_MATCH=calibrated", "CROSSCC_LOCAL_SLOTS=7", "CROSSCC_IDLE=2m",
-		"CROSSCC_LOG=/e", "CROSSCC_LOG_LEVEL=trace", "CROSSCC_NATIVE_PARAMS=keep"))
+		"CROSSCC_LOG_LEVEL=trace"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +89,7 @@ func TestLoadClientEnvironmentWins(t *testing.T) {
 		t.Errorf("hosts %+v from %s", got.Hosts.List, got.HostsFrom)
 	}
 	got.Hosts, got.HostsFrom = Hosts{}, ""
-	want := Client{Match: toolchains.Calibrated, LocalSlots: 7, Idle: 2 * time.Minute, Log: "/e", LogLevel: "trace"}
+	want := Client{Match: toolchains.Calibrated, LocalSlots: 7, Idle: 2 * time.Minute, LogLevel: "trace"}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
@@ -129,12 +127,12 @@ func TestLoadClientHostsFrom(t *testing.T) {
 
 func TestLoadClientErrors(t *testing.T) {
 	tests := []struct{ doc, env, says string }{
-		{"\n\nhots = 'a'\n", "", ClientFile + `:3: unknown key "hots"; known are hosts, idle, local_slots, log, log_level, match, native_params`},
+		{"\n\nhots = 'a'\n", "", ClientFile + `:3: unknown key "hots"; known are hosts, idle, local_slots, log_level, match`},
 		{"[helper]\nhosts = 'a'", "", ClientFile + `:1: unknown key "helper"`},
 		{"[[hosts]]\nx = 1", "", ClientFile + ":1: hosts: item 1: expected a text in quotes, not a table"},
 		{"idle = '5m'\nhosts = 'a", "", ClientFile + ":2: "},
 		{"idle = '5m'\nidle = '6m'", "", ClientFile + ":2: "},
-		{"log = '/l'\nhosts = 'grpc://'", "", ClientFile + `:2: hosts: host list: "grpc://": the host's name is missing`},
+		{"idle = '1m'\nhosts = 'grpc://'", "", ClientFile + `:2: hosts: host list: "grpc://": the host's name is missing`},
 		{"hosts = [\n'a', 3]", "", ClientFile + ":1: hosts: item 2: expected a text in quotes, not 3"},
 		{"hosts = true", "", ClientFile + ":1: hosts: expected a text in quotes, not true"},
 		{"match = 'lines'", "", ClientFile + `:1: match: "lines" is none of identical, calibrated`},
@@ -145,9 +143,7 @@ func TestLoadClientErrors(t *testing.T) {
 		{"idle = 10", "", ClientFile + `:1: idle: expected a text in quotes, not 10; write the unit too: "10m"`},
 		{"idle = '10'", "", ClientFile + `:1: idle: "10" is not a time of at least a second, such as 90s`},
 		{"idle = 1979-05-27", "", ClientFile + ":1: idle: expected a text in quotes, not a date or time"},
-		{"log = 'x.log'", "", ClientFile + `:1: log: "x.log" is not an absolute path`},
-		{"log_level = 'loud'\nlog = 'x'", "", ClientFile + `:1: log_level: "loud" is none of error, warn, info, debug, trace`},
-		{"native_params = { a = 1 }", "", ClientFile + ":1: native_params: expected a text in quotes, not a table"},
+		{"log_level = 'loud'\nidle = 'x'", "", ClientFile + `:1: log_level: "loud" is none of error, warn, info, debug, trace`},
 		{"forbidden", "", "configuration " + ClientFile + ": open " + ClientFile + ": permission denied"},
 		{"", "CROSSCC_CONFIG=/no/such", "configuration /no/such: open /no/such: file does not exist"},
 		{"", "CROSSCC_CONFIG=x.toml", `CROSSCC_CONFIG: "x.toml" is not an absolute path`},

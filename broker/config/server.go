@@ -68,7 +68,7 @@ func serverSettings(s *Server) []setting {
 			func(v any) error { return set(&s.Sandbox, v, sandboxOf) }},
 		{Key{"cache_size", "", `How much the store may hold: "512M", "10G" (default).`},
 			func(v any) error { return set(&s.CacheSize, v, cacheSizeOf) }},
-		{Key{"toolchains.search", "", "A list of prefixes where toolchains are looked for, instead of $PATH and the known places."},
+		{Key{"toolchains.search", "", "Where toolchains are looked for, instead of $PATH and the known places: a list of directories, prefixes with a bin below, or compilers; * stands for any part of a name."},
 			func(v any) error { return set(&s.Search, v, prefixesOf) }},
 	}
 }

@@ -60,7 +60,7 @@ func runAgent(ctx context.Context, env Env, args []string) error {
 type dialer struct {
 	env  Env
 	dirs rendezvous.Dirs
-	log  logrus.FieldLogger
+	log  *logrus.Logger
 
 	mu       sync.Mutex // guards embedded
 	embedded *helper.Helper

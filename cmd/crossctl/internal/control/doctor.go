@@ -142,11 +142,14 @@ func hosts(environ []string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.HostsFrom != "" && len(c.Hosts.List) == 0 {
+	if len(c.Helpers()) == 0 {
 		return nil, fmt.Errorf("%s: names no helper, so all jobs are local", c.HostsFrom)
 	}
 	var list []string
-	for _, h := range c.Hosts.List {
+	for _, h := range c.Helpers() {
+		if h.Kind == config.InProcess {
+			continue
+		}
 		list = append(list, h.Address())
 	}
 	return list, nil
