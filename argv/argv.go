@@ -203,6 +203,25 @@ func (c *Command) CodegenWords() []string {
 	return c.pick(kindPlain, kindTarget, kindDebug, kindAssembler, kindXclang)
 }
 
+// installationWords are clang's options that choose the gcc installation, C library or runtime beside it, by which its
+// driver chooses features of the target as well (outline atomics).
+var installationWords = []string{
+	"--gcc-toolchain=", "-gcc-toolchain", "--gcc-install-dir=", "--gcc-triple=", "--sysroot", "--sysroot=", "-isysroot",
+	"--rtlib=", "-rtlib=", "-stdlib=", "--stdlib=",
+}
+
+// FeatureWords are the words that move the final list of the target's features: CodegenWords, and with clang those that
+// name an installation.
+func (c *Command) FeatureWords() []string {
+	out := c.CodegenWords()
+	for _, w := range c.words {
+		if c.family == Clang && slices.Contains(installationWords, w.name) {
+			out = append(out, w.text...)
+		}
+	}
+	return out
+}
+
 // pick gives the texts of the words of these kinds.
 func (c *Command) pick(kinds ...kind) []string {
 	var out []string

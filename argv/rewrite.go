@@ -26,6 +26,9 @@ func (c *Command) Preprocess(depFile string) []string {
 	if c.family == Clang {
 		// The compile says it; once is enough.
 		out = append(out, "-Wno-unknown-warning-option")
+	} else {
+		// A precompiled header that the compile would take is named in the text then, where it could be overlooked.
+		out = append(out, "-fpch-preprocess")
 	}
 	out = append(out, c.keptCPP(deps)...)
 	if deps {
@@ -142,6 +145,33 @@ func cppDiagnostic(w word) bool {
 	s = strings.TrimPrefix(s, "error=")
 	s, _, _ = strings.Cut(s, "=")
 	return cppWarnings[s]
+}
+
+// lostWarnings are warnings that need more than preprocessed text: macros, columns, comments. So do the groups that
+// they are in.
+var lostWarnings = map[string]bool{
+	"all": true, "extra": true, "most": true, "everything": true, "multistatement-macros": true, "misleading-indentation": true,
+	"documentation": true, "documentation-pedantic": true, "documentation-html": true,
+}
+
+// FailsOnLost reports whether a warning that preprocessed text can't give would make the compile fail: without it
+// there would be an object where the local compiler makes none.
+func (c *Command) FailsOnLost() bool {
+	all, named := false, false
+	for _, w := range c.words {
+		if w.name != "-W" {
+			continue
+		}
+		switch s, ok := strings.CutPrefix(w.value, "error="); {
+		case ok:
+			named = named || lostWarnings[s]
+		case s == "error":
+			all = true
+		case s == "no-error":
+			all = false
+		}
+	}
+	return all || named
 }
 
 // ReadsComments reports whether the compiler would read comments of the source: gcc's -Wimplicit-fallthrough, and so

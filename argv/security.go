@@ -68,7 +68,8 @@ var permitted = []*regexp.Regexp{
 	regexp.MustCompile(`^--param[ =][a-z0-9-]+=[A-Za-z0-9-]+$`),
 	regexp.MustCompile(`^-G ?[0-9]+$`),
 	regexp.MustCompile(`^(--target=|-target |-arch )[A-Za-z0-9][A-Za-z0-9_.-]*$`),
-	regexp.MustCompile(`^-(EB|EL|ansi|w|p|pg|pedantic|pedantic-errors|pthread|static|shared|pie|no-pie|static-pie|r|` +
+	regexp.MustCompile(`^-(EB|EL|ansi|w|p|pg|pedantic|pedantic-errors|pthread|static|shared|pie|no-pie|static-pie|r|s|` +
+		`static-libgcc|static-libstdc\+\+|shared-libgcc|rdynamic|nostdlib|nodefaultlibs|nostartfiles|nolibc|` +
 		`pass-exit-codes|Qunused-arguments|Qn|Qy)$`),
 }
 

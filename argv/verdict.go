@@ -226,15 +226,28 @@ func environment(env Env) Verdict {
 	}
 	for _, name := range []string{
 		"DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES", // a second dependency file
-		"CCC_OVERRIDE_OPTIONS", "CCC_ADD_ARGS", // clang's edits of its own command line
-		"GCC_COMPARE_DEBUG",                                                                // compiles twice
-		"GCC_EXTRA_DIAGNOSTIC_OUTPUT",                                                      // fix-its on stderr
+		"CCC_OVERRIDE_OPTIONS", "CCC_ADD_ARGS", "QA_OVERRIDE_GCC3_OPTIONS", // clang's edits of its own command line
+		"GCC_COMPARE_DEBUG",                                                               // compiles twice
+		"GCC_ROOT",                                                                        // where gcc finds its parts
+		"GLIBC_TUNABLES",                                                                  // which libm clang folds with
+		"GCC_EXTRA_DIAGNOSTIC_OUTPUT", "GCC_DIAGNOSTICS_LOG", "EXPERIMENTAL_SARIF_SOCKET", // says more, elsewhere
 		"CC_PRINT_OPTIONS", "CC_PRINT_HEADERS", "CC_LOG_DIAGNOSTICS", "CC_PRINT_PROC_STAT", // clang's log files
-		"MACOSX_DEPLOYMENT_TARGET", // part of clang's target
+		"MACOSX_DEPLOYMENT_TARGET", "IPHONEOS_DEPLOYMENT_TARGET", "TVOS_DEPLOYMENT_TARGET", // part of clang's target
+		"WATCHOS_DEPLOYMENT_TARGET", "XROS_DEPLOYMENT_TARGET", "DRIVERKIT_DEPLOYMENT_TARGET",
 	} {
 		if env.Getenv(name) != "" {
 			return local(Environment, name)
 		}
 	}
+	for _, lib := range strings.FieldsFunc(env.Getenv("LD_PRELOAD"), func(r rune) bool { return r == ':' || r == ' ' }) {
+		if !harmless(filepath.Base(lib)) {
+			return local(Environment, "LD_PRELOAD")
+		}
+	}
 	return Verdict{}
+}
+
+// harmless knows libraries that are loaded into whole builds and change nothing that a compiler computes.
+func harmless(lib string) bool {
+	return strings.HasPrefix(lib, "libfakeroot") || strings.HasPrefix(lib, "libeatmydata")
 }

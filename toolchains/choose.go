@@ -31,17 +31,19 @@ func (t Toolchain) For(target string) Toolchain {
 func (f Fingerprint) Equal(g Fingerprint) bool { return maps.Equal(f, g) }
 
 // Best finds, among the toolchains of one helper, the one that fits a build
-// best. When none fits it is nil and the string says why, as MatchOf does, of
-// the toolchains that come nearest.
+// best: of those that match alike, one of the same revision before others. When
+// none fits it is nil and the string says why, as MatchOf does, of the
+// toolchains that come nearest.
 func Best(want Identity, print Fingerprint, lang argv.Language, list []Toolchain) (*Toolchain, Match, string) {
 	var best *Toolchain
-	match := None
+	match, kinship := None, -1
 	var near []string
 	for _, t := range list {
 		t = t.For(want.Target)
 		m, why := MatchOf(want, print, lang, t)
-		if m > match {
-			best, match = &t, m
+		k := kin(want, t.Identity)
+		if m > match || m == match && m != None && k > kinship {
+			best, match, kinship = &t, m, k
 		}
 		if m == None && t.Family == want.Family && t.Target == want.Target {
 			near = append(near, why)
@@ -54,4 +56,15 @@ func Best(want Identity, print Fingerprint, lang argv.Language, list []Toolchain
 		return nil, None, strings.Join(near, ", and ")
 	}
 	return nil, None, fmt.Sprintf("has no %s for %s", want.Family, want.Target)
+}
+
+// kin is how near two identities are that match alike.
+func kin(a, b Identity) int {
+	switch {
+	case a == b:
+		return 2
+	case a.Package == b.Package:
+		return 1
+	}
+	return 0
 }

@@ -16,6 +16,7 @@ func TestBest(t *testing.T) {
 		return tc
 	}
 	revision := with(func(t *Toolchain) { t.Package, t.Path = "Debian 12.2.0-15", "/revision" })
+	rebuilt := with(func(t *Toolchain) { t.Fingerprint, t.Path = Fingerprint{"driver": "9"}, "/rebuilt" })
 	older := with(func(t *Toolchain) { t.Version, t.Path = "11.3.0", "/older" })
 	x86 := with(func(t *Toolchain) { t.Target, t.Path = "x86_64-linux-gnu", "/x86" })
 	noCXX := same
@@ -29,6 +30,7 @@ func TestBest(t *testing.T) {
 	}{
 		{"identical wins wherever it stands", argv.C, []Toolchain{revision, same, older}, "/same", Identical, ""},
 		{"another revision", argv.C, []Toolchain{older, revision}, "/revision", Calibrated, ""},
+		{"the same revision of another build", argv.C, []Toolchain{revision, rebuilt, revision}, "/rebuilt", Calibrated, ""},
 		{"another version", argv.C, []Toolchain{x86, older}, "", None, "has gcc 11.3.0 for aarch64-linux-gnu, this build uses 12.2.0"},
 		{"another target", argv.C, []Toolchain{x86}, "", None, "has no gcc for aarch64-linux-gnu"},
 		{"no compiler for the language", argv.CXX, []Toolchain{noCXX}, "", None, "has gcc 12.2.0 for aarch64-linux-gnu without c++"},

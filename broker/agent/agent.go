@@ -14,11 +14,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/config"
 	"github.com/crosscc/crosscc/broker/fleet"
@@ -31,6 +33,10 @@ import (
 // memoryPerSlot is what one local compile is given: C++ with optimisation
 // rarely takes more.
 const memoryPerSlot = 512 << 20
+
+// cppPerSlot is how many preprocessor runs there may be for each local slot:
+// they are short, and half of their time is the disk's and the pipe's.
+const cppPerSlot = 2
 
 // errLeft is the cause of what ends with the agent.
 var errLeft = errors.New("the agent has left")
@@ -55,6 +61,7 @@ type Agent struct {
 	fleet    *fleet.Fleet
 	probes   *toolchains.Cache
 	slots    slots // for local jobs
+	cpps     slots // for local preprocessing
 	counters monitor.Counters
 	began    time.Time
 
@@ -82,6 +89,7 @@ func New(o Options) *Agent {
 		probes: &toolchains.Cache{Dir: filepath.Join(o.Dirs.State, "probes")},
 	}
 	a.slots.resize(localSlots())
+	a.cpps.resize(cppPerSlot * localSlots())
 	return a
 }
 
@@ -93,6 +101,7 @@ func (a *Agent) adopt(c config.Client) {
 		n = localSlots()
 	}
 	a.slots.resize(n)
+	a.cpps.resize(cppPerSlot * n)
 	if level, err := logrus.ParseLevel(c.LogLevel); err == nil {
 		a.log.SetLevel(level)
 	}
@@ -301,11 +310,11 @@ const maxInline = 1 << 20
 func (c *compile) finish(res broker.Result) (local.Finish, []*os.File, error) {
 	fin := local.Finish{Stdout: res.Stdout, Stderr: res.Stderr, Status: res.ExitCode << 8}
 	var files []*os.File
-	if res.ExitCode != 0 && c.cmd.Assembly() {
-		fin.Remove = []string{c.cmd.Output()} // as gcc does with what cc1 writes itself
+	if res.ExitCode != 0 && (c.cmd.Assembly() || slices.Contains(c.cmd.Words(), "-pipe")) {
+		fin.Remove = []string{c.cmd.Output()} // as gcc does with what it had begun to write
 	}
 	for _, o := range res.Outputs {
-		out := local.Output{Path: c.cmd.Output(), Executable: o.Executable, Keep: c.cmd.Assembly(), File: -1}
+		out := local.Output{Path: c.cmd.Output(), Executable: o.Executable, Keep: c.cmd.Assembly() && c.toolchain.Family == argv.GCC, File: -1}
 		if o.Blob.Digest.Size <= maxInline {
 			data, err := o.Blob.Bytes(maxInline)
 			if err != nil {

@@ -1,14 +1,16 @@
 package agent
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
@@ -19,6 +21,7 @@ import (
 // A compile is one command on its way to a job.
 type compile struct {
 	s         *session
+	cpps      *slots // of the agent's, for local preprocessing
 	settings  settings
 	driver    argv.Driver
 	program   string // the compiler's absolute path
@@ -31,7 +34,7 @@ type compile struct {
 // prepare finds out what the command is and who could do it, without work for
 // its source. The error of a command that stays at home is a *localJob.
 func (a *Agent) prepare(s *session) (*compile, error) {
-	c := &compile{s: s}
+	c := &compile{s: s, cpps: &a.cpps}
 	if err := c.parse(); err != nil {
 		return c, err
 	}
@@ -49,102 +52,6 @@ func (a *Agent) prepare(s *session) (*compile, error) {
 	return c, nil
 }
 
-// parse finds the compiler and reads the command line.
-func (c *compile) parse() error {
-	called := c.s.Request.Args[0]
-	d, ok := argv.ParseDriver(path.Base(called))
-	if !ok {
-		if c.s.Request.Program == "" {
-			return notFound(called)
-		}
-		c.program, c.argv0 = c.s.abs(c.s.Request.Program), called
-		return stay(reasonNotCompiler, "%s is not the name of a compiler", called)
-	}
-	c.driver = d
-	if err := c.find(called); err != nil {
-		return err
-	}
-	return c.read(d.Family)
-}
-
-// find settles which program the build would run.
-func (c *compile) find(called string) error {
-	program := c.s.Request.Program
-	if program == "" && c.byName(called) {
-		program, _ = toolchains.FindEquivalent(c.s.root, c.s.getenv("PATH"), c.driver)
-	}
-	if program == "" {
-		return notFound(called)
-	}
-	c.program = c.s.abs(program)
-	// A driver takes its target, its mode and its prefix from argv[0]: the
-	// name that was called, in the directory where the program is.
-	c.argv0 = path.Join(path.Dir(c.program), path.Base(called))
-	return nil
-}
-
-// byName reports whether the build asked for a compiler by its name: a bare one,
-// or that of a link to crosscc. Another path means that file and no other.
-func (c *compile) byName(called string) bool {
-	if !strings.Contains(called, "/") {
-		return true
-	}
-	_, err := c.s.root.Stat(c.s.abs(called))
-	return err == nil // the wrapper found no program there, so it is a link to crosscc
-}
-
-func notFound(name string) error {
-	return &failure{
-		text:   name + ": not found on PATH, nor another spelling of its target",
-		hint:   "install the compiler, or give its path",
-		status: exitNoCompiler,
-	}
-}
-
-// read parses the words as the family's driver would.
-func (c *compile) read(f argv.Family) error {
-	c.cmd = argv.Parse(c.s.Request.Args[1:], argv.Env{
-		Driver: c.driver, Family: f, Getenv: c.s.getenv,
-		ReadFile: func(name string) ([]byte, error) { return c.s.root.ReadFile(c.s.abs(name), maxWords) },
-	})
-	if v := c.cmd.Verdict(); !v.Remote {
-		return &localJob{reason: broker.Reason(v.Reason), text: v.Detail, slot: v.Slot()}
-	}
-	return nil
-}
-
-// identify asks the compiler what it is, once for each compiler.
-func (a *Agent) identify(c *compile) error {
-	sys := c.system()
-	tc, err := a.probes.Probe(c.s.Context(), sys, c.program, c.targetWord())
-	if err != nil {
-		return c.failed(reasonProbe, "ask "+c.program+" what it is", err)
-	}
-	if tc.Family != c.driver.Family && tc.Family != argv.GCC {
-		if err := c.read(tc.Family); err != nil { // cc may be clang
-			return err
-		}
-	}
-	c.toolchain = tc
-	return nil
-}
-
-// targetWord is what the command says of the target, for a compiler that has
-// several: the option, or the prefix of its name.
-func (c *compile) targetWord() string {
-	if t := c.cmd.Target(); t != "" {
-		return t
-	}
-	if c.driver.Family == argv.Clang {
-		return c.driver.Prefix
-	}
-	return ""
-}
-
-func (c *compile) system() toolchains.System {
-	return toolchains.System{Root: c.s.root, Run: c.s.run, Getenv: c.s.getenv}
-}
-
 func (c *compile) want() fleet.Want {
 	return fleet.Want{
 		Identity: c.toolchain.Identity, Fingerprint: c.toolchain.Fingerprint,
@@ -159,6 +66,27 @@ func (c *compile) failed(reason broker.Reason, step string, err error) error {
 		return c.s.gone()
 	}
 	return stay(reason, "%s: %v", step, err)
+}
+
+// checkTarget keeps jobs at home whose output name is taken by something that
+// the wrapper should not rename a file over.
+func (c *compile) checkTarget() error {
+	name := c.cmd.Output()
+	st, err := c.s.root.Lstat(c.s.abs(name))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return stay(reasonTarget, "output %s: %v", name, err)
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return stay(reasonTarget, "output %s is not a regular file", name)
+	}
+	src, err := c.s.root.Stat(c.s.abs(c.cmd.Source()))
+	if err == nil && src.Dev == st.Dev && src.Ino == st.Ino {
+		return stay(reasonTarget, "output %s is the source", name)
+	}
+	return nil
 }
 
 // source is the text of a job with what the diagnostics need of it.
@@ -190,7 +118,7 @@ func (c *compile) preprocess() (source, error) {
 		}
 		src.text = withComments(text, commented)
 	}
-	if why := unsendable(src.text); why != "" {
+	if why := unsendable(src.text, c.toolchain.Family, c.isCXX()); why != "" {
 		return source{}, stay(reasonText, "%s", why)
 	}
 	return src, nil
@@ -199,7 +127,12 @@ func (c *compile) preprocess() (source, error) {
 // cpp runs the client's compiler as a preprocessor. One that fails or prints
 // leaves the job to the local compiler, which says the same in one piece.
 func (c *compile) cpp(words []string) ([]byte, error) {
+	release, err := c.cpps.acquire(c.s.Context())
+	if err != nil {
+		return nil, err
+	}
 	out, err := c.s.runAs(c.s.Context(), c.argv0, toolchains.Program{Path: c.program, Args: words}, maxText)
+	release()
 	if err != nil {
 		return nil, c.failed(reasonPreprocess, "preprocess", err)
 	}
@@ -207,23 +140,6 @@ func (c *compile) cpp(words []string) ([]byte, error) {
 		return nil, stay(reasonPreprocess, "the preprocessor has something to say")
 	}
 	return out.Stdout, nil
-}
-
-// unsendable finds what preprocessed text can't say as the source does: files
-// that the assembler reads while it assembles (X14), and builtins that give the
-// column where they stand, which preprocessing moves.
-func unsendable(text []byte) string {
-	for _, word := range []string{".incbin", ".include"} {
-		if bytes.Contains(text, []byte(word)) {
-			return "the source tells the assembler to read a file (" + word + ")"
-		}
-	}
-	for _, word := range []string{"__builtin_source_location", "__builtin_COLUMN"} {
-		if bytes.Contains(text, []byte(word)) {
-			return "the source asks for columns (" + word + "), which preprocessing moves"
-		}
-	}
-	return ""
 }
 
 // hidden are where no file of a job may lie: the sandbox has something of its
@@ -244,8 +160,11 @@ func (c *compile) job(src source, extra []string) (*broker.Job, error) {
 		Args: c.cmd.Compile(in, out, extra...), Dir: c.s.Request.Dir, Env: []string{"LC_ALL=" + c.settings.locale},
 		Outputs: []string{out}, Form: broker.Preprocessed, Debug: c.cmd.Debug(),
 	}
-	if isHidden(j.Dir) || j.Dir == "/" || !utf8.ValidString(j.Dir) {
-		j.Dir = "/work" // without debug info the directory is nowhere in the object
+	if isHidden(j.Dir) || path.Clean(j.Dir) != j.Dir || j.Dir == "/" || !utf8.ValidString(j.Dir) {
+		if j.Dir = "/work"; j.Debug && c.toolchain.Family == argv.Clang {
+			return nil, stay(fleet.ReasonDebugInfo, "clang would name another working directory than %s", c.s.Request.Dir)
+		}
+		// gcc takes the directory from the text, and code names none.
 	}
 	j.Files = []broker.File{{Path: path.Join(j.Dir, in), Blob: broker.BytesBlob(src.text)}}
 	if name := c.sourceIn(j.Dir); src.main != nil && name != "" {
@@ -269,30 +188,6 @@ func (c *compile) sourceIn(dir string) string {
 		return ""
 	}
 	return name
-}
-
-// extra are words that make explicit what the compiler would find out for
-// itself at home: of clang, the features that depend on what is installed (X3).
-func (a *Agent) extra(c *compile) ([]string, error) {
-	if c.toolchain.Family != argv.Clang {
-		return nil, nil
-	}
-	words := c.cmd.CodegenWords()
-	if t := c.targetWord(); t != "" && c.cmd.Target() == "" {
-		words = append([]string{"--target=" + t}, words...)
-	}
-	features, err := a.probes.ClangFeatures(c.s.Context(), c.system(), c.program, words)
-	if err != nil {
-		return nil, c.failed(reasonProbe, "ask "+c.program+" for its target features", err)
-	}
-	var extra []string
-	if c.cmd.Target() == "" {
-		extra = append(extra, "--target="+c.toolchain.Target)
-	}
-	for _, f := range features {
-		extra = append(extra, "-Xclang", "-target-feature", "-Xclang", f)
-	}
-	return extra, nil
 }
 
 // remote does the job at a helper. Its error is a *localJob or the end of the

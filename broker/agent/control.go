@@ -87,23 +87,6 @@ func (a *Agent) explain(s *session) (monitor.Explanation, error) {
 	return e, nil
 }
 
-// checkTarget keeps jobs at home whose output name is taken by something that
-// the wrapper should not rename a file over.
-func (c *compile) checkTarget() error {
-	name := c.cmd.Output()
-	st, err := c.s.root.Lstat(c.s.abs(name))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return stay(reasonTarget, "output %s: %v", name, err)
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return stay(reasonTarget, "output %s is not a regular file", name)
-	}
-	return nil
-}
-
 // fileOf is a blob as a file that can be handed to the wrapper.
 func fileOf(b broker.Blob) (*os.File, error) {
 	r, err := b.Open()

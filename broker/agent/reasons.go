@@ -14,6 +14,8 @@ import (
 const (
 	reasonNotCompiler broker.Reason = "not-a-compiler"
 	reasonProbe       broker.Reason = "probe-failed"
+	reasonScript      broker.Reason = "compiler-script"
+	reasonWerror      broker.Reason = "werror"
 	reasonPreprocess  broker.Reason = "preprocessor"
 	reasonText        broker.Reason = "text"
 	reasonName        broker.Reason = "name"
@@ -34,9 +36,11 @@ type ReasonDoc struct {
 func Reasons() []ReasonDoc {
 	return []ReasonDoc{
 		{reasonNotCompiler, "The program's name is not one of a compiler driver; crosscc runs it as it is and never asks it anything."},
-		{reasonProbe, "The compiler could not be asked what it is."},
+		{reasonProbe, "The compiler could not be asked what it is, or the environment gives it other libraries than those that it was asked with."},
+		{reasonScript, "The compiler or its assembler is a script: what it does depends on more than what it says of itself."},
+		{reasonWerror, "With -Werror a warning that preprocessed text can't give (-Wall's -Wmisleading-indentation, for one) would make the compile fail."},
 		{reasonPreprocess, "The preprocessor failed or printed something; the local compiler says the same in one piece."},
-		{reasonText, "Preprocessed text does not say all that the source says: it tells the assembler to read a file (.incbin, .include), or asks for its own columns (std::source_location)."},
+		{reasonText, "Preprocessed text does not say all that the source says: it tells the assembler to read a file (.incbin, .include), asks for its own columns (std::source_location), has pragmas that move macros (#pragma GCC target), takes a precompiled header, or is no regular file."},
 		{reasonName, "A name in the command can't be said to a helper."},
 		{reasonDiagnostics, "The helper's compiler printed something that preprocessed text can't prove to be what the local compiler prints."},
 		{reasonBadOutput, "What the helpers returned is not an object for the target; it was thrown away."},

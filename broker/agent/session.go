@@ -53,12 +53,13 @@ func (s *session) getenv(key string) string { return local.Getenv(s.Request.Env,
 // gone is the cause of the session's end, or nil while the wrapper waits.
 func (s *session) gone() error { return context.Cause(s.Context()) }
 
-// abs is the absolute form of a name that the build used, links left alone.
+// abs is the absolute form of a name that the build used. It is not made clean:
+// what `..` leads to behind a link is the file system's to say.
 func (s *session) abs(name string) string {
 	if path.IsAbs(name) {
-		return path.Clean(name)
+		return name
 	}
-	return path.Join(s.Request.Dir, name)
+	return s.Request.Dir + "/" + name
 }
 
 // run has the wrapper run a program of the client's. It is the run function

@@ -46,19 +46,3 @@ func TestHidden(t *testing.T) {
 		}
 	}
 }
-
-// What preprocessed text can't say stays at home.
-func TestUnsendable(t *testing.T) {
-	for text, want := range map[string]bool{
-		"int x;\n":                               false,
-		"__asm__(\".incbin \\\"logo.png\\\"\");": true,
-		"__asm__(\".include \\\"m.inc\\\"\");":   true,
-		"auto l = __builtin_source_location();":  true,
-		"int c = __builtin_COLUMN();":            true,
-		"int include;":                           false,
-	} {
-		if got := unsendable([]byte(text)) != ""; got != want {
-			t.Errorf("unsendable(%q) = %t, want %t", text, got, want)
-		}
-	}
-}

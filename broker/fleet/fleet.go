@@ -6,6 +6,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,7 +70,8 @@ type Fleet struct {
 
 	mu      sync.Mutex // guards the fields below, and the members' own
 	members map[string]*member
-	queue   []*waiter // jobs that wait for a place, first come first
+	queue   []*waiter     // jobs that wait for a place, first come first
+	news    chan struct{} // closed when more is known of a member
 }
 
 // New makes an empty fleet: members come with the host lists of jobs.
@@ -78,7 +80,7 @@ func New(o Options) *Fleet {
 		o.Now = time.Now
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	return &Fleet{o: o, ctx: ctx, stop: stop, members: make(map[string]*member)}
+	return &Fleet{o: o, ctx: ctx, stop: stop, members: make(map[string]*member), news: make(chan struct{})}
 }
 
 // Close ends all links. No job may run.
@@ -114,15 +116,19 @@ type Prospect struct {
 	member *member
 }
 
-// Prospects tells of each host what it has for w, in the list's order. It
-// waits a bounded time for hosts that are still being connected.
+// Prospects tells of each host what it has for w, in the list's order. While
+// none has anything it waits a bounded time for those that are still being
+// connected.
 func (f *Fleet) Prospects(ctx context.Context, hosts []config.Host, w Want) []Prospect {
 	ms := f.membersOf(hosts)
-	f.await(ctx, ms)
-	list := make([]Prospect, 0, len(ms))
-	for i, m := range ms {
-		list = append(list, f.prospect(m, hosts[i], w))
-	}
+	var list []Prospect
+	f.await(ctx, ms, func() bool {
+		list = list[:0]
+		for i, m := range ms {
+			list = append(list, f.prospect(m, hosts[i], w))
+		}
+		return None(list) == nil
+	})
 	return list
 }
 
@@ -147,14 +153,19 @@ func None(list []Prospect) *broker.Refusal {
 }
 
 // Run gives the job to one of the prospects after another until one answers
-// with a result that check takes. When all fail, the error is a
-// *broker.Refusal that says how.
+// with a result that check takes; those that match best come first. When all
+// fail, the error is a *broker.Refusal that says how.
 func (f *Fleet) Run(ctx context.Context, list []Prospect, j *broker.Job, check func(broker.Result) error) (broker.Result, toolchains.Match, error) {
 	left := slices.DeleteFunc(slices.Clone(list), func(p Prospect) bool { return p.Match == toolchains.None })
+	slices.SortStableFunc(left, func(a, b Prospect) int { return cmp.Compare(b.Match, a.Match) })
 	failed := broker.Refusal{Reason: ReasonLost}
 	var texts []string
 	for len(left) > 0 {
-		i, err := f.pick(ctx, left)
+		like := slices.IndexFunc(left, func(p Prospect) bool { return p.Match != left[0].Match })
+		if like < 0 {
+			like = len(left)
+		}
+		i, err := f.pick(ctx, left[:like])
 		if err != nil {
 			return broker.Result{}, toolchains.None, err
 		}

@@ -130,13 +130,14 @@ func TestNextHelper(t *testing.T) {
 	refuse := func(context.Context, *broker.Job) (broker.Result, error) {
 		return broker.Result{}, broker.Refusef("policy", "will not")
 	}
-	f, hosts := fleetOf(t, map[string]*peer{
-		"a:1": newPeer(8, fail, gcc12()), "b:1": newPeer(8, refuse, gcc12()), "c:1": newPeer(1, good("c"), gcc12()),
-	})
 	for _, tc := range []struct{ hosts, helper, text string }{
 		{"grpc://a:1 grpc://b:1 grpc://c:1", "c:1", ""},
 		{"grpc://a:1 grpc://b:1", "", "helper a:1: connection lost; helper b:1: will not"},
 	} {
+		f, hosts := fleetOf(t, map[string]*peer{
+			"a:1": newPeer(8, fail, gcc12()), "b:1": newPeer(8, refuse, gcc12()), "c:1": newPeer(1, good("c"), gcc12()),
+		})
+		f.Status(t.Context(), hosts(tc.hosts), true) // all are known
 		list := f.Prospects(t.Context(), hosts(tc.hosts), want())
 		res, m, err := f.Run(t.Context(), list, &broker.Job{}, anyResult)
 		if tc.helper != "" {
@@ -148,6 +149,74 @@ func TestNextHelper(t *testing.T) {
 		if r, ok := errors.AsType[*broker.Refusal](err); !ok || r.Text != tc.text {
 			t.Errorf("%s: error %v, want a refusal that says %q", tc.hosts, err, tc.text)
 		}
+	}
+}
+
+// A helper that matches better gets the job, however busy it is.
+func TestBetterMatchFirst(t *testing.T) {
+	revision := gcc12()
+	revision.Package = "Debian 12.2.0-15"
+	f, hosts := fleetOf(t, map[string]*peer{"a:1": newPeer(8, good("a"), revision), "b:1": newPeer(8, good("b"), gcc12())})
+	list := hosts("grpc://a:1 grpc://b:1")
+	f.Status(t.Context(), list, true)
+	f.mu.Lock()
+	f.members["b:1"].jobs = 7
+	f.mu.Unlock()
+	res, m, err := f.Run(t.Context(), f.Prospects(t.Context(), list, want()), &broker.Job{}, anyResult)
+	if err != nil || res.Helper != "b:1" || m != toolchains.Identical {
+		t.Errorf("got %+v %v %v, want b:1", res, m, err)
+	}
+}
+
+// A helper that fails job after job is left out for a growing time; one that
+// refuses is not.
+func TestLeftOut(t *testing.T) {
+	err := errors.New("disk full")
+	f, hosts := fleetOf(t, map[string]*peer{"a:1": newPeer(8, func(context.Context, *broker.Job) (broker.Result, error) { return broker.Result{}, err }, gcc12())})
+	now := time.Now()
+	f.o.Now = func() time.Time { return now }
+	list := hosts("grpc://a:1")
+	run := func() *broker.Refusal {
+		ps := f.Prospects(t.Context(), list, want())
+		if r := None(ps); r != nil {
+			return r
+		}
+		f.Run(t.Context(), ps, &broker.Job{}, anyResult)
+		return nil
+	}
+	for _, wait := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second} {
+		if r := run(); r != nil {
+			t.Fatalf("not asked: %v", r)
+		}
+		if r := run(); r == nil || r.Reason != ReasonNoHelper || !strings.Contains(r.Text, "disk full") {
+			t.Fatalf("asked again at once: %v", r)
+		}
+		now = now.Add(wait)
+	}
+	err = broker.Refusef("policy", "will not")
+	for range 2 {
+		if r := run(); r != nil {
+			t.Fatalf("left out after a refusal: %v", r)
+		}
+	}
+}
+
+// A silent host does not hold up jobs that another one can do.
+func TestSilentHost(t *testing.T) {
+	f, hosts := fleetOf(t, map[string]*peer{"b:1": newPeer(1, good("b"), gcc12())})
+	dial := f.o.Dial
+	f.o.Dial = func(h config.Host) (Link, error) {
+		if h.Address() == "a:1" {
+			return Link{Close: func() error { return nil }, Watch: func(ctx context.Context, _ func(broker.State)) error { <-ctx.Done(); return ctx.Err() }}, nil
+		}
+		return dial(h)
+	}
+	began := time.Now()
+	if r := None(f.Prospects(t.Context(), hosts("grpc://a:1 grpc://b:1"), want())); r != nil {
+		t.Fatal(r)
+	}
+	if d := time.Since(began); d > connectTime/2 {
+		t.Errorf("it took %s", d)
 	}
 }
 

@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -29,19 +30,21 @@ const (
 )
 
 // A member is one helper. The fleet's mutex guards its fields but the first
-// four, which never change.
+// two, which never change.
 type member struct {
-	host    config.Host
-	link    Link
-	settled chan struct{} // closed when it is connecting no more
-
 	address string
+	link    Link
 
+	host    config.Host // the last list's entry
 	phase   phase
 	err     error // why it is down
 	state   broker.State
-	jobs    int // places taken by this agent
-	backoff time.Duration
+	jobs    int           // places taken by this agent
+	backoff time.Duration // how long it was left alone when it was lost last
+
+	failures int // jobs in a row that it could not do
+	fault    error
+	leaveOut time.Time // until when it gets no jobs because of them
 }
 
 // membersOf finds or makes the member of each host.
@@ -55,6 +58,7 @@ func (f *Fleet) membersOf(hosts []config.Host) []*member {
 			m = f.join(h)
 			f.members[h.Address()] = m
 		}
+		m.host = h
 		list[i] = m
 	}
 	return list
@@ -62,12 +66,11 @@ func (f *Fleet) membersOf(hosts []config.Host) []*member {
 
 // join makes a member and begins to watch it. f.mu is held.
 func (f *Fleet) join(h config.Host) *member {
-	m := &member{host: h, address: h.Address(), settled: make(chan struct{}), phase: connecting}
+	m := &member{host: h, address: h.Address(), phase: connecting}
 	link, err := f.o.Dial(h)
 	if err != nil {
 		m.phase, m.err = down, err
 		m.link = Link{Close: func() error { return nil }}
-		close(m.settled)
 		return m
 	}
 	m.link = link
@@ -95,7 +98,7 @@ func (f *Fleet) learn(m *member, s broker.State) {
 	if s.Draining {
 		m.phase = draining
 	}
-	m.settle()
+	f.tell()
 	f.dispatch()
 }
 
@@ -111,33 +114,37 @@ func (f *Fleet) lose(m *member, err error) time.Duration {
 	}
 	m.phase, m.err = down, err
 	m.backoff = min(max(2*m.backoff, minBackoff), maxBackoff)
-	m.settle()
+	f.tell()
 	return m.backoff
 }
 
-// settle says that something is known of the member. The fleet's mutex is held.
-func (m *member) settle() {
-	select {
-	case <-m.settled:
-	default:
-		close(m.settled)
-	}
+// tell wakes who waits for news of members. f.mu is held.
+func (f *Fleet) tell() {
+	close(f.news)
+	f.news = make(chan struct{})
 }
 
-// await waits until something is known of each member, or time is up.
-func (f *Fleet) await(ctx context.Context, ms []*member) {
+// await waits until enough says so, until something is known of each member,
+// or until time is up; enough is asked at least once.
+func (f *Fleet) await(ctx context.Context, ms []*member, enough func() bool) {
 	limit := connectTime
-	for _, m := range ms {
-		if m.host.Kind == config.InProcess {
-			limit = openTime
-		}
+	if slices.ContainsFunc(ms, func(m *member) bool { return m.host.Kind == config.InProcess }) {
+		limit = openTime
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	for _, m := range ms {
+	for {
+		f.mu.Lock()
+		news := f.news
+		waiting := slices.ContainsFunc(ms, func(m *member) bool { return m.phase == connecting })
+		f.mu.Unlock()
+		if enough() || !waiting {
+			return
+		}
 		select {
-		case <-m.settled:
+		case <-news:
 		case <-ctx.Done():
+			enough()
 			return
 		}
 	}
@@ -159,6 +166,10 @@ func (f *Fleet) prospect(m *member, h config.Host, w Want) Prospect {
 		p.Reason, p.Text = ReasonNoHelper, "is going away"
 		return p
 	case up:
+	}
+	if wait := m.leaveOut.Sub(f.o.Now()); wait > 0 {
+		p.Reason, p.Text = ReasonNoHelper, fmt.Sprintf("is left out for %s: %v", wait.Round(time.Second), m.fault)
+		return p
 	}
 	_, match, why := toolchains.Best(w.Identity, w.Fingerprint, w.Language, m.state.Toolchains)
 	if match == toolchains.None {
@@ -228,17 +239,28 @@ func (f *Fleet) dispatch() {
 	})
 }
 
-// leastBusy is the index of the prospect with the smallest share of its places
-// taken, or -1 when all are full. The fleet's mutex is held.
+// leastBusy is the index of the prospect with the smallest load among those
+// that have a place left for this agent, or -1 when all are full. The fleet's
+// mutex is held.
 func leastBusy(list []Prospect) int {
-	best, share := -1, 1.0
+	best, load := -1, 0.0
 	for i, p := range list {
 		m := p.member
-		if s := float64(m.jobs) / float64(m.places()); s < share {
-			best, share = i, s
+		if m.jobs >= m.places() {
+			continue
+		}
+		if l := m.load(); best < 0 || l < load {
+			best, load = i, l
 		}
 	}
 	return best
+}
+
+// load is the share of the helper's slots that is spoken for, by this agent and,
+// as the helper last told, by others.
+func (m *member) load() float64 {
+	others := max(m.state.Running+m.state.Queued-m.jobs, 0)
+	return float64(m.jobs+others) / float64(max(m.state.Slots, 1))
 }
 
 // places is how many jobs this agent has at the member at most: what the host
@@ -251,13 +273,21 @@ func (m *member) places() int {
 }
 
 // runAt runs the job at a member where a place was taken, and gives the place
-// back.
+// back. A member that can't do job after job is left out for a growing time.
 func (f *Fleet) runAt(ctx context.Context, m *member, j *broker.Job) (broker.Result, error) {
-	defer func() {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		m.jobs--
-		f.dispatch()
-	}()
-	return m.link.Run(ctx, j)
+	res, err := m.link.Run(ctx, j)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	m.jobs--
+	f.dispatch()
+	_, refused := errors.AsType[*broker.Refusal](err)
+	switch {
+	case err == nil || refused:
+		m.failures = 0
+	case ctx.Err() == nil:
+		m.failures++
+		m.fault = err
+		m.leaveOut = f.o.Now().Add(min(minBackoff<<min(m.failures-1, 10), maxBackoff))
+	}
+	return res, err
 }

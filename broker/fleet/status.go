@@ -13,7 +13,7 @@ import (
 func (f *Fleet) Status(ctx context.Context, hosts []config.Host, wait bool) []monitor.HelperStatus {
 	ms := f.membersOf(hosts)
 	if wait {
-		f.await(ctx, ms)
+		f.await(ctx, ms, func() bool { return false })
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

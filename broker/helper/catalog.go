@@ -1,6 +1,7 @@
 package helper
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -42,8 +43,8 @@ type catalog struct {
 	ready chan struct{} // closed after the first round
 	once  sync.Once
 
-	mu    sync.Mutex                      // guards found
-	found map[string]toolchains.Toolchain // by driver path
+	mu    sync.Mutex             // guards found
+	found []toolchains.Toolchain // sorted; nil before the first round
 }
 
 func newCatalog(o Options, tell func([]toolchains.Toolchain)) (*catalog, error) {
@@ -111,51 +112,34 @@ func (c *catalog) drivers() ([]string, error) {
 
 // set replaces what was found, and tells of it when it is news.
 func (c *catalog) set(found []*toolchains.Toolchain) {
-	byPath := make(map[string]toolchains.Toolchain)
-	var list []toolchains.Toolchain
+	list := []toolchains.Toolchain{}
 	for _, tc := range found {
-		if tc == nil {
-			continue
-		}
-		key := tc.Path + "\x00" + tc.CXXPath
-		if _, twice := byPath[key]; !twice { // gcc and g++ of one toolchain lead to the same
-			byPath[key] = *tc
+		if tc != nil {
 			list = append(list, *tc)
 		}
 	}
 	slices.SortFunc(list, func(a, b toolchains.Toolchain) int {
-		return strings.Compare(a.Identity.String()+a.Path+a.CXXPath, b.Identity.String()+b.Path+b.CXXPath)
+		return cmp.Or(strings.Compare(a.Identity.String(), b.Identity.String()), strings.Compare(a.Driver(), b.Driver()))
 	})
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if sameCatalog(c.found, byPath) {
+	if c.found != nil && slices.EqualFunc(c.found, list, same) {
 		return
 	}
-	c.found = byPath
+	c.found = list
 	c.tell(list)
 }
 
-func sameCatalog(a, b map[string]toolchains.Toolchain) bool {
-	if a == nil || len(a) != len(b) {
-		return false
-	}
-	for k, x := range a {
-		y, ok := b[k]
-		if !ok || x.Identity != y.Identity || !x.Fingerprint.Equal(y.Fingerprint) {
-			return false
-		}
-	}
-	return true
+// same reports whether two looks at a machine saw one toolchain.
+func same(a, b toolchains.Toolchain) bool {
+	return a.Identity == b.Identity && a.Path == b.Path && a.CXXPath == b.CXXPath && a.Fingerprint.Equal(b.Fingerprint)
 }
 
 // match finds the toolchain for a job, probed anew when a program of it
 // changed since, or says why there is none.
 func (c *catalog) match(ctx context.Context, j *broker.Job, lang argv.Language) (toolchains.Toolchain, error) {
 	c.mu.Lock()
-	list := make([]toolchains.Toolchain, 0, len(c.found))
-	for _, tc := range c.found {
-		list = append(list, tc)
-	}
+	list := c.found
 	c.mu.Unlock()
 	best, _, why := toolchains.Best(j.Identity, j.Fingerprint, lang, list)
 	if best == nil {

@@ -24,6 +24,11 @@ import (
 // is the sandbox's own to test, and this way the tests run as any user.
 func newHelper(t *testing.T, run sandbox.Runner) *Helper {
 	t.Helper()
+	return newHelperWith(t, "/usr/bin/gcc-12", run)
+}
+
+func newHelperWith(t *testing.T, driver string, run sandbox.Runner) *Helper {
+	t.Helper()
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	dir := enterableDir(t)
@@ -39,7 +44,7 @@ func newHelper(t *testing.T, run sandbox.Runner) *Helper {
 		run = sandbox.NewDirect(sandbox.Options{Dir: views})
 	}
 	h, err := New(Options{
-		Dir: dir, Views: views, Store: st, Runner: run, Sandbox: "none", Search: []string{"/usr/bin/gcc-12"},
+		Dir: dir, Views: views, Store: st, Runner: run, Sandbox: "none", Search: []string{driver},
 		Path: os.Getenv("PATH"), Slots: 2, Log: log,
 	})
 	if err != nil {
@@ -211,5 +216,52 @@ func TestDrain(t *testing.T) {
 	_, err := h.Run(t.Context(), j)
 	if r, ok := errors.AsType[*broker.Refusal](err); !ok || r.Reason != ReasonDraining {
 		t.Errorf("job after drain: %v", err)
+	}
+}
+
+// A compiler that is replaced while a job runs has said nothing that counts, and
+// nothing of it is kept.
+func TestToolchainChangesMeanwhile(t *testing.T) {
+	dir := enterableDir(t)
+	driver, cc1 := filepath.Join(dir, "bin/gcc-12"), filepath.Join(dir, "lib/gcc/x86_64-linux-gnu/12/cc1")
+	copyFile(t, "/usr/bin/gcc-12", driver)
+	copyFile(t, "/usr/lib/gcc/x86_64-linux-gnu/12/cc1", cc1)
+	direct := sandbox.NewDirect(sandbox.Options{Dir: dir})
+	replace := true
+	h := newHelperWith(t, driver, func(ctx context.Context, s *sandbox.Spec) (*sandbox.Outcome, error) {
+		if s.Out != "" && replace {
+			f, err := os.OpenFile(cc1, os.O_APPEND|os.O_WRONLY, 0)
+			if err != nil {
+				return nil, err
+			}
+			_, err = f.WriteString("upgraded")
+			if err := errors.Join(err, f.Close()); err != nil {
+				return nil, err
+			}
+		}
+		return direct(ctx, s)
+	})
+	j := job(t, h, "int x;\n")
+	if res, err := h.Run(t.Context(), j); err == nil || !strings.Contains(err.Error(), "changed while a job ran") {
+		t.Fatalf("got %+v %v, want an error that says that the toolchain changed", res, err)
+	}
+	replace = false
+	res, err := h.Run(t.Context(), j) // the old fingerprint: another build of the same version
+	if err != nil || res.Cached {
+		t.Errorf("afterwards: cached %t, %v", res.Cached, err)
+	}
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	data, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatalf("%v (apt-get install gcc-12)", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to, data, 0o755); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -20,6 +20,7 @@ func writeKey(w io.Writer, tc toolchains.Toolchain, p *plan) {
 	for _, role := range slices.Sorted(maps.Keys(tc.Fingerprint)) {
 		fmt.Fprintf(w, "program %q %s\n", role, tc.Fingerprint[role])
 	}
+	fmt.Fprintf(w, "driver %q\n", p.driver(tc))
 	fmt.Fprintf(w, "dir %q\n", p.job.Dir)
 	for _, a := range p.args {
 		fmt.Fprintf(w, "arg %q\n", a)

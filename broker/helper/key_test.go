@@ -35,6 +35,7 @@ func TestKey(t *testing.T) {
 		"another locale":           func(_ *toolchains.Toolchain, p *plan) { p.env = []string{"LC_ALL=C.UTF-8"} },
 		"another version":          func(tc *toolchains.Toolchain, _ *plan) { tc.Version = "12.2.1" },
 		"another cc1":              func(tc *toolchains.Toolchain, _ *plan) { tc.Fingerprint = toolchains.Fingerprint{"cc1": "2"} },
+		"another driver":           func(tc *toolchains.Toolchain, p *plan) { tc.CXXPath, p.cxx = "/usr/bin/g++", true },
 		"executable input":         func(_ *toolchains.Toolchain, p *plan) { p.job.Files[0].Executable = true },
 	} {
 		tc, p := base()

@@ -31,6 +31,7 @@ var jobLimits = sandbox.Limits{
 type plan struct {
 	job  *broker.Job
 	cmd  *argv.Command
+	cxx  bool     // the C++ driver was called
 	args []string // the words after the program, outputs below outDir
 	env  []string
 	outs []string // names below outDir, in the order of job.Outputs
@@ -49,8 +50,7 @@ func (h *Helper) run(ctx context.Context, j *broker.Job) (broker.Result, error) 
 	if err != nil {
 		return broker.Result{}, err
 	}
-	key := keyOf(tc, p)
-	if res, err := h.cached(key, j); err == nil {
+	if res, err := h.cached(keyOf(tc, p), j); err == nil {
 		return res, nil
 	}
 	release, err := h.acquire(ctx)
@@ -58,11 +58,15 @@ func (h *Helper) run(ctx context.Context, j *broker.Job) (broker.Result, error) 
 		return broker.Result{}, err
 	}
 	defer release()
-	res, err := h.compile(ctx, tc, p)
-	if err != nil || res.ExitCode != 0 {
-		return res, err
+	// The wait for a slot may have been long: what is run is what is keyed.
+	if tc, err = h.catalog.match(ctx, j, p.cmd.Language()); err != nil {
+		return broker.Result{}, err
 	}
-	return res, h.keep(key, res)
+	res, err := h.compile(ctx, tc, p)
+	if err == nil && res.ExitCode == 0 {
+		h.keep(keyOf(tc, p), res)
+	}
+	return res, err
 }
 
 // plan reads the job as a command line again and refuses what is not one plain
@@ -94,7 +98,7 @@ func (h *Helper) plan(j *broker.Job) (*plan, error) {
 			return nil, broker.Refusef(ReasonRejected, "the environment says %s, which may change the object and is not honoured here", kv)
 		}
 	}
-	p := &plan{job: j, cmd: cmd, env: append([]string{"PATH=" + h.o.Path, "TMPDIR=/tmp"}, j.Env...)}
+	p := &plan{job: j, cmd: cmd, cxx: d.CXX, env: append([]string{"PATH=" + h.o.Path, "TMPDIR=/tmp"}, j.Env...)}
 	out := "0" + path.Ext(cmd.Output())
 	p.outs = []string{out}
 	p.args = cmd.Compile(cmd.Source(), path.Join(outDir, out))
@@ -130,10 +134,7 @@ func (h *Helper) compile(ctx context.Context, tc toolchains.Toolchain, p *plan) 
 		return broker.Result{}, err
 	}
 	defer drop()
-	driver := tc.Driver()
-	if d, _ := argv.ParseDriver(p.job.Name); d.CXX && tc.CXXPath != "" {
-		driver = tc.CXXPath
-	}
+	driver := p.driver(tc)
 	out, err := h.o.Runner(ctx, &sandbox.Spec{
 		Path: driver, Args: append([]string{driver}, p.args...), Env: p.env, Dir: p.job.Dir,
 		Programs: append(localeFiles(p.env), tc.Programs...), Tree: tree, Out: outDir, Outputs: p.outs, Limits: jobLimits,
@@ -142,9 +143,12 @@ func (h *Helper) compile(ctx context.Context, tc toolchains.Toolchain, p *plan) 
 		return broker.Result{}, err
 	}
 	defer out.Close()
+	if err := h.doubt(ctx, tc); err != nil {
+		return broker.Result{}, err
+	}
 	res := broker.Result{ExitCode: out.ExitCode, Stdout: out.Stdout, Stderr: out.Stderr}
 	if out.ExitCode != 0 {
-		return res, h.doubt(ctx, tc)
+		return res, nil
 	}
 	for i, f := range out.Outputs {
 		d, err := h.o.Store.PutFile(f.File)
@@ -156,8 +160,16 @@ func (h *Helper) compile(ctx context.Context, tc toolchains.Toolchain, p *plan) 
 	return res, nil
 }
 
-// doubt looks at the machine before a compiler's no is believed: a toolchain
-// that is being upgraded says no for reasons that are not the code's.
+// driver is the program that runs: the driver of the language that was called.
+func (p *plan) driver(tc toolchains.Toolchain) string {
+	if p.cxx && tc.CXXPath != "" {
+		return tc.CXXPath
+	}
+	return tc.Driver()
+}
+
+// doubt looks at the machine before a compiler's word is believed: what a
+// toolchain says while it is being upgraded is nobody's.
 func (h *Helper) doubt(ctx context.Context, tc toolchains.Toolchain) error {
 	now, err := h.catalog.probe(ctx, tc.Driver())
 	if err != nil {
@@ -210,8 +222,9 @@ func (h *Helper) cached(key broker.Digest, j *broker.Job) (broker.Result, error)
 	return res, nil
 }
 
-// keep remembers a successful result under its key.
-func (h *Helper) keep(key broker.Digest, res broker.Result) error {
+// keep remembers a successful result under its key. Where that fails the next
+// client has to compile again, and nothing else.
+func (h *Helper) keep(key broker.Digest, res broker.Result) {
 	r := record{Stdout: res.Stdout, Stderr: res.Stderr}
 	for _, o := range res.Outputs {
 		r.Outputs = append(r.Outputs, recordOutput{Digest: o.Blob.Digest, Executable: o.Executable})
@@ -221,8 +234,6 @@ func (h *Helper) keep(key broker.Digest, res broker.Result) error {
 		err = h.o.Store.PutAction(key, data)
 	}
 	if err != nil {
-		// The result is good; only the next client has to compile again.
 		h.o.Log.WithError(err).Warn("result not kept")
 	}
-	return nil
 }

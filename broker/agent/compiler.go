@@ -1,0 +1,210 @@
+package agent
+
+import (
+	"io"
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/toolchains"
+)
+
+// parse finds the compiler and reads the command line.
+func (c *compile) parse() error {
+	called := c.s.Request.Args[0]
+	d, ok := argv.ParseDriver(path.Base(called))
+	if !ok {
+		if c.s.Request.Program == "" {
+			return notFound(called)
+		}
+		return &localJob{reason: reasonNotCompiler, text: called + " is not the name of a compiler"} // and may never end
+	}
+	c.driver = d
+	if err := c.find(called); err != nil {
+		return err
+	}
+	return c.read(d.Family)
+}
+
+// find settles which program the build would run.
+func (c *compile) find(called string) error {
+	c.argv0 = called
+	if program := c.s.Request.Program; program != "" {
+		c.program = c.s.abs(program)
+		return nil
+	}
+	program, ok := "", false
+	if c.byName(called) {
+		program, ok = toolchains.FindEquivalent(c.s.root, c.s.getenv("PATH"), c.driver)
+	}
+	if !ok {
+		return notFound(called)
+	}
+	c.program = program
+	// A driver takes its mode and the place of its parts from argv[0]: the name
+	// that was called, in the directory where the program is.
+	c.argv0 = path.Join(path.Dir(program), path.Base(called))
+	return nil
+}
+
+// byName reports whether the build asked for a compiler by its name: a bare one,
+// or that of a link to crosscc. Another path means that file and no other.
+func (c *compile) byName(called string) bool {
+	if !strings.Contains(called, "/") {
+		return true
+	}
+	_, err := c.s.root.Stat(c.s.abs(called))
+	return err == nil // the wrapper found no program there, so it is a link to crosscc
+}
+
+func notFound(name string) error {
+	return &failure{
+		text:   name + ": not found on PATH, nor another spelling of its target",
+		hint:   "install the compiler, or give its path",
+		status: exitNoCompiler,
+	}
+}
+
+// read parses the words as the family's driver would.
+func (c *compile) read(f argv.Family) error {
+	c.cmd = argv.Parse(c.s.Request.Args[1:], argv.Env{
+		Driver: c.driver, Family: f, Getenv: c.s.getenv,
+		ReadFile: func(name string) ([]byte, error) { return c.s.root.ReadFile(c.s.abs(name), maxWords) },
+	})
+	if v := c.cmd.Verdict(); !v.Remote {
+		return &localJob{reason: broker.Reason(v.Reason), text: v.Detail, slot: v.Slot()}
+	}
+	return nil
+}
+
+// identify asks the compiler what it is, once for each compiler.
+func (a *Agent) identify(c *compile) error {
+	sys := c.system()
+	tc, err := a.probes.Probe(c.s.Context(), sys, c.program, c.targetWord())
+	if err != nil {
+		return c.failed(reasonProbe, "ask "+c.program+" what it is", err)
+	}
+	if tc.Family != c.driver.Family && tc.Family != argv.GCC {
+		if err := c.read(tc.Family); err != nil { // cc may be clang
+			return err
+		}
+	}
+	c.toolchain = tc
+	return c.knowable()
+}
+
+// knowable keeps jobs at home whose compiler can't be known by asking it once,
+// or whose words need more than preprocessed text.
+func (c *compile) knowable() error {
+	if name := c.script(); name != "" {
+		return stay(reasonScript, "%s is a script, which may do anything", name)
+	}
+	if name := c.otherLibrary(); name != "" {
+		return stay(reasonProbe, "LD_LIBRARY_PATH gives the compiler %s", name)
+	}
+	if c.cmd.FailsOnLost() {
+		return stay(reasonWerror, "a warning that preprocessed text can't give would make it fail")
+	}
+	if c.cmd.Language().IsPreprocessed() {
+		return stay(reasonText, "the source is preprocessed already, and the object names its file")
+	}
+	st, err := c.s.root.Stat(c.s.abs(c.cmd.Source()))
+	if err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return stay(reasonText, "source %s is not a regular file, and can be read once", c.cmd.Source())
+	}
+	return nil
+}
+
+// script names a program of the toolchain that is a script: what it does
+// depends on more than its text.
+func (c *compile) script() string {
+	for _, name := range append([]string{c.program}, c.toolchain.Programs...) {
+		f, err := c.s.root.Open(name)
+		if err != nil {
+			continue // not there: the probe knows
+		}
+		var head [2]byte
+		n, _ := io.ReadFull(f, head[:])
+		f.Close()
+		if n == 2 && string(head[:]) == "#!" {
+			return name
+		}
+	}
+	return ""
+}
+
+// otherLibrary names a library that LD_LIBRARY_PATH puts in the place of one
+// that the compiler was found to have.
+func (c *compile) otherLibrary() string {
+	for dir := range strings.SplitSeq(c.s.getenv("LD_LIBRARY_PATH"), ":") {
+		if !path.IsAbs(dir) {
+			continue
+		}
+		for _, lib := range c.libraries() {
+			if _, err := c.s.root.Stat(path.Join(dir, lib)); err == nil {
+				return path.Join(dir, lib)
+			}
+		}
+	}
+	return ""
+}
+
+// libraries are those that move what a compiler computes: the fingerprinted
+// ones and the C and C++ libraries' own.
+func (c *compile) libraries() []string {
+	list := []string{"libc.so.6", "libm.so.6", "libstdc++.so.6", "libgcc_s.so.1"}
+	for role := range c.toolchain.Fingerprint {
+		if lib, ok := strings.CutPrefix(role, "lib:"); ok {
+			list = append(list, lib)
+		}
+	}
+	return list
+}
+
+func (c *compile) isCXX() bool {
+	l := c.cmd.Language()
+	return l == argv.CXX || l == argv.ObjCXX
+}
+
+// targetWord is what the command says of the target, for a compiler that has
+// several: the option, or the prefix of its name.
+func (c *compile) targetWord() string {
+	if t := c.cmd.Target(); t != "" {
+		return t
+	}
+	if c.driver.Family == argv.Clang {
+		return c.driver.Prefix
+	}
+	return ""
+}
+
+func (c *compile) system() toolchains.System {
+	return toolchains.System{Root: c.s.root, Run: c.s.run, Getenv: c.s.getenv}
+}
+
+// extra are words that make explicit what the compiler would find out for
+// itself at home: of clang, the features that depend on what is installed (X3).
+func (a *Agent) extra(c *compile) ([]string, error) {
+	if c.toolchain.Family != argv.Clang {
+		return nil, nil
+	}
+	words := c.cmd.FeatureWords()
+	if t := c.targetWord(); t != "" && c.cmd.Target() == "" {
+		words = append([]string{"--target=" + t}, words...)
+	}
+	features, err := a.probes.ClangFeatures(c.s.Context(), c.system(), c.program, words)
+	if err != nil {
+		return nil, c.failed(reasonProbe, "ask "+c.program+" for its target features", err)
+	}
+	var extra []string
+	if c.cmd.Target() == "" {
+		extra = append(extra, "--target="+c.toolchain.Target)
+	}
+	for _, f := range features {
+		extra = append(extra, "-Xclang", "-target-feature", "-Xclang", f)
+	}
+	return extra, nil
+}
