@@ -17,6 +17,7 @@ import (
 	"syscall"
 
 	"github.com/crosscc/crosscc/broker/local"
+	"github.com/crosscc/crosscc/broker/local/lookup"
 	"github.com/crosscc/crosscc/broker/local/rendezvous"
 )
 
@@ -63,13 +64,15 @@ func Main(env Env, args []string) int {
 	if words == nil {
 		return printUsage(env, args, text)
 	}
+	name := words[0]
 	w := &wrapper{Env: env, guard: &guard{ended: make(chan int, 1)}}
 	w.level, _ = strconv.Atoi(w.getenv(local.LevelVariable)) // not a number: not ours
 	if w.level >= maxLevel {
 		return w.fail(exitLoop, words[0]+": crosscc calls itself through this compiler",
 			"let the script that stands in for the compiler name the real one by its path")
 	}
-	w.call = newFinder(w.Environ, args[0]).call(words)
+	program, words := lookup.Self(w.Environ, args[0]).Call(words)
+	w.call = call{name: name, program: program, args: words}
 	if w.getenv("CROSSCC_DISABLE") == "1" {
 		return w.become(w.call.program, w.call.args)
 	}

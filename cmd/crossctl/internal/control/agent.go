@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/crosscc/crosscc/broker/local"
+	"github.com/crosscc/crosscc/broker/local/lookup"
 	"github.com/crosscc/crosscc/broker/local/rendezvous"
 )
 
@@ -99,8 +100,8 @@ func (c *control) converse(ctx context.Context, conn *local.Conn, verb string, a
 	}
 	req := local.NewRequest(verb, c.env.Environ)
 	if len(args) > 0 {
-		program, argv0 := compiler(c.env.Environ, args[0])
-		req.Program, req.Args = program, append([]string{argv0}, args[1:]...)
+		exe := filepath.Join(filepath.Dir(c.env.Executable), "crosscc")
+		req.Program, req.Args = lookup.Beside(c.env.Environ, exe).Call(args)
 	}
 	type end struct {
 		message local.Message

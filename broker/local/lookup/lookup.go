@@ -1,4 +1,7 @@
-package wrapper
+// Package lookup finds the compiler that a build would run if crosscc were not
+// there. The wrapper asks it before anything else, crossctl for explain. Start
+// with Finder.Find.
+package lookup
 
 import (
 	"bytes"
@@ -12,28 +15,39 @@ import (
 	"github.com/crosscc/crosscc/broker/local/rendezvous"
 )
 
-// A finder looks for compilers, past every link that leads to crosscc again or
+// A Finder looks for compilers, past every link that leads to crosscc again or
 // to another program of its kind: two of them that find each other's links
 // call each other for ever.
-type finder struct {
+type Finder struct {
 	path string         // $PATH
 	own  syscall.Stat_t // of the running program; zero when unknown
 	head []byte         // its first bytes, read when needed
 	exe  string         // where to read them
 }
 
-// newFinder takes our own argv[0] for where /proc is not mounted.
-func newFinder(environ []string, arg0 string) *finder {
-	f := &finder{path: local.Getenv(environ, "PATH"), exe: "/proc/self/exe"}
-	if syscall.Stat(f.exe, &f.own) != nil {
+// Self makes the wrapper's own finder; arg0 is its argv[0], for where /proc is
+// not mounted.
+func Self(environ []string, arg0 string) *Finder {
+	f := Beside(environ, "/proc/self/exe")
+	if f.own.Ino == 0 {
 		f.exe = f.byName(arg0)
 		_ = syscall.Stat(f.exe, &f.own)
 	}
 	return f
 }
 
+// Beside makes a finder for whoever is not the wrapper but knows where it is:
+// exe, which need not be there.
+func Beside(environ []string, exe string) *Finder {
+	f := &Finder{path: local.Getenv(environ, "PATH"), exe: exe}
+	if syscall.Stat(exe, &f.own) != nil {
+		f.own = syscall.Stat_t{}
+	}
+	return f
+}
+
 // byName is where the shell found us.
-func (f *finder) byName(arg0 string) string {
+func (f *Finder) byName(arg0 string) string {
 	if strings.Contains(arg0, "/") {
 		return arg0
 	}
@@ -41,22 +55,22 @@ func (f *finder) byName(arg0 string) string {
 	return name
 }
 
-// call finds the program for words, of which the first is the compiler as
-// called. Where that name would lead to a launcher's link, argv[0] becomes the
-// program's path: gcc finds cc1 and its own other parts by argv[0].
-func (f *finder) call(words []string) call {
-	program, plain := f.find(words[0])
-	c := call{name: words[0], program: program, args: words}
+// Call finds the program for words, of which the first is the compiler as
+// called, and the words for it. Where that name would lead to a launcher's link,
+// argv[0] becomes the program's path: gcc finds cc1 and its own other parts by
+// argv[0]. A program that is not found is "".
+func (f *Finder) Call(words []string) (program string, args []string) {
+	program, plain := f.Find(words[0])
 	if program != "" && !plain {
-		c.args = append([]string{program}, words[1:]...)
+		return program, append([]string{program}, words[1:]...)
 	}
-	return c
+	return program, words
 }
 
-// find returns the compiler's path, "" when there is none; plain says that the
+// Find returns the compiler's path, "" when there is none; plain says that the
 // word alone leads there. A path is taken as it is unless it leads to a
 // launcher: then its base name is looked up.
-func (f *finder) find(word string) (program string, plain bool) {
+func (f *Finder) Find(word string) (program string, plain bool) {
 	name := filepath.Base(word)
 	if strings.Contains(word, "/") {
 		if !rendezvous.Executable(word) {
@@ -73,7 +87,7 @@ func (f *finder) find(word string) (program string, plain bool) {
 
 // search goes through PATH as execvp does; first says that nothing executable
 // of that name was passed over.
-func (f *finder) search(name string, good func(path string) bool) (program string, first bool) {
+func (f *Finder) search(name string, good func(path string) bool) (program string, first bool) {
 	first = true
 	for _, dir := range filepath.SplitList(f.path) {
 		if dir == "" {
@@ -93,7 +107,7 @@ func (f *finder) search(name string, good func(path string) bool) (program strin
 
 // compiler tells that path, called as name, is neither crosscc nor a link of a
 // launcher. A launcher called by its own name is what the user asked for.
-func (f *finder) compiler(path, name string) bool {
+func (f *Finder) compiler(path, name string) bool {
 	if f.isOwn(path) {
 		return false
 	}
@@ -111,7 +125,7 @@ func (f *finder) compiler(path, name string) bool {
 }
 
 // isOwn tells that path is the running program, a link to it or a copy.
-func (f *finder) isOwn(path string) bool {
+func (f *Finder) isOwn(path string) bool {
 	var st syscall.Stat_t
 	if f.own.Ino == 0 || syscall.Stat(path, &st) != nil {
 		return false
