@@ -78,9 +78,6 @@ func pathOf(env Env) string {
 
 // serveDoors opens the doors, says so in the ready file, and serves.
 func serveDoors(ctx context.Context, f serverFlags, h *helper.Helper, log logrus.FieldLogger) error {
-	if f.server.GRPC.Off() {
-		return fmt.Errorf("%w: no door is open: give --grpc an address", errUsage)
-	}
 	allow, err := trust.ParseAllow(f.server.Allow)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
@@ -202,6 +199,9 @@ func setJobs(s *config.Server, v string) error {
 
 // unbuilt says which wanted parts do not exist yet.
 func unbuilt(s config.Server) error {
+	if s.GRPC.Off() {
+		return fmt.Errorf("%w: no door is open: give --grpc an address", errUsage)
+	}
 	for _, d := range []struct {
 		name string
 		on   bool
