@@ -91,6 +91,9 @@ func TestClosureRefuses(t *testing.T) {
 	dir := openTemp(t)
 	text := filepath.Join(dir, "text")
 	write(t, text, "hello\n")
+	if err := os.Chmod(text, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	loop := filepath.Join(dir, "loop")
 	if err := os.Symlink("loop", loop); err != nil {
 		t.Fatal(err)
@@ -104,6 +107,19 @@ func TestClosureRefuses(t *testing.T) {
 	}
 	if _, err := Closure(nil, "/image"); err == nil {
 		t.Error("another root was accepted")
+	}
+}
+
+// A file that nobody may execute is data that a program reads, shown as it is.
+func TestClosureShowsData(t *testing.T) {
+	table := filepath.Join(openTemp(t), "table")
+	write(t, table, "words\n")
+	if err := os.Chmod(table, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	binds, err := Closure([]string{table}, "")
+	if err != nil || len(binds) == 0 || binds[len(binds)-1].Source != table {
+		t.Errorf("got %v, %v", binds, err)
 	}
 }
 
