@@ -267,7 +267,7 @@ func (a *Agent) local(c *compile, l *localJob) error {
 		}
 		defer release()
 	}
-	a.counters.Local(l.reason)
+	a.counters.Local(l.reason, l.text)
 	if err := c.s.Exec(exec); err != nil || !exec.Slot {
 		return err
 	}

@@ -17,7 +17,9 @@ type Status struct {
 	Jobs         Jobs                     `json:"jobs"`
 	Matches      Matches                  `json:"matches"`
 	LocalReasons map[broker.Reason]uint64 `json:"local_reasons"`
-	Helpers      []HelperStatus           `json:"helpers"`
+	// LocalLast says, in words, why the last job of each reason was local.
+	LocalLast map[broker.Reason]string `json:"local_last,omitempty"`
+	Helpers   []HelperStatus           `json:"helpers"`
 	// Notes are sentences that whoever reads the numbers should know.
 	Notes []string `json:"notes,omitempty"`
 }
@@ -108,17 +110,21 @@ type Counters struct {
 	jobs    Jobs
 	matches Matches
 	reasons map[broker.Reason]uint64
+	last    map[broker.Reason]string // text of the last job of each
 }
 
-// Local counts a job that the build's own compiler did, and why.
-func (c *Counters) Local(why broker.Reason) {
+// Local counts a job that the build's own compiler did, and why; text says the
+// same in words, for this one.
+func (c *Counters) Local(why broker.Reason, text string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.jobs.Local++
 	if c.reasons == nil {
 		c.reasons = make(map[broker.Reason]uint64)
+		c.last = make(map[broker.Reason]string)
 	}
 	c.reasons[why]++
+	c.last[why] = text
 }
 
 // Remote counts a job that a helper answered.
@@ -153,7 +159,7 @@ func (c *Counters) Fill(s *Status) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s.Jobs, s.Matches = c.jobs, c.matches
-	s.LocalReasons = maps.Clone(c.reasons)
+	s.LocalReasons, s.LocalLast = maps.Clone(c.reasons), maps.Clone(c.last)
 	if s.LocalReasons == nil {
 		s.LocalReasons = make(map[broker.Reason]uint64)
 	}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/local"
 	"github.com/crosscc/crosscc/broker/local/rendezvous"
 	"github.com/crosscc/crosscc/broker/monitor"
@@ -212,6 +213,7 @@ func fullStatus() monitor.Status {
 	s.Matches = monitor.Matches{Identical: 118, Calibrated: 5}
 	s.LocalReasons["probe-source"] = 2
 	s.LocalReasons["link"] = 10
+	s.LocalLast = map[broker.Reason]string{"probe-source": "conftest.c"}
 	s.Helpers = fullHelpers()
 	s.Notes = []string{"calibrated matches are not proven yet"}
 	return s

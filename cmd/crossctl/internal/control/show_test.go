@@ -23,9 +23,9 @@ HELPER       STATE  SLOTS  JOBS  VERSION  SANDBOX  ERROR
 embedded     up     4      2     0.1      bwrap    -
 127.0.0.1:1  down   0      0     -        -        connection refused?[31m
 
-LOCAL BECAUSE OF  JOBS
-link              10
-probe-source      2
+LOCAL BECAUSE OF  JOBS  THE LAST ONE
+link              10    -
+probe-source      2     conftest.c
 
 note: calibrated matches are not proven yet
 `, "BUILD", plain(local.BuildID())), "", 0})

@@ -84,7 +84,7 @@ func showStatus(w io.Writer, s monitor.Status) {
 	}
 	if len(s.LocalReasons) > 0 {
 		fmt.Fprintln(w)
-		showReasons(w, s.LocalReasons)
+		showReasons(w, s.LocalReasons, s.LocalLast)
 	}
 	for i, n := range s.Notes {
 		if i == 0 {
@@ -117,14 +117,15 @@ func showHelpers(w io.Writer, helpers []monitor.HelperStatus) {
 	table(w, rows)
 }
 
-// showReasons lists the reasons of local jobs, the most frequent first.
-func showReasons(w io.Writer, reasons map[broker.Reason]uint64) {
+// showReasons lists the reasons of local jobs, the most frequent first, with
+// what was said of the last.
+func showReasons(w io.Writer, reasons map[broker.Reason]uint64, last map[broker.Reason]string) {
 	names := slices.SortedFunc(maps.Keys(reasons), func(a, b broker.Reason) int {
 		return cmp.Or(cmp.Compare(reasons[b], reasons[a]), cmp.Compare(a, b))
 	})
-	rows := [][]string{{"LOCAL BECAUSE OF", "JOBS"}}
+	rows := [][]string{{"LOCAL BECAUSE OF", "JOBS", "THE LAST ONE"}}
 	for _, n := range names {
-		rows = append(rows, []string{cell(string(n)), strconv.FormatUint(reasons[n], 10)})
+		rows = append(rows, []string{cell(string(n)), strconv.FormatUint(reasons[n], 10), cell(last[n])})
 	}
 	table(w, rows)
 }
