@@ -31,7 +31,7 @@ esac
 if [ "$goal" = test ]; then
     packages+=(
         g++ gcc-12 g++-12 g++-aarch64-linux-gnu
-        gcc-11 gcc-11-aarch64-linux-gnu              # the version that must not match
+        gcc-11 g++-11 gcc-11-aarch64-linux-gnu       # the version that must not match
         clang-14                                     # the other family
         ccache                                       # in front of crosscc, and below it
         util-linux                                   # unshare and setpriv
