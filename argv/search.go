@@ -1,0 +1,34 @@
+package argv
+
+// An Option is one word of a command line with its operand, under the name that the option table gives it:
+// "--include-directory=x" is {"-I", "x"}, "--sysroot=x" and "--sysroot x" are {"--sysroot", "x"}.
+type Option struct {
+	Name, Value string
+}
+
+// Preprocessor gives the words that move the preprocessor alone, in the order in which it sees them: search path,
+// macros, files that are included first, and whatever else has no meaning once the text is preprocessed. Those behind
+// -Wp, and -Xpreprocessor come last, as gcc and clang both have it.
+func (c *Command) Preprocessor() []Option {
+	var out []Option
+	for _, w := range c.words {
+		if w.kind == kindCPP {
+			name := w.name
+			if name == "--sysroot=" {
+				name = "--sysroot"
+			}
+			out = append(out, Option{name, w.value})
+		}
+	}
+	for words := c.cpp; len(words) > 0; {
+		name, value, n := cppOption(words)
+		if name == "-D" || name == "-U" || name == "-I" {
+			out = append(out, Option{name, value})
+		}
+		words = words[n:]
+	}
+	return out
+}
+
+// Family is the family whose rules the words were read by.
+func (c *Command) Family() Family { return c.family }

@@ -1,0 +1,86 @@
+// Package files is a client's files as a compiler meets them: names walked as the
+// kernel walks them, each looked at once in a scan, and texts that are read once
+// for as long as stat proves that they are the same.
+//
+// A newcomer starts with View, which is one scan's look at one root, and with
+// Cache, which is what scans share. listing.go spares most system calls for names
+// that are not there; text.go reads.
+package files
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/crosscc/crosscc/broker"
+)
+
+// Unsound says that it can't be known what a compiler would read.
+type Unsound struct {
+	Reason broker.Reason
+	Text   string // one line for people
+	// Local: preprocessed text would not hold everything either, so the job
+	// stays at home.
+	Local bool
+}
+
+func (u *Unsound) Error() string { return u.Text }
+
+// Unsoundf makes an *Unsound.
+func Unsoundf(r broker.Reason, format string, args ...any) error {
+	return &Unsound{Reason: r, Text: fmt.Sprintf(format, args...)}
+}
+
+// Why files can't be known. Reasons are counted, and explained in
+// docs/reasons.md.
+const (
+	Special    broker.Reason = "special-file"    // a FIFO, a device, /proc
+	Unreadable broker.Reason = "unreadable-file" // no permission, or an error of the disk
+	TooLarge   broker.Reason = "tree-too-large"  // one of the bounds below
+	Changed    broker.Reason = "file-changed"    // while it was read
+)
+
+// Bounds of one view. Beyond them a tree is no faster than the preprocessor, or
+// somebody plays with us.
+const (
+	maxFile    = 32 << 20  // bytes of one file
+	maxBytes   = 512 << 20 // bytes of all files
+	maxFiles   = 20000     //
+	maxDirs    = 3000      // directories looked into; each is a descriptor while the view lives
+	maxLookups = 1000000   // names looked up in a directory
+	maxDepth   = 60        // directories above a file
+	maxName    = 255       // bytes of one name, the kernel's own bound
+	maxLinks   = 40        // symbolic links in one name, the kernel's own bound
+)
+
+// A Cache keeps the texts of files and the names in directories between views.
+// It keeps no descriptor, and may be used by several goroutines.
+type Cache struct {
+	clock    func() time.Time
+	texts    cache[textKey, *Text]
+	listings cache[Inode, *listing]
+	reading  [64]sync.Mutex // by inode: held while a file is read
+	reads    atomic.Int64
+	buffers  sync.Pool // of *[]byte, for contents while they are looked at
+}
+
+// Bounds of the memory of a Cache, in bytes, roughly.
+const (
+	maxTexts    = 48 << 20
+	maxListings = 12 << 20
+)
+
+// NewCache makes an empty Cache. clock tells how old a file is; nil means
+// time.Now.
+func NewCache(clock func() time.Time) *Cache {
+	if clock == nil {
+		clock = time.Now
+	}
+	c := &Cache{clock: clock}
+	c.texts.bound, c.listings.bound = maxTexts, maxListings
+	return c
+}
+
+// Reads is how many files were read (not only looked at) so far.
+func (c *Cache) Reads() int64 { return c.reads.Load() }

@@ -1,0 +1,142 @@
+package lex
+
+import (
+	"bytes"
+	"strings"
+)
+
+// action is what an identifier makes the scanner do.
+type action uint8
+
+const (
+	note          action = iota + 1 // it goes into Facts.Words wherever it stands
+	noteAttribute                   // only as an attribute: __word__, word("…"), or inside __attribute__
+	attribute                       // attributes follow
+	hasInclude
+	hasIncludeNext
+	pragma
+	incbin
+)
+
+// distinct are attributes that change code and whose names mean little else. An
+// attribute may hide in macros, so they count wherever they stand.
+const distinct = `
+stack_protect no_stack_protector no_split_stack optimize target_clones target_version noinline always_inline flatten
+noclone noipa no_icf no_reorder patchable_function_entry no_instrument_function no_profile_instrument_function
+no_sanitize no_sanitize_address no_sanitize_thread no_sanitize_undefined no_sanitize_memory no_sanitize_coverage
+no_address_safety_analysis disable_sanitizer_instrumentation zero_call_used_regs interrupt_handler ms_abi sysv_abi
+regparm sseregparm fastcall vectorcall regcall force_align_arg_pointer indirect_branch function_return indirect_return
+nocf_check cf_check fentry_name fentry_section ms_hook_prologue no_caller_saved_registers tls_model ifunc init_priority
+scalar_storage_order transparent_union noplt returns_twice aarch64_vector_pcs long_call short_call
+cmse_nonsecure_entry cmse_nonsecure_call riscv_vector_cc minsize optnone no_builtin swiftcall swiftasynccall
+preserve_most preserve_all ext_vector_type trivial_abi speculative_load_hardening no_speculative_load_hardening
+disable_tail_calls xray_always_instrument xray_never_instrument xray_log_args symver nocommon vector_size ms_struct
+gcc_struct no_destroy standalone_debug uninitialized no_unique_address externally_visible lto_preserve`
+
+// common are attributes whose names are words of everybody's.
+const common = `
+target naked interrupt signal section mode visibility weak alias constructor destructor aligned packed cold hot leaf
+nothrow pure simd used retain unused malloc pcs cdecl stdcall thiscall norelax common cleanup weakref thread
+hardbool assume musttail likely unlikely noreturn carries_dependency`
+
+// times are macros whose value is not in any file.
+const times = `__DATE__ __TIME__ __TIMESTAMP__`
+
+var words = wordTable()
+
+func wordTable() map[string]action {
+	t := map[string]action{
+		"attribute": attribute, "declspec": attribute, "has_include": hasInclude, "has_embed": hasInclude,
+		"has_include_next": hasIncludeNext, "Pragma": pragma, "pragma": pragma, "incbin": incbin,
+	}
+	for _, w := range strings.Fields(distinct) {
+		t[w] = note
+	}
+	for _, w := range strings.Fields(common) {
+		t[w] = noteAttribute
+	}
+	for _, w := range strings.Fields(times) {
+		t[strings.Trim(w, "_")] = note
+	}
+	return t
+}
+
+// lengths has, for each first byte, a bit for each length that a word of the
+// table may have, with two underscores behind it or not. Nearly all identifiers
+// end here.
+var lengths = lengthTable()
+
+func lengthTable() (t [256]uint64) {
+	for w := range words {
+		t[w[0]] |= 1<<len(w) | 1<<(len(w)+2)
+	}
+	return t
+}
+
+// special acts on an identifier that passed the first test: name as it stands,
+// word without its underscores.
+func (s *scanner) special(name, word []byte) {
+	switch a := words[string(word)]; a {
+	case note:
+		s.note(name, word)
+	case noteAttribute:
+		if len(name) == len(word)+4 || s.stringArgument() {
+			s.facts.word(string(word))
+		}
+	case attribute:
+		s.attributes("))")
+	case hasInclude, hasIncludeNext:
+		if bytes.HasPrefix(name, []byte("__")) {
+			s.hasInclude(map[action]Kind{hasInclude: Probe, hasIncludeNext: ProbeNext}[a])
+		}
+	case pragma:
+		s.pragmaOperator()
+	case incbin:
+		if start := s.i - len(name); !s.asm && start > 0 && s.b[start-1] == '.' {
+			s.facts.trouble(AsmName, "a macro makes text of .incbin")
+		}
+	}
+}
+
+// note keeps an attribute by its bare name, and a macro of the compiler's under
+// its own.
+func (s *scanner) note(name, word []byte) {
+	if strings.Contains(times, string(word)) {
+		if string(name) != "__"+string(word)+"__" {
+			return
+		}
+		word = name
+	}
+	s.facts.word(string(word))
+}
+
+// stringArgument reports whether (" follows.
+func (s *scanner) stringArgument() bool {
+	at := *s
+	if at.skipBlanks(); at.b[at.i] != '(' {
+		return false
+	}
+	at.i++
+	at.skipBlanks()
+	return at.b[at.i] == '"'
+}
+
+// maxAttributes bounds the text of one list of attributes.
+const maxAttributes = 4096
+
+// attributes looks at the text of a list of attributes for words of the table.
+// It takes nothing, and does not mind what is a comment.
+func (s *scanner) attributes(end string) {
+	text := s.b[s.i:min(s.i+maxAttributes, len(s.b))]
+	if n := bytes.Index(text, []byte(end)); n >= 0 {
+		text = text[:n]
+	} else {
+		text = text[:min(len(text), 256)]
+	}
+	for w := range bytes.FieldsFuncSeq(text, func(c rune) bool { return c >= 0x80 || classes[byte(c)] != letter && classes[byte(c)] != digit }) {
+		w = bytes.Trim(w, "_")
+		if a := words[string(w)]; a == note || a == noteAttribute {
+			s.facts.word(string(w))
+		}
+	}
+}

@@ -1,0 +1,188 @@
+package headers
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/crosscc/crosscc/broker/headers/files"
+	"github.com/crosscc/crosscc/broker/headers/lex"
+)
+
+// A pending name is a macro that stands for a file's name.
+type pending struct {
+	state
+	ref lex.Ref
+}
+
+// ownMacro is the reason for a macro of the reserved names that no file defines.
+const ownMacro = "may be the compiler's own"
+
+// maxAliases bounds a chain of macros that stand for each other.
+const maxAliases = 16
+
+// definitions are all that is known of macros in the files of one scan.
+type definitions struct {
+	texts map[uint64][]string // "name", <name> or another identifier
+	read  []*lex.Facts
+	extra map[uint64]bool // from the command line, of another form
+}
+
+// settle follows names that are macros. The scan knows of every definition that
+// the compiler can meet, so all files that any of them names are taken in. A
+// definition that is not plain text makes the name unknowable.
+func (s *scan) settle(commandLine []string) error {
+	wrapper := s.wrapper(commandLine)
+	if !wrapper && !slices.ContainsFunc(s.macros, func(p pending) bool { return p.ref.Form != lex.Wrapped }) {
+		return nil
+	}
+	defs := s.definitions(commandLine)
+	for _, p := range s.macros {
+		if p.ref.Form == lex.Wrapped && !wrapper {
+			continue
+		}
+		names, reason := defs.names(p.ref.Name, 0)
+		if p.ref.Form == lex.Call && (len(names) > 0 || reason == "") {
+			reason = ""
+			if defs.defined(p.ref.Name) {
+				reason = "is a macro with arguments"
+			}
+		}
+		if reason == ownMacro && p.ref.Form == lex.Wrapped && !ownTexts[p.ref.Name] {
+			reason = "" // a number, which is no file's name
+		}
+		if reason != "" {
+			return files.Unsoundf(Computed, "%s: the file name %s %s", p.where(), p.ref.Name, reason)
+		}
+		for _, name := range names {
+			if err := s.followText(p, name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// wrapper reports whether any macro may be __has_include in disguise.
+func (s *scan) wrapper(commandLine []string) bool {
+	return slices.ContainsFunc(s.read, func(f *lex.Facts) bool { return f.Wrapper }) ||
+		slices.ContainsFunc(commandLine, func(w string) bool { return strings.Contains(w, "__has_include") })
+}
+
+func (p pending) where() string {
+	if p.File == nil {
+		return "command line"
+	}
+	return p.File.Path()
+}
+
+// followText follows "name" or <name>.
+func (s *scan) followText(p pending, text string) error {
+	r := lex.Ref{Kind: p.ref.Kind, Early: p.ref.Early && p.File == s.main, Form: lex.Quote, Name: text[1 : len(text)-1]}
+	if text[0] == '<' {
+		r.Form = lex.Angle
+	}
+	if err := s.resolve(p.state, r); err != nil || p.ref.Form != lex.Wrapped {
+		return err
+	}
+	r.Kind = lex.ProbeNext // which of the two the macro is for is not known
+	return s.resolve(p.state, r)
+}
+
+// definitions gathers what the files read so far and the command line define.
+func (s *scan) definitions(commandLine []string) *definitions {
+	d := &definitions{texts: map[uint64][]string{}, read: s.read, extra: map[uint64]bool{}}
+	for _, f := range s.read {
+		for _, t := range f.Texts {
+			d.texts[t.Macro] = append(d.texts[t.Macro], t.Body)
+		}
+	}
+	for _, word := range commandLine {
+		f := lex.File([]byte("#define "+strings.Replace(word, "=", " ", 1)+"\n"), lex.Source)
+		for _, t := range f.Texts {
+			d.texts[t.Macro] = append(d.texts[t.Macro], t.Body)
+		}
+		for _, h := range f.Others {
+			d.extra[h] = true
+		}
+	}
+	return d
+}
+
+// other reports whether the macro has a definition that is not plain text.
+func (d *definitions) other(h uint64) bool {
+	if d.extra[h] {
+		return true
+	}
+	for _, f := range d.read {
+		if f.Defines(h) {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *definitions) defined(name string) bool {
+	h := lex.HashName(name)
+	return len(d.texts[h]) > 0 || d.other(h)
+}
+
+// names are the texts that a macro can stand for, or why that can't be said. A
+// macro without any definition stands for nothing: the compiler will say so.
+func (d *definitions) names(macro string, depth int) ([]string, string) {
+	h := lex.HashName(macro)
+	switch {
+	case d.other(h):
+		return nil, "is defined to more than a name"
+	case depth > maxAliases:
+		return nil, "is defined in too many steps"
+	case len(d.texts[h]) == 0 && strings.HasPrefix(macro, "__"):
+		return nil, ownMacro
+	}
+	var names []string
+	for _, body := range d.texts[h] {
+		switch body[0] {
+		case '"':
+			names = append(names, body)
+		case '<':
+			if part := d.partDefined(body); part != "" {
+				return nil, "has in it the macro " + part
+			}
+			names = append(names, body)
+		default:
+			more, reason := d.names(body, depth+1)
+			if reason != "" {
+				return nil, reason
+			}
+			names = append(names, more...)
+		}
+	}
+	return names, ""
+}
+
+// partDefined finds a macro inside <name>, where macros are replaced: one of the
+// files', or one that compilers define without underscores.
+func (d *definitions) partDefined(body string) string {
+	for _, part := range strings.FieldsFunc(body, func(c rune) bool {
+		return c < 0x80 && c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z')
+	}) {
+		if strings.HasPrefix(part, "_") || native[part] || d.defined(part) {
+			return part
+		}
+	}
+	return ""
+}
+
+// ownTexts are the macros that compilers define to a string; all others of their
+// own are numbers and words.
+var ownTexts = map[string]bool{
+	"__FILE__": true, "__BASE_FILE__": true, "__FILE_NAME__": true, "__DATE__": true, "__TIME__": true,
+	"__TIMESTAMP__": true, "__VERSION__": true, "__clang_version__": true, "__FILE_EXTENSION__": true,
+}
+
+// native are names that some gcc or clang defines by itself in gnu modes.
+var native = map[string]bool{
+	"linux": true, "unix": true, "i386": true, "i486": true, "i586": true, "i686": true, "arm": true, "mips": true,
+	"MIPSEB": true, "MIPSEL": true, "R3000": true, "LANGUAGE_C": true, "sparc": true, "sun": true, "m68k": true,
+	"mc68000": true, "hppa": true, "PPC": true, "powerpc": true, "vax": true, "pixel": true, "bool": true, "vector": true,
+	"pic": true, "PIC": true, "near": true, "far": true, "ia64": true, "sh": true, "WIN32": true, "WIN64": true, "WINNT": true,
+}
