@@ -17,6 +17,7 @@ import (
 	"github.com/crosscc/crosscc/broker/reapi"
 	"github.com/crosscc/crosscc/broker/store"
 	"github.com/crosscc/crosscc/toolchains"
+	"github.com/crosscc/crosscc/toolchains/rootfs"
 )
 
 var peerCommands = map[string]func(*testscript.TestScript, bool, []string){
@@ -125,7 +126,7 @@ func compileLie(dir, compiler string, args []string) ([]byte, error) {
 // claim is the state of a helper that has the named compilers of this machine.
 func claim(compilers ...string) (broker.State, error) {
 	state := broker.State{Version: "liar", Sandbox: "none", Slots: 4}
-	root, err := toolchains.OpenRoot("/")
+	root, err := rootfs.At("/")
 	if err != nil {
 		return state, err
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/crosscc/crosscc/toolchains/rootfs"
 )
 
 // grain is how young a file may not be for its stamp to be trusted: the time of
@@ -148,7 +150,7 @@ func (c *Cache) entry(key string) *entry {
 }
 
 // held is the answer in memory, if it still holds.
-func (c *Cache) held(root *Root, e *entry) (answer, bool) {
+func (c *Cache) held(root *rootfs.Root, e *entry) (answer, bool) {
 	c.mu.Lock()
 	a := e.answer
 	c.mu.Unlock()
@@ -162,7 +164,7 @@ func (c *Cache) keep(e *entry, a answer) {
 }
 
 // holds reports whether every name still stands as it did.
-func holds(root *Root, looks map[string]stamp) bool {
+func holds(root *rootfs.Root, looks map[string]stamp) bool {
 	for name, s := range looks {
 		if stampOf(root, name) != s {
 			return false
@@ -201,7 +203,7 @@ func (c *Cache) load(key string) (a answer, ok bool) {
 	if c.Dir == "" {
 		return a, false
 	}
-	dir, err := OpenRoot(c.Dir)
+	dir, err := rootfs.At(c.Dir)
 	if err != nil {
 		return a, false
 	}

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/crosscc/crosscc/toolchains/rootfs"
 )
 
 // copyGCC makes a gcc of its own in a temporary directory: a real driver that
@@ -255,7 +257,7 @@ func TestCacheClangFeatures(t *testing.T) {
 }
 
 func BenchmarkCacheHit(b *testing.B) {
-	root, err := OpenRoot("/")
+	root, err := rootfs.At("/")
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/toolchains/triple"
 )
 
 // Driver is the driver that stands for the toolchain: the C driver where there
@@ -22,7 +23,7 @@ func (t Toolchain) Driver() string {
 // its Identity holds.
 func (t Toolchain) For(target string) Toolchain {
 	if t.CanTarget(target) {
-		t.Target = canonical(target)
+		t.Target = triple.Canonical(target)
 	}
 	return t
 }

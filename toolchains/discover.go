@@ -9,6 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/toolchains/rootfs"
+	"github.com/crosscc/crosscc/toolchains/triple"
 )
 
 // maxBin bounds the entries read of one directory of programs.
@@ -49,7 +51,7 @@ var masquerades = [...]string{"ccache", "distcc", "icecc", "sccache", "crosscc",
 // links; of a C and a C++ driver side by side only the C driver is listed,
 // since Probe finds the other. Directories that do not exist are passed over;
 // an error means a malformed pattern.
-func Discover(root *Root, pathVar string, prefixes []string) ([]string, error) {
+func Discover(root *rootfs.Root, pathVar string, prefixes []string) ([]string, error) {
 	var names []string
 	for dir := range strings.SplitSeq(pathVar, ":") {
 		names = append(names, drivers(root, dir)...)
@@ -68,7 +70,7 @@ func Discover(root *Root, pathVar string, prefixes []string) ([]string, error) {
 }
 
 // drivers lists the drivers in a directory, or the one that place itself is.
-func drivers(root *Root, place string) []string {
+func drivers(root *rootfs.Root, place string) []string {
 	if !path.IsAbs(place) {
 		return nil
 	}
@@ -88,7 +90,7 @@ func drivers(root *Root, place string) []string {
 
 // realDriver resolves a compiler driver to its file; false when name is none,
 // or leads to a program that only stands in a compiler's place.
-func realDriver(root *Root, name string) (string, bool) {
+func realDriver(root *rootfs.Root, name string) (string, bool) {
 	d, ok := argv.ParseDriver(path.Base(name))
 	if !ok || d.Standard != "" { // c99 adds words of its own to those of a compiler that is there as well
 		return "", false
@@ -103,7 +105,7 @@ func realDriver(root *Root, name string) (string, bool) {
 
 // onePerFile keeps one name for each file, and drops a C++ driver whose C
 // driver is among the names.
-func onePerFile(root *Root, names []string) []string {
+func onePerFile(root *rootfs.Root, names []string) []string {
 	best := map[string]string{} // file → name
 	for _, name := range names {
 		real, _ := realDriver(root, name)
@@ -144,14 +146,14 @@ func better(name, old, real string) bool {
 // under another spelling of its target: for aarch64-unknown-linux-gnu-gcc
 // /usr/bin/aarch64-linux-gnu-gcc. Family, C or C++ and suffix must be the same;
 // the first directory wins.
-func FindEquivalent(root *Root, pathVar string, d argv.Driver) (string, bool) {
+func FindEquivalent(root *rootfs.Root, pathVar string, d argv.Driver) (string, bool) {
 	if d.Prefix == "" {
 		return "", false
 	}
 	for dir := range strings.SplitSeq(pathVar, ":") {
 		for _, file := range drivers(root, dir) {
 			have, _ := argv.ParseDriver(path.Base(file))
-			same := have.Prefix != "" && Same(have.Prefix, d.Prefix)
+			same := have.Prefix != "" && triple.Same(have.Prefix, d.Prefix)
 			if have.Prefix = d.Prefix; same && have == d {
 				return file, true
 			}
@@ -162,7 +164,7 @@ func FindEquivalent(root *Root, pathVar string, d argv.Driver) (string, bool) {
 
 // glob lists the absolute names in root that match pattern, sorted, at most
 // limit from each directory. A name without a pattern matches itself, there or not.
-func glob(root *Root, pattern string, limit int) ([]string, error) {
+func glob(root *rootfs.Root, pattern string, limit int) ([]string, error) {
 	if _, err := path.Match(pattern, ""); err != nil || !path.IsAbs(pattern) {
 		return nil, fmt.Errorf("pattern %q is malformed or not absolute", pattern)
 	}
@@ -177,7 +179,7 @@ func glob(root *Root, pattern string, limit int) ([]string, error) {
 	return names, nil
 }
 
-func globPart(root *Root, dir, part string, limit int) []string {
+func globPart(root *rootfs.Root, dir, part string, limit int) []string {
 	if !strings.ContainsAny(part, `*?[\`) {
 		return []string{path.Join(dir, part)}
 	}

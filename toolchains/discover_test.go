@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/toolchains/rootfs"
 )
 
 func TestDiscover(t *testing.T) {
@@ -31,7 +32,7 @@ func TestDiscover(t *testing.T) {
 	if err := os.Symlink("../usr/bin/ccache", dir+"/masq/gcc"); err != nil {
 		t.Fatal(err)
 	}
-	r, err := OpenRoot(dir)
+	r, err := rootfs.At(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,5 +98,19 @@ func TestFindEquivalent(t *testing.T) {
 		if got != want || ok != (want != "") {
 			t.Errorf("FindEquivalent(%s) = %q, want %q (%s)", name, got, want, install)
 		}
+	}
+}
+
+func TestGlob(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir+"/usr/bin/gcc-12", "#!", 0o755)
+	write(t, dir+"/usr/lib/gcc-11", "#!", 0o755)
+	r, err := rootfs.At(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = r.Close() }()
+	if got, err := glob(r, "/u*/b?n/gcc-*", 100); err != nil || !slices.Equal(got, []string{"/usr/bin/gcc-12"}) {
+		t.Errorf("glob = %q, %v", got, err)
 	}
 }

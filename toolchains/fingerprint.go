@@ -12,6 +12,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/crosscc/crosscc/toolchains/rootfs"
 )
 
 // maxProgram bounds a file that is digested. A clang linked statically with
@@ -30,7 +32,7 @@ type stamp struct {
 
 // stampOf looks at the file that name leads to. What can't be looked at counts
 // as absent: it can't be read or run either.
-func stampOf(r *Root, name string) stamp {
+func stampOf(r *rootfs.Root, name string) stamp {
 	st, err := r.Stat(name)
 	if err != nil {
 		return stamp{}
@@ -53,7 +55,7 @@ type digests struct {
 const maxDigests = 4096
 
 // file gives the hex SHA-256 of a regular file.
-func (d *digests) file(ctx context.Context, r *Root, name string) (string, error) {
+func (d *digests) file(ctx context.Context, r *rootfs.Root, name string) (string, error) {
 	f, err := r.Open(name)
 	if err != nil {
 		return "", err

@@ -72,7 +72,7 @@ func (p *prober) lookAround(dirs string) {
 	for line := range strings.Lines(dirs) {
 		key, list, _ := strings.Cut(strings.TrimSpace(line), ": ")
 		for dir := range strings.SplitSeq(strings.TrimPrefix(list, "="), ":") {
-			dir = strings.TrimSuffix(p.Root.plain(dir), "/")
+			dir = strings.TrimSuffix(p.Root.Plain(dir), "/")
 			if !path.IsAbs(dir) || seen[key+dir] {
 				continue
 			}

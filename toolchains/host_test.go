@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/crosscc/crosscc/toolchains/rootfs"
 )
 
 // install is what the tests with real compilers need.
@@ -36,7 +38,7 @@ type host struct {
 
 func newHost(t *testing.T, env ...string) *host {
 	t.Helper()
-	root, err := OpenRoot("/")
+	root, err := rootfs.At("/")
 	if err != nil {
 		t.Fatal(err)
 	}

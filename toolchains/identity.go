@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/toolchains/triple"
 )
 
 // An Identity is what two toolchains must share to be interchangeable, as the
@@ -53,16 +54,16 @@ type Toolchain struct {
 // then probes with that target.
 func (t Toolchain) CanTarget(target string) bool {
 	if t.Family != argv.Clang {
-		return t.Target == canonical(target)
+		return t.Target == triple.Canonical(target)
 	}
-	triple, err := ParseTriple(target)
+	t3, err := triple.Parse(target)
 	if err != nil {
 		return false
 	}
-	if a := archOf(canonicalArch(triple.Arch)); a != nil {
-		return a.LLVM != "" && slices.Contains(t.Targets, a.LLVM)
+	if name := t3.LLVM(); name != "" {
+		return slices.Contains(t.Targets, name)
 	}
-	return slices.Contains(t.Targets, triple.Arch)
+	return slices.Contains(t.Targets, t3.Arch)
 }
 
 // A Match is how well a toolchain fits a build; a higher one is better.

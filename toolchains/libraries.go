@@ -5,6 +5,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/crosscc/crosscc/toolchains/triple"
 )
 
 // Bounds on what is read of a program's headers and the loader's configuration.
@@ -106,12 +108,12 @@ func (p *prober) isMachine(file string, machine elf.Machine) bool {
 		return false
 	}
 	defer func() { _ = f.Close() }()
-	head := make([]byte, HeadSize)
+	head := make([]byte, triple.HeadSize)
 	if _, err := f.ReadAt(head, 0); err != nil {
 		return false
 	}
-	m, _ := readHead(head)
-	return m.Format == ELF && m.Code == uint32(machine)
+	m := triple.Read(head)
+	return m.Format == triple.ELF && m.Code == uint32(machine)
 }
 
 // loaderDirs lists where a loader of any C library looks: the directories of

@@ -12,6 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/toolchains/rootfs"
+	"github.com/crosscc/crosscc/toolchains/triple"
 )
 
 // A Program is one program to run for a probe.
@@ -37,7 +39,7 @@ type RunFunc func(ctx context.Context, p Program) (Output, error)
 
 // A System is where a toolchain lives.
 type System struct {
-	Root *Root
+	Root *rootfs.Root
 	Run  RunFunc
 	// Getenv tells of the environment that Run has: PATH, COMPILER_PATH,
 	// GCC_EXEC_PREFIX and LIBRARY_PATH are asked for. nil: it is empty.
@@ -194,11 +196,11 @@ func (p *prober) locate(s *survey) {
 	for _, c := range gccCompilers {
 		// gcc answers with a bare name when the compiler is not installed.
 		if words, ok := s.program(c.Role); ok && path.IsAbs(words[0]) && p.executable(words[0]) {
-			s.Compiler[c.Role] = p.Root.plain(words[0])
+			s.Compiler[c.Role] = p.Root.Plain(words[0])
 		}
 	}
 	if as := p.find(s.assembler()); as != "" && p.executable(as) {
-		s.As = p.Root.plain(as)
+		s.As = p.Root.Plain(as)
 	}
 	d, ok := argv.ParseDriver(path.Base(s.Path))
 	if s.CXX = d.CXX; !ok {
@@ -220,7 +222,7 @@ func (p *prober) behind(driver string, r report) string {
 	if !path.IsAbs(self) || !p.executable(self) || p.look(self) == p.look(driver) {
 		return ""
 	}
-	return p.Root.plain(self)
+	return p.Root.Plain(self)
 }
 
 // programs lists the files of a survey once each, sorted, without `..`.
@@ -247,7 +249,7 @@ func (p *prober) probe(ctx context.Context, driver, target string) (t Toolchain,
 	if err != nil {
 		return t, err
 	}
-	t.Family, t.Version, t.Package, t.Target = s.Family, s.Version, s.Package, canonical(s.Target)
+	t.Family, t.Version, t.Package, t.Target = s.Family, s.Version, s.Package, triple.Canonical(s.Target)
 	ask := p.askGCC
 	if s.Family == argv.Clang {
 		ask = p.askClang

@@ -5,10 +5,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/toolchains/rootfs"
+	"github.com/crosscc/crosscc/toolchains/triple"
 )
 
 func TestProbeIdentities(t *testing.T) {
@@ -60,7 +63,7 @@ func TestProbeAgreesWithDriver(t *testing.T) {
 		h := newHost(t)
 		tc := h.probe(t, name, "")
 		machine, err := h.Run(t.Context(), Program{Path: need(t, name), Args: []string{"-dumpmachine"}})
-		if err != nil || !Same(firstLine(machine.Stdout), tc.Target) {
+		if err != nil || !triple.Same(firstLine(machine.Stdout), tc.Target) {
 			t.Errorf("%s: target %s, -dumpmachine %s, %v", name, tc.Target, machine.Stdout, err)
 		}
 		flag := map[argv.Family]string{argv.GCC: "-dumpfullversion", argv.Clang: "-dumpversion"}[tc.Family]
@@ -134,7 +137,7 @@ func TestClangIsOneCompiler(t *testing.T) {
 	for _, target := range []string{"aarch64-unknown-linux-gnu", "arm-linux-gnueabihf", "riscv64-linux-gnu", "x86_64-w64-mingw32", "avr"} {
 		tc := h.probe(t, "clang-14", target)
 		want := native.Identity
-		if want.Target = canonical(target); tc.Identity != want {
+		if want.Target = triple.Canonical(target); tc.Identity != want {
 			t.Errorf("%s: %+v, want %+v", target, tc.Identity, want)
 		}
 	}
@@ -228,5 +231,35 @@ func TestClangFeatures(t *testing.T) {
 	}
 	if got, err := ClangFeatures(t.Context(), h.System, need(t, "clang-14"), []string{"-mnosuch"}); err == nil {
 		t.Errorf("features of an unknown word: %q", got)
+	}
+}
+
+// Whatever lies in a compiler's place, a probe neither hangs nor eats memory.
+func TestProberReadsFilesOnly(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir+"/large", "", 0o755)
+	if err := os.Truncate(dir+"/large", 1<<30); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(dir+"/fifo", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r, err := rootfs.At(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = r.Close() }()
+	p := newProber(System{Root: r}, nil)
+	if p.executable("/fifo") || p.executable("/") || !p.executable("/large") {
+		t.Error("executable is not only for regular files")
+	}
+	if libs := p.libraries("/large"); len(libs) > 0 {
+		t.Errorf("libraries of 1 GiB of zeros: %v", libs)
+	}
+	if sum, err := p.digests.file(t.Context(), r, "/large"); err != nil || len(sum) != 64 {
+		t.Errorf("digest of 1 GiB: %q, %v", sum, err)
+	}
+	if _, err := p.digests.file(t.Context(), r, "/fifo"); err == nil {
+		t.Error("a FIFO has a digest")
 	}
 }

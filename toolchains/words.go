@@ -164,3 +164,14 @@ func defaultWords(command []string) []string {
 	}
 	return keep
 }
+
+// matchAny reports whether s is one of the patterns; one that ends in '*' stands
+// for all that begin so.
+func matchAny(list []string, s string) bool {
+	for _, p := range list {
+		if prefix, ok := strings.CutSuffix(p, "*"); p == s || ok && strings.HasPrefix(s, prefix) {
+			return true
+		}
+	}
+	return false
+}

@@ -16,6 +16,7 @@ import (
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/fleet"
 	"github.com/crosscc/crosscc/toolchains"
+	"github.com/crosscc/crosscc/toolchains/triple"
 )
 
 // A compile is one command on its way to a job.
@@ -255,7 +256,7 @@ func (c *compile) checkObject(o broker.Output) error {
 	if c.cmd.Assembly() {
 		return nil // text; the assembler at home will read it
 	}
-	t, err := toolchains.ParseTriple(c.toolchain.Target)
+	t, err := triple.Parse(c.toolchain.Target)
 	if err != nil {
 		return err
 	}
@@ -268,7 +269,7 @@ func (c *compile) checkObject(o broker.Output) error {
 		return err
 	}
 	defer r.Close()
-	head := make([]byte, toolchains.HeadSize)
+	head := make([]byte, triple.HeadSize)
 	n, err := io.ReadFull(r, head)
 	if err != nil && err != io.ErrUnexpectedEOF && err != io.EOF {
 		return fmt.Errorf("read object: %w", err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/crosscc/crosscc/broker/local"
 	"github.com/crosscc/crosscc/toolchains"
+	"github.com/crosscc/crosscc/toolchains/rootfs"
 )
 
 const (
@@ -29,7 +30,7 @@ const (
 // place where files are and its process as the place where programs run.
 type session struct {
 	*local.Client
-	root *toolchains.Root
+	root *rootfs.Root
 
 	running sync.Mutex // the wrapper runs one program at a time
 }
@@ -40,7 +41,7 @@ func open(c *local.Client) (*session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("root of the wrapper: %w", err)
 	}
-	return &session{Client: c, root: toolchains.RootFromFD(fd)}, nil
+	return &session{Client: c, root: rootfs.FromFD(fd)}, nil
 }
 
 func (s *session) close() {

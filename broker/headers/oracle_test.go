@@ -15,6 +15,7 @@ import (
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/toolchains"
+	"github.com/crosscc/crosscc/toolchains/rootfs"
 )
 
 const install = "apt-get install gcc-11 g++-11 gcc-12 g++-12 gcc-12-aarch64-linux-gnu g++-12-aarch64-linux-gnu clang-14 libstdc++-12-dev bubblewrap"
@@ -33,7 +34,7 @@ func need(t testing.TB, program string) string {
 // the test's.
 type home struct {
 	t    testing.TB
-	root *toolchains.Root
+	root *rootfs.Root
 	fd   int
 	dir  string // the working directory
 	env  []string
@@ -42,7 +43,7 @@ type home struct {
 
 func newHome(t testing.TB) *home {
 	t.Helper()
-	root, err := toolchains.OpenRoot("/")
+	root, err := rootfs.At("/")
 	if err != nil {
 		t.Fatal(err)
 	}

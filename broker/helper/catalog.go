@@ -17,6 +17,7 @@ import (
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/sandbox"
 	"github.com/crosscc/crosscc/toolchains"
+	"github.com/crosscc/crosscc/toolchains/rootfs"
 )
 
 const (
@@ -37,7 +38,7 @@ var probeLimits = sandbox.Limits{
 // that jobs get (X3).
 type catalog struct {
 	o     Options
-	root  *toolchains.Root
+	root  *rootfs.Root
 	cache *toolchains.Cache
 	tell  func([]toolchains.Toolchain)
 	ready chan struct{} // closed after the first round
@@ -48,7 +49,7 @@ type catalog struct {
 }
 
 func newCatalog(o Options, tell func([]toolchains.Toolchain)) (*catalog, error) {
-	root, err := toolchains.OpenRoot("/")
+	root, err := rootfs.At("/")
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package toolchains
+package triple
 
 import (
 	"os"
@@ -45,7 +45,7 @@ func TestMachine(t *testing.T) {
 		{"sparc64-linux-gnu", "-m32", ""}, {"arm-linux-gnueabi", "-m64", ""}, {"x86_64-linux-gnu", "--target=", ""},
 		{"mips-linux-gnu", "-mabi=eabi", ""}, {"i686-linux-gnu", "-miamcu", ""},
 	} {
-		triple, err := ParseTriple(tc.triple)
+		triple, err := Parse(tc.triple)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +60,9 @@ func TestMachine(t *testing.T) {
 func TestCheckRealObjects(t *testing.T) {
 	dir := t.TempDir()
 	src := filepath.Join(dir, "a.c")
-	write(t, src, "int f(int x) { return x + 1; }\n", 0o644)
+	if err := os.WriteFile(src, []byte("int f(int x) { return x + 1; }\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	kinds := []struct{ triple, compiler, words string }{
 		{"x86_64-linux-gnu", "gcc-12", "-m64"},
 		{"x86_64-linux-gnu", "gcc-12", "-m32"},
@@ -103,7 +105,7 @@ func TestCheckRealObjects(t *testing.T) {
 			t.Fatal(err)
 		}
 		heads[i] = data[:HeadSize]
-		triple, err := ParseTriple(k.triple)
+		triple, err := Parse(k.triple)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -128,7 +130,7 @@ func TestCheckRealObjects(t *testing.T) {
 }
 
 func TestCheckMessages(t *testing.T) {
-	triple, _ := ParseTriple("aarch64-unknown-linux-gnu")
+	triple, _ := Parse("aarch64-unknown-linux-gnu")
 	m, _ := triple.Machine(nil)
 	x86 := "\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00"
 	for _, tc := range []struct{ head, want string }{
@@ -151,11 +153,21 @@ func TestCheckMessages(t *testing.T) {
 func FuzzCheck(f *testing.F) {
 	f.Add([]byte("\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\xb7\x00"))
 	f.Add([]byte("BC\xc0\xde"))
-	triple, _ := ParseTriple("aarch64-linux-gnu")
+	triple, _ := Parse("aarch64-linux-gnu")
 	m, _ := triple.Machine(nil)
 	f.Fuzz(func(t *testing.T, head []byte) {
 		if m.Check(head) == nil && (len(head) < HeadSize || string(head[:4]) != "\x7fELF") {
 			t.Errorf("%q counts as an object", head)
 		}
 	})
+}
+
+// need fails the test when a compiler is missing, and says what to install.
+func need(t *testing.T, program string) string {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	if err != nil {
+		t.Fatalf("%s is missing: apt-get install gcc-12 gcc-12-aarch64-linux-gnu gcc-riscv64-linux-gnu clang-14", program)
+	}
+	return path
 }

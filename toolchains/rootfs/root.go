@@ -1,4 +1,7 @@
-package toolchains
+// Package rootfs is a file system by descriptor: every name is resolved beneath
+// it, so that a compiler in a chroot, a mount namespace or an image is looked at
+// where it really is. Start with Root.
+package rootfs
 
 import (
 	"errors"
@@ -28,8 +31,8 @@ type Root struct {
 	closed atomic.Bool
 }
 
-// OpenRoot opens the directory path as a root. The caller closes it.
-func OpenRoot(path string) (*Root, error) {
+// At opens the directory path as a root. The caller closes it.
+func At(path string) (*Root, error) {
 	fd, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open root", Path: path, Err: err}
@@ -37,9 +40,9 @@ func OpenRoot(path string) (*Root, error) {
 	return &Root{fd: fd}, nil
 }
 
-// RootFromFD makes a Root of a directory's descriptor (O_PATH is enough), as it
+// FromFD makes a Root of a directory's descriptor (O_PATH is enough), as it
 // comes from a wrapper, and owns it from then on.
-func RootFromFD(fd int) *Root { return &Root{fd: fd} }
+func FromFD(fd int) *Root { return &Root{fd: fd} }
 
 // Close releases the descriptor. A second Close does nothing.
 func (r *Root) Close() error {
@@ -48,6 +51,10 @@ func (r *Root) Close() error {
 	}
 	return unix.Close(r.fd)
 }
+
+// FD is the descriptor, for callers that resolve names by themselves; it is
+// theirs until Close.
+func (r *Root) FD() int { return r.fd }
 
 // ID tells this root from others of one boot: device and inode of its directory.
 func (r *Root) ID() (string, error) {
@@ -223,9 +230,9 @@ func (r *Root) Real(name string) (string, error) {
 	return done, nil
 }
 
-// plain rewrites name without `..`, links before the last of them resolved, and
+// Plain rewrites name without `..`, links before the last of them resolved, and
 // leaves the rest as it is spelled. A name that leads nowhere is left as it is.
-func (r *Root) plain(name string) string {
+func (r *Root) Plain(name string) string {
 	i := strings.LastIndex(name, "/../")
 	if i < 0 {
 		return name

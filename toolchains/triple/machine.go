@@ -1,4 +1,4 @@
-package toolchains
+package triple
 
 import (
 	"bytes"
@@ -140,7 +140,7 @@ func targeted(t Triple, words []string) Triple {
 			t.Arch = next
 		}
 		if ok {
-			t, _ = ParseTriple(value) // no triple: the zero Triple, known to no row
+			t, _ = Parse(value) // no triple: the zero Triple, known to no row
 		}
 	}
 	return t
@@ -173,6 +173,13 @@ func (m Machine) Check(head []byte) error {
 		return nil
 	}
 	return fmt.Errorf("%s is %s, target %s wants %s", kind, got.describe(head), m.Target, m.describe(nil))
+}
+
+// Read is the machine of an object or a linked program with this beginning, of at
+// least HeadSize bytes; the zero Machine when it is neither.
+func Read(head []byte) Machine {
+	m, _ := readHead(head)
+	return m
 }
 
 // readHead reads what the beginning of a file says; kind is "object", or

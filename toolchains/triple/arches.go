@@ -1,4 +1,4 @@
-package toolchains
+package triple
 
 import (
 	"debug/elf"

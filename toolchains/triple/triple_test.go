@@ -1,4 +1,4 @@
-package toolchains
+package triple
 
 import (
 	"debug/elf"
@@ -52,7 +52,7 @@ func TestCanonical(t *testing.T) {
 	for _, line := range canonicalForms {
 		names := strings.Fields(line)
 		for _, name := range names {
-			triple, err := ParseTriple(name)
+			triple, err := Parse(name)
 			if got := triple.Canonical(); err != nil || got != names[0] {
 				t.Errorf("%s is %s, %v, want %s", name, got, err, names[0])
 			}
@@ -103,8 +103,8 @@ func TestTripleTables(t *testing.T) {
 
 func TestParseTripleErrors(t *testing.T) {
 	for _, s := range []string{"", "-", "x86_64-", "a--b", "a-b-c-d-e", "x86_64-linux-gnu/../..", "X86_64-linux-gnu", "a b-c", strings.Repeat("a", 200), "x86_64-linux-gnu\n", "é-linux-gnu"} {
-		if triple, err := ParseTriple(s); err == nil {
-			t.Errorf("ParseTriple(%q) = %+v", s, triple)
+		if triple, err := Parse(s); err == nil {
+			t.Errorf("Parse(%q) = %+v", s, triple)
 		}
 	}
 	if Same("", "") || Same("x86_64-linux-gnu", "") {
@@ -117,12 +117,12 @@ func FuzzParseTriple(f *testing.F) {
 		f.Add(line[:strings.IndexByte(line+" ", ' ')])
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		triple, err := ParseTriple(s)
+		triple, err := Parse(s)
 		if err != nil {
 			return
 		}
 		c := triple.Canonical()
-		again, err := ParseTriple(c)
+		again, err := Parse(c)
 		if err != nil || again.Canonical() != c {
 			t.Errorf("%q is %q, and that is %q, %v", s, c, again.Canonical(), err)
 		}

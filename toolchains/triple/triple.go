@@ -1,4 +1,7 @@
-package toolchains
+// Package triple knows what a target's name means: which spellings are one
+// target, and what kind of object file each target has. Adding a target is adding
+// a row. Start with Parse and Triple.Canonical; machine.go checks objects.
+package triple
 
 import (
 	"fmt"
@@ -16,11 +19,11 @@ type Triple struct {
 // maxTriple bounds a triple's length: doors and command lines give it.
 const maxTriple = 128
 
-// ParseTriple reads a target's name in the forms that config.sub and LLVM
+// Parse reads a target's name in the forms that config.sub and LLVM
 // accept, of one to four parts. It accepts architectures and systems that it
 // does not know, since new ones come every year; an error means that the name
 // cannot be a triple at all.
-func ParseTriple(s string) (Triple, error) {
+func Parse(s string) (Triple, error) {
 	if len(s) > maxTriple {
 		return Triple{}, fmt.Errorf("triple of %d bytes is longer than %d", len(s), maxTriple)
 	}
@@ -108,15 +111,24 @@ func canonicalArch(name string) string {
 // Same reports whether two names mean one target. A name that is no triple is
 // the same as nothing.
 func Same(a, b string) bool {
-	x, errx := ParseTriple(a)
-	y, erry := ParseTriple(b)
+	x, errx := Parse(a)
+	y, erry := Parse(b)
 	return errx == nil && erry == nil && x.Canonical() == y.Canonical()
 }
 
-// canonical is the Canonical of a triple's text; text that is no triple is its
+// LLVM is the name that clang's --print-targets has for the architecture; "" when
+// LLVM has none, or we don't know it.
+func (t Triple) LLVM() string {
+	if a := archOf(canonicalArch(t.Arch)); a != nil {
+		return a.LLVM
+	}
+	return ""
+}
+
+// Canonical is the Canonical of a triple's text; text that is no triple is its
 // own canonical form, so that it still equals itself.
-func canonical(s string) string {
-	t, err := ParseTriple(s)
+func Canonical(s string) string {
+	t, err := Parse(s)
 	if err != nil {
 		return s
 	}
