@@ -235,8 +235,11 @@ func (c *Command) pick(kinds ...kind) []string {
 
 // native: the value "native" stands for the CPU of whoever runs the compiler. In a remote verdict each such word is
 // overridden by a later one of its name, and must not reach a helper's driver.
+//
+// clang splits the value at its plus signs first: -mcpu=native+crypto.
 func (w word) native() bool {
-	return w.kind == kindTarget && w.value == "native" && (w.name == "-march=" || w.name == "-mcpu=" || w.name == "-mtune=")
+	cpu, _, _ := strings.Cut(w.value, "+")
+	return w.kind == kindTarget && strings.EqualFold(cpu, "native") && (w.name == "-march=" || w.name == "-mcpu=" || w.name == "-mtune=")
 }
 
 // Debug reports whether debug information is made: the last word that sets its level decides.

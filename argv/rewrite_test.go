@@ -69,3 +69,13 @@ func TestEnvironmentOfTheCompiler(t *testing.T) {
 		}
 	}
 }
+
+// Whoever runs the driver would resolve it: each spelling is local while it counts.
+func TestNativeWithExtensions(t *testing.T) {
+	for _, word := range []string{"-mcpu=native", "-mcpu=native+crypto", "-march=Native", "-Wa,-march=native+x"} {
+		c := Parse([]string{word, "-c", "a.c"}, Env{Driver: Driver{Family: Clang}})
+		if c.Verdict().Remote {
+			t.Errorf("%s is remote", word)
+		}
+	}
+}

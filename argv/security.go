@@ -88,7 +88,7 @@ func plainAssembler(w word) bool {
 		words = strings.Split(w.value, ",")
 	}
 	for _, s := range words {
-		if !assemblerPermitted.MatchString(s) || strings.HasSuffix(s, "=native") || strings.HasPrefix(s, "-mllvm") {
+		if !assemblerPermitted.MatchString(s) || strings.Contains(strings.ToLower(s), "=native") || strings.HasPrefix(s, "-mllvm") {
 			return false
 		}
 	}

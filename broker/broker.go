@@ -157,3 +157,17 @@ func CleanRelative(name string) bool {
 	return name != "" && name != "." && !path.IsAbs(name) && path.Clean(name) == name &&
 		name != ".." && !strings.HasPrefix(name, "../") && !strings.ContainsRune(name, 0)
 }
+
+// hidden are where no file of a job may lie: there a helper's sandbox has its
+// programs, their libraries and what these read, or nothing on purpose. A client
+// that could put a file there would have its own code run (X20: a specs file; the
+// loader's preload list).
+var hidden = [...]string{
+	"/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin", "/opt", "/etc", "/proc", "/dev", "/sys", "/run", "/var", "/tmp", "/.crosscc",
+}
+
+// Hidden reports whether name, an absolute clean path, is one where no file or
+// working directory of a job may lie. Agents send none; helpers refuse them.
+func Hidden(name string) bool {
+	return name == "/" || slices.ContainsFunc(hidden[:], func(h string) bool { return name == h || strings.HasPrefix(name, h+"/") })
+}

@@ -119,8 +119,9 @@ func (v *view) merge(dir string) error {
 	return nil
 }
 
-// kernelDirs are directories that never come from a tree.
-func kernelDirs() []string { return []string{"/dev", "/proc", "/sys"} }
+// closedDirs are directories that never come from a tree: the kernel's, and those
+// where a loader or a C library looks for what to load.
+func closedDirs() []string { return []string{"/dev", "/proc", "/sys", "/etc", "/run"} }
 
 func (v *view) entry(p string, e os.DirEntry) error {
 	source := filepath.Join(v.tree, p)
@@ -133,7 +134,7 @@ func (v *view) entry(p string, e os.DirEntry) error {
 	}
 	b, fixed := v.fixed[p]
 	switch {
-	case slices.Contains(kernelDirs(), p) || p == v.out:
+	case slices.Contains(closedDirs(), p) || p == v.out:
 		return failf(Conflict, "the tree has %s, which is the sandbox's own", p)
 	case fixed && (e.Type().IsRegular() || link != "" && link == b.Link):
 		return nil // the toolchain's is seen

@@ -314,7 +314,7 @@ func (c *compile) finish(res broker.Result) (local.Finish, []*os.File, error) {
 		fin.Remove = []string{c.cmd.Output()} // as gcc does with what it had begun to write
 	}
 	for _, o := range res.Outputs {
-		out := local.Output{Path: c.cmd.Output(), Executable: o.Executable, Keep: c.cmd.Assembly() && c.toolchain.Family == argv.GCC, File: -1}
+		out := local.Output{Path: c.cmd.Output(), Keep: c.cmd.Assembly() && c.toolchain.Family == argv.GCC, File: -1}
 		if o.Blob.Digest.Size <= maxInline {
 			data, err := o.Blob.Bytes(maxInline)
 			if err != nil {

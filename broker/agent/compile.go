@@ -143,14 +143,6 @@ func (c *compile) cpp(words []string) ([]byte, error) {
 	return out.Stdout, nil
 }
 
-// hidden are where no file of a job may lie: the sandbox has something of its
-// own there, or nothing on purpose.
-var hidden = []string{"/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin", "/opt", "/etc", "/proc", "/dev", "/sys", "/run", "/tmp", "/.crosscc"}
-
-func isHidden(name string) bool {
-	return slices.ContainsFunc(hidden, func(h string) bool { return name == h || strings.HasPrefix(name, h+"/") })
-}
-
 // job is the command and its text as something that a helper can run.
 func (c *compile) job(src source, extra []string) (*broker.Job, error) {
 	lang := c.cmd.Language().Preprocessed()
@@ -161,7 +153,7 @@ func (c *compile) job(src source, extra []string) (*broker.Job, error) {
 		Args: c.cmd.Compile(in, out, extra...), Dir: c.s.Request.Dir, Env: []string{"LC_ALL=" + c.settings.locale},
 		Outputs: []string{out}, Form: broker.Preprocessed, Debug: c.cmd.Debug(),
 	}
-	if isHidden(j.Dir) || path.Clean(j.Dir) != j.Dir || j.Dir == "/" || !utf8.ValidString(j.Dir) {
+	if broker.Hidden(j.Dir) || path.Clean(j.Dir) != j.Dir || !utf8.ValidString(j.Dir) {
 		if j.Dir = "/work"; j.Debug && c.toolchain.Family == argv.Clang {
 			return nil, stay(fleet.ReasonDebugInfo, "clang would name another working directory than %s", c.s.Request.Dir)
 		}
@@ -185,7 +177,7 @@ func (c *compile) sourceIn(dir string) string {
 	if !path.IsAbs(name) {
 		name = path.Join(dir, name)
 	}
-	if name = path.Clean(name); isHidden(name) {
+	if name = path.Clean(name); broker.Hidden(name) {
 		return ""
 	}
 	return name

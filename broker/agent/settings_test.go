@@ -35,14 +35,3 @@ func TestLocaleNotInstalled(t *testing.T) {
 		t.Errorf("got %s %t, want C true", locale, exact)
 	}
 }
-
-func TestHidden(t *testing.T) {
-	for name, want := range map[string]bool{
-		"/usr": true, "/usr/src/linux": true, "/tmp/x": true, "/.crosscc/a": true, "/etc/passwd": true,
-		"/usrlocal": false, "/home/u/usr": false, "/root/x": false, "/work": false, "/": false,
-	} {
-		if got := isHidden(name); got != want {
-			t.Errorf("isHidden(%s) = %t, want %t", name, got, want)
-		}
-	}
-}

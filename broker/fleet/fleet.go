@@ -40,6 +40,13 @@ const (
 	// its sandbox and asks the machine's compilers: a second or two, and more
 	// on a machine where a build has just begun.
 	openTime = 30 * time.Second
+	// jobTime bounds one job at one helper, which itself gives up earlier: a
+	// helper that lives but does nothing must not hold a build.
+	jobTime = 20 * time.Minute
+	// stallTime is how long a job waits for a place while none comes free.
+	stallTime = time.Minute
+	// maxSlots is the most that is believed of a helper's slots.
+	maxSlots = 4096
 )
 
 // A Link reaches one helper.
@@ -58,6 +65,9 @@ type Options struct {
 	Log  logrus.FieldLogger
 	// Now is time.Now; tests set it.
 	Now func() time.Time
+	// Stall is how long a job waits for a place while none comes free; 0 means
+	// a minute.
+	Stall time.Duration
 }
 
 // A Fleet holds the members of every host list that its agent was given.
@@ -71,6 +81,7 @@ type Fleet struct {
 	mu      sync.Mutex // guards the fields below, and the members' own
 	members map[string]*member
 	queue   []*waiter     // jobs that wait for a place, first come first
+	freed   int           // places that came free so far
 	news    chan struct{} // closed when more is known of a member
 }
 
@@ -78,6 +89,9 @@ type Fleet struct {
 func New(o Options) *Fleet {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Stall == 0 {
+		o.Stall = stallTime
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	return &Fleet{o: o, ctx: ctx, stop: stop, members: make(map[string]*member), news: make(chan struct{})}
@@ -166,6 +180,9 @@ func (f *Fleet) Run(ctx context.Context, list []Prospect, j *broker.Job, check f
 			like = len(left)
 		}
 		i, err := f.pick(ctx, left[:like])
+		if errors.Is(err, errStalled) {
+			return broker.Result{}, toolchains.None, &broker.Refusal{Reason: ReasonLost, Text: err.Error()}
+		}
 		if err != nil {
 			return broker.Result{}, toolchains.None, err
 		}

@@ -304,3 +304,28 @@ func waitFor(t *testing.T, done func() bool) {
 	}
 	t.Fatal("it did not happen in 10 s")
 }
+
+// Helpers that take jobs and do nothing hold a build for a bounded time only.
+func TestStalled(t *testing.T) {
+	for name, slots := range map[string]int{"stuck": 1, "without slots": -7} {
+		t.Run(name, func(t *testing.T) {
+			hold := make(chan struct{})
+			run := func(context.Context, *broker.Job) (broker.Result, error) { <-hold; return broker.Result{}, nil }
+			f, hosts := fleetOf(t, map[string]*peer{"a:1": newPeer(slots, run, gcc12())})
+			f.o.Stall = 50 * time.Millisecond
+			list := f.Prospects(t.Context(), hosts("grpc://a:1"), want())
+			places := max(slots, 0) + 1
+			var wg sync.WaitGroup
+			for range places {
+				wg.Go(func() { f.Run(t.Context(), list, &broker.Job{}, anyResult) })
+			}
+			waitFor(t, func() bool { f.mu.Lock(); defer f.mu.Unlock(); return list[0].member.jobs == places })
+			_, _, err := f.Run(t.Context(), list, &broker.Job{}, anyResult)
+			if r, ok := errors.AsType[*broker.Refusal](err); !ok || !strings.Contains(r.Text, "no place came free") {
+				t.Errorf("got %v", err)
+			}
+			close(hold)
+			wg.Wait()
+		})
+	}
+}

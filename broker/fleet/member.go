@@ -94,6 +94,7 @@ func (f *Fleet) watch(m *member) {
 func (f *Fleet) learn(m *member, s broker.State) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	s.Slots = min(max(s.Slots, 0), maxSlots)
 	m.state, m.phase, m.err, m.backoff = s, up, nil, 0
 	if s.Draining {
 		m.phase = draining
@@ -209,10 +210,9 @@ func (f *Fleet) pick(ctx context.Context, list []Prospect) (int, error) {
 	w := &waiter{list: list, place: make(chan int, 1)}
 	f.queue = append(f.queue, w)
 	f.mu.Unlock()
-	select {
-	case i := <-w.place:
-		return i, nil
-	case <-ctx.Done():
+	err := f.waitPlace(ctx, w)
+	if err == nil {
+		return <-w.place, nil
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -223,7 +223,38 @@ func (f *Fleet) pick(ctx context.Context, list []Prospect) (int, error) {
 	default:
 		f.queue = slices.DeleteFunc(f.queue, func(x *waiter) bool { return x == w })
 	}
-	return 0, context.Cause(ctx)
+	return 0, err
+}
+
+// errStalled is what a wait for a place ends with when none came free for long.
+var errStalled = errors.New("all helpers are busy, and no place came free for long")
+
+// waitPlace waits until w has a place. The wait may be long as long as places
+// come free for others before it.
+func (f *Fleet) waitPlace(ctx context.Context, w *waiter) error {
+	tick := time.NewTicker(f.o.Stall)
+	defer tick.Stop()
+	for freed := f.freedPlaces(); ; {
+		select {
+		case i := <-w.place:
+			w.place <- i // it is buffered: pick takes it
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+		now := f.freedPlaces()
+		if now == freed {
+			return errStalled
+		}
+		freed = now
+	}
+}
+
+func (f *Fleet) freedPlaces() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.freed
 }
 
 // dispatch gives free places to those who wait. f.mu is held.
@@ -275,10 +306,13 @@ func (m *member) places() int {
 // runAt runs the job at a member where a place was taken, and gives the place
 // back. A member that can't do job after job is left out for a growing time.
 func (f *Fleet) runAt(ctx context.Context, m *member, j *broker.Job) (broker.Result, error) {
-	res, err := m.link.Run(ctx, j)
+	bounded, cancel := context.WithTimeoutCause(ctx, jobTime, fmt.Errorf("it did not finish a job in %s", jobTime))
+	defer cancel()
+	res, err := m.link.Run(bounded, j)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	m.jobs--
+	f.freed++
 	f.dispatch()
 	_, refused := errors.AsType[*broker.Refusal](err)
 	switch {

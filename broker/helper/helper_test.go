@@ -14,6 +14,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/store"
 	"github.com/crosscc/crosscc/sandbox"
@@ -141,6 +142,18 @@ func TestRejected(t *testing.T) {
 		{"an input that climbs", func(j *broker.Job) { j.Files[0].Path = "/work/../etc/passwd" }, ReasonRejected},
 		{"a variable that moves the compiler", func(j *broker.Job) { j.Env = []string{"GCC_EXEC_PREFIX=/tmp/"} }, ReasonRejected},
 		{"a locale that is not everywhere", func(j *broker.Job) { j.Env = []string{"LC_ALL=de_DE.UTF-8"} }, ReasonRejected},
+		{"a file that the loader reads", func(j *broker.Job) { j.Files = with(j, "/etc/ld.so.preload", "/work/evil.so\n") }, ReasonRejected},
+		{"a specs file beside cc1 (X20)", func(j *broker.Job) {
+			j.Files = with(j, "/usr/lib/gcc/x86_64-linux-gnu/12/specs", "*cc1_options:\n-fplugin=/work/evil.so\n")
+		}, ReasonRejected},
+		{"a working directory in the toolchain", func(j *broker.Job) { j.Dir = "/usr/lib/gcc" }, ReasonRejected},
+		{"a precompiled header in the text", func(j *broker.Job) {
+			j.Files[0].Blob = broker.BytesBlob([]byte("#pragma GCC pch_preprocess \"/work/h.gch\"\nint x;\n"))
+		}, ReasonRejected},
+		{"a file for the assembler, behind a long line", func(j *broker.Job) {
+			j.Files[0].Blob = broker.BytesBlob([]byte("int x; /*" + strings.Repeat("x", 1<<17) + "*/ __asm__(\".incbin \\\"/etc/passwd\\\"\");\n"))
+		}, ReasonRejected},
+		{"no source", func(j *broker.Job) { j.Files = nil }, ReasonRejected},
 		{"another version", func(j *broker.Job) { j.Identity.Version = "12.1.0" }, ReasonNoMatch},
 		{"another target", func(j *broker.Job) { j.Identity.Target = "sparc64-linux-gnu" }, ReasonNoMatch},
 		{"other defaults", func(j *broker.Job) { j.Identity.Defaults = "0" }, ReasonNoMatch},
@@ -263,5 +276,32 @@ func copyFile(t *testing.T, from, to string) {
 	}
 	if err := os.WriteFile(to, data, 0o755); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// with adds an input to a job's, in order.
+func with(j *broker.Job, name, text string) []broker.File {
+	files := append(slices.Clone(j.Files), broker.File{Path: name, Blob: broker.BytesBlob([]byte(text))})
+	slices.SortFunc(files, func(a, b broker.File) int { return strings.Compare(a.Path, b.Path) })
+	return files
+}
+
+// clang follows #include in preprocessed text too; gcc does not.
+func TestAdmitText(t *testing.T) {
+	h := newHelper(t, nil)
+	for text, bad := range map[string]bool{
+		"int x;\n":                        false,
+		"# 1 \"a.c\"\nint x;\n":           false,
+		"#include \"/etc/hostname\"\n":    true,
+		"int x;\n  %: include <a.h>\n":    true,
+		"#pragma clang module import x\n": true,
+		"#pragma clang diagnostic push\n": false,
+		"const char *s = \"#include\";\n": false,
+	} {
+		j := job(t, h, text)
+		cmd := argv.Parse(j.Args, argv.Env{Driver: argv.Driver{Family: argv.Clang}})
+		if err := admitText(j, cmd, true); (err != nil) != bad {
+			t.Errorf("%q: %v, want a refusal: %t", text, err, bad)
+		}
 	}
 }

@@ -75,6 +75,9 @@ func (h *Helper) plan(j *broker.Job) (*plan, error) {
 	if err := j.Validate(); err != nil {
 		return nil, broker.Refusef(ReasonRejected, "%v", err)
 	}
+	if err := admitPaths(j); err != nil {
+		return nil, err
+	}
 	d, ok := argv.ParseDriver(j.Name)
 	if !ok {
 		return nil, broker.Refusef(ReasonRejected, "%q is not the name of a compiler", j.Name)
@@ -97,6 +100,9 @@ func (h *Helper) plan(j *broker.Job) (*plan, error) {
 		if !allowedEnv(kv) {
 			return nil, broker.Refusef(ReasonRejected, "the environment says %s, which may change the object and is not honoured here", kv)
 		}
+	}
+	if err := admitText(j, cmd, d.Family == argv.Clang || j.Identity.Family == argv.Clang); err != nil {
+		return nil, err
 	}
 	p := &plan{job: j, cmd: cmd, cxx: d.CXX, env: append([]string{"PATH=" + h.o.Path, "TMPDIR=/tmp"}, j.Env...)}
 	out := "0" + path.Ext(cmd.Output())
@@ -129,7 +135,7 @@ func localeFiles(env []string) []string {
 
 // compile runs the plan in the sandbox.
 func (h *Helper) compile(ctx context.Context, tc toolchains.Toolchain, p *plan) (broker.Result, error) {
-	tree, drop, err := h.view(p.job)
+	tree, drop, err := h.view(ctx, p.job)
 	if err != nil {
 		return broker.Result{}, err
 	}

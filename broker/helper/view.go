@@ -1,6 +1,7 @@
 package helper
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -11,7 +12,7 @@ import (
 
 // view assembles the directory that the job sees: its files at the client's
 // paths. drop removes it.
-func (h *Helper) view(j *broker.Job) (dir string, drop func(), err error) {
+func (h *Helper) view(ctx context.Context, j *broker.Job) (dir string, drop func(), err error) {
 	dir, err = os.MkdirTemp(h.o.Views, "view-")
 	if err != nil {
 		return "", nil, fmt.Errorf("assemble job view: %w", err)
@@ -30,6 +31,9 @@ func (h *Helper) view(j *broker.Job) (dir string, drop func(), err error) {
 		return "", nil, fmt.Errorf("assemble job view: %w", err)
 	}
 	for _, f := range j.Files {
+		if ctx.Err() != nil {
+			return "", nil, context.Cause(ctx)
+		}
 		if err := place(filepath.Join(dir, f.Path), f); err != nil {
 			return "", nil, fmt.Errorf("assemble job view: %w", err)
 		}

@@ -3,6 +3,7 @@ package rendezvous
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -138,13 +139,26 @@ func (d Dirs) MarkFailed(reason error) {
 	_, _ = f.WriteString(reason.Error())
 }
 
-// markedFailed returns the reason of a mark that is still young.
+// maxMark bounds the text of a mark.
+const maxMark = 4 << 10
+
+// markedFailed returns the reason of a mark that is still young. A mark counts
+// only in a directory that is ours, and only as a regular file: another user's
+// FIFO would hold us, another's link have us print what it leads to.
 func (d Dirs) markedFailed() error {
-	info, err := os.Lstat(markOf(d.Socket))
-	if err != nil || time.Since(info.ModTime()) > markLife {
+	if checkDir(filepath.Dir(d.Socket)) != nil {
+		return nil // Dial says what is wrong with it
+	}
+	f, err := os.OpenFile(markOf(d.Socket), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
 		return nil
 	}
-	text, err := os.ReadFile(markOf(d.Socket))
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() || time.Since(info.ModTime()) > markLife {
+		return nil
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxMark))
 	if err != nil {
 		return nil
 	}

@@ -96,5 +96,10 @@ func (w *wrapper) uncached() (fd int, ok bool) {
 }
 
 func oneLine(s string) string {
-	return strings.NewReplacer("\n", " ", "\r", " ").Replace(strings.TrimSpace(s))
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return ' ' // a helper's words are not for the terminal to obey
+		}
+		return r
+	}, strings.TrimSpace(s))
 }
