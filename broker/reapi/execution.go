@@ -48,6 +48,14 @@ func (e *execution) Execute(r *repb.ExecuteRequest, stream grpc.ServerStreamingS
 			return e.s.sendCached(digest, result, r.InlineOutputFiles, stream)
 		}
 	}
+	// Each job that waits holds its expanded tree: how many may is bounded
+	// before a tree is read.
+	select {
+	case e.s.admitted <- struct{}{}:
+		defer func() { <-e.s.admitted }()
+	default:
+		return status.Errorf(codes.ResourceExhausted, "%d actions wait here already", maxActions)
+	}
 	request, err := wire.JobOf(digest, e.s.source)
 	if err != nil {
 		return wire.StatusOf(err).Err()

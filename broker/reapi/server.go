@@ -12,6 +12,8 @@ import (
 	"github.com/bazelbuild/remote-apis/build/bazel/semver"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding"
+	_ "google.golang.org/grpc/encoding/proto" // registers the codec that is bounded here
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 
@@ -28,6 +30,12 @@ const (
 	// maxStreams bounds the calls of one connection: a client of -j200 has one
 	// or two a job.
 	maxStreams = 512
+	// maxActions bounds the calls of Execute at one time, from all clients:
+	// each holds its job's expanded tree.
+	maxActions = 256
+	// maxRequestFields bounds the fields of a request, which may be 5 MiB of
+	// two-byte ones: the digests of one FindMissingBlobs, and some more.
+	maxRequestFields = 64 << 10
 	// maxHeaders bounds the headers of one call, in bytes.
 	maxHeaders = 64 << 10
 	// maxMessage bounds one received message: gRPC's usual 4 MiB and slack
@@ -77,6 +85,8 @@ type Server struct {
 	storage *cas.Service
 	source  wire.Source // the store, as actions are read from it
 
+	admitted chan struct{} // a token for each Execute that is served
+
 	mu       sync.Mutex // guards the fields below
 	draining bool
 	drained  chan struct{}  // closed by Drain and Close: Watch tells its clients
@@ -97,9 +107,10 @@ func NewServer(b Backend, o ServerOptions) *Server {
 		o.Beat = 10 * time.Second
 	}
 	ctx, stop := context.WithCancelCause(context.Background())
-	s := &Server{b: b, o: o, source: cas.SourceOf(b.Store), ctx: ctx, stop: stop, drained: make(chan struct{}), gone: make(chan struct{})}
+	s := &Server{b: b, o: o, source: cas.SourceOf(b.Store), ctx: ctx, stop: stop, admitted: make(chan struct{}, maxActions), drained: make(chan struct{}), gone: make(chan struct{})}
 	s.grpc = grpc.NewServer(
 		grpc.MaxRecvMsgSize(maxMessage),
+		grpc.ForceServerCodecV2(boundedCodec{encoding.GetCodecV2("proto")}),
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.ConnectionTimeout(handshakeTime),

@@ -225,7 +225,7 @@ func (s Source) message(d broker.Digest, limit int64, m proto.Message) error {
 		return err
 	}
 	// Two bytes on the wire can become a hundred in memory: count first.
-	if n := fields(data); n > maxFields {
+	if n := Fields(data); n > maxFields {
 		return Rejectf("message %s has %d fields, at most %d are served", d, n, maxFields)
 	}
 	if err := proto.Unmarshal(data, m); err != nil {
@@ -257,8 +257,8 @@ func (s Source) Read(d broker.Digest, limit int64) ([]byte, error) {
 	return data, nil
 }
 
-// fields counts the fields of a message, those of nested messages left out.
-func fields(data []byte) int {
+// Fields counts the fields of a message, those of nested messages left out.
+func Fields(data []byte) int {
 	n := 0
 	for len(data) > 0 {
 		_, _, size := protowire.ConsumeField(data)

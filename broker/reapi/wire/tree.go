@@ -244,9 +244,14 @@ func Directories(root broker.Digest, from Source, f func(*repb.Directory) error)
 	return nil
 }
 
-// below are the directories that node names, counted.
+// below are the directories that node names, counted together with its files.
 func (w *walker) below(node *repb.Directory) ([]broker.Digest, error) {
 	var out []broker.Digest
+	for _, file := range node.Files {
+		if err := w.count("", file.Name, 0); err != nil {
+			return nil, err
+		}
+	}
 	for _, sub := range node.Directories {
 		if err := w.count("", sub.Name, 0); err != nil {
 			return nil, err
