@@ -29,3 +29,19 @@ func TestBoundedCodec(t *testing.T) {
 		t.Errorf("honest: %v", err)
 	}
 }
+
+// However many clients there are, only so many actions wait here; the next is
+// told to go elsewhere, before its tree is read.
+func TestAdmitted(t *testing.T) {
+	b := newBench(t)
+	for range cap(b.server.admitted) {
+		b.server.admitted <- struct{}{}
+	}
+	if _, err := b.client.Run(t.Context(), testJob("waits")); err == nil || b.runs.Load() > 0 {
+		t.Errorf("one more was run: %v", err)
+	}
+	<-b.server.admitted
+	if _, err := b.client.Run(t.Context(), testJob("waits")); err != nil {
+		t.Errorf("with a place free: %v", err)
+	}
+}
