@@ -89,7 +89,7 @@ func treeWords(words []string, tree string) string {
 func TestViewConflicts(t *testing.T) {
 	for _, tree := range []string{
 		"usr>w", "usr/lib>/w", "usr/bin", "lib/a.h", "lib>w", "usr/bin/gcc/x", "usr/bin/gcc>/w/evil",
-		".crosscc/a.o", ".crosscc>w", "dev/null", "proc/self/exe", "sys/", "tmp>w",
+		".crosscc/a.o", ".crosscc>w", "dev/null", "proc/self/exe", "sys/", "tmp>w", "etc/ld.so.preload", "run/x",
 	} {
 		s := &Spec{Tree: layTree(t, tree), Dir: "/", Path: "/usr/bin/gcc", Args: []string{"gcc"}, Out: "/.crosscc"}
 		words, err := viewOf(s, toolchain, Limits{}.withDefaults())
