@@ -225,7 +225,7 @@ type Bind = closure.Bind
 // Closure lists what must be visible for programs to run, sorted by place: each
 // program with every link on its way, the directories its spelling passes
 // through, its interpreter and its libraries by the loader's own list. root must
-// be "/" or "" for now. Runners call it for Spec.Programs by themselves; others
+// be "/" or "" (images come later). Runners call it for Spec.Programs by themselves; others
 // need it to know what a toolchain is made of.
 func Closure(programs []string, root string) ([]Bind, error) { return closure.Of(programs, root) }
 

@@ -41,7 +41,7 @@ type Bind struct {
 // shown a second time in the directory where libc is, which every loader
 // searches, unless another file has that name.
 //
-// root must be "/" or "" for now.
+// root must be "/" or "" (images come later).
 func Of(programs []string, root string) ([]Bind, error) {
 	if root != "" && root != "/" {
 		return nil, fmt.Errorf("closure below %s: only / can be served yet", root)
