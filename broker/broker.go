@@ -56,20 +56,13 @@ type Job struct {
 	Dir string
 	// Env is the whole environment of the compiler, sorted K=V words.
 	Env []string
-	// Files are what the compiler may see, sorted by Path.
-	Files []File
+	// Root is what the compiler may see, at the client's names.
+	Root *Dir
 	// Outputs are the names to bring back, as Args say them, relative to Dir.
 	Outputs []string
 	Form    Form
 	// Debug says that debug info was asked for (argv.Command.Debug).
 	Debug bool
-}
-
-// A File is one regular file of a job's view.
-type File struct {
-	Path       string // absolute and clean, as on the client
-	Blob       Blob
-	Executable bool
 }
 
 // A Result is what the compiler said, whoever ran it.
@@ -135,20 +128,13 @@ func (j *Job) Validate() error {
 			return fmt.Errorf("output %q is not a clean relative path", o)
 		}
 	}
-	last := ""
-	for _, f := range j.Files {
-		if !path.IsAbs(f.Path) || path.Clean(f.Path) != f.Path || f.Path == "/" {
-			return fmt.Errorf("input %q is not an absolute clean path", f.Path)
-		}
-		if f.Path <= last {
-			return fmt.Errorf("input %q is out of order or named twice", f.Path)
-		}
-		last = f.Path
-	}
 	if !slices.IsSorted(j.Env) {
 		return fmt.Errorf("environment is not sorted")
 	}
-	return nil
+	if j.Root == nil {
+		return fmt.Errorf("job has no tree")
+	}
+	return j.Root.Validate()
 }
 
 // CleanRelative reports whether name is a clean path that stays below the

@@ -16,7 +16,7 @@ func TestHidden(t *testing.T) {
 func TestValidate(t *testing.T) {
 	good := func() *Job {
 		return &Job{Name: "gcc", Dir: "/work", Outputs: []string{"a.o"}, Env: []string{"A=1", "B=2"},
-			Files: []File{{Path: "/work/a.i"}, {Path: "/work/b.c"}}}
+			Root: new(Dir)}
 	}
 	if err := good().Validate(); err != nil {
 		t.Fatal(err)
@@ -29,10 +29,8 @@ func TestValidate(t *testing.T) {
 		"no output":            func(j *Job) { j.Outputs = nil },
 		"climbing output":      func(j *Job) { j.Outputs = []string{"../a.o"} },
 		"absolute output":      func(j *Job) { j.Outputs = []string{"/a.o"} },
-		"relative input":       func(j *Job) { j.Files[0].Path = "a.i" },
-		"climbing input":       func(j *Job) { j.Files[0].Path = "/work/../a.i" },
-		"input named twice":    func(j *Job) { j.Files[1].Path = "/work/a.i" },
-		"inputs out of order":  func(j *Job) { j.Files[0].Path = "/work/c.i" },
+		"no tree":              func(j *Job) { j.Root = nil },
+		"malformed tree":       func(j *Job) { j.Root = &Dir{Files: []File{{Name: ".."}}} },
 		"environment unsorted": func(j *Job) { j.Env = []string{"B=2", "A=1"} },
 	} {
 		j := good()

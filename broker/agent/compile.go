@@ -6,8 +6,6 @@ import (
 	"io"
 	"os"
 	"path"
-	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
@@ -159,11 +157,11 @@ func (c *compile) job(src source, extra []string) (*broker.Job, error) {
 		}
 		// gcc takes the directory from the text, and code names none.
 	}
-	j.Files = []broker.File{{Path: path.Join(j.Dir, in), Blob: broker.BytesBlob(src.text)}}
+	j.Root = new(broker.Dir)
+	j.Root.Put(path.Join(j.Dir, in), broker.File{Blob: broker.BytesBlob(src.text)})
 	if name := c.sourceIn(j.Dir); src.main != nil && name != "" {
-		j.Files = append(j.Files, broker.File{Path: name, Blob: broker.BytesBlob(src.main)})
+		j.Root.Put(name, broker.File{Blob: broker.BytesBlob(src.main)})
 	}
-	slices.SortFunc(j.Files, func(a, b broker.File) int { return strings.Compare(a.Path, b.Path) })
 	if err := j.Validate(); err != nil {
 		return nil, stay(reasonName, "%v", err)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path"
 	"regexp"
-	"slices"
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
@@ -27,9 +26,9 @@ func admitPaths(j *broker.Job) error {
 	if broker.Hidden(j.Dir) {
 		return broker.Refusef(ReasonRejected, "working directory %s is where the helper's own files are", j.Dir)
 	}
-	for _, f := range j.Files {
-		if broker.Hidden(f.Path) {
-			return broker.Refusef(ReasonRejected, "input %s lies where the helper's own files are", f.Path)
+	for name, e := range j.Root.All() {
+		if e.Dir == nil && broker.Hidden(name) {
+			return broker.Refusef(ReasonRejected, "input %s lies where the helper's own files are", name)
 		}
 	}
 	return nil
@@ -45,12 +44,11 @@ func admitText(j *broker.Job, cmd *argv.Command, clang bool) error {
 	if j.Form != broker.Preprocessed {
 		return nil
 	}
-	name := path.Join(j.Dir, cmd.Source())
-	i := slices.IndexFunc(j.Files, func(f broker.File) bool { return f.Path == name })
-	if i < 0 {
+	f, ok := j.Root.File(path.Join(j.Dir, cmd.Source()))
+	if !ok {
 		return broker.Refusef(ReasonRejected, "the source %s is not among the inputs", cmd.Source())
 	}
-	r, err := j.Files[i].Blob.Open()
+	r, err := f.Blob.Open()
 	if err != nil {
 		return fmt.Errorf("read %s: %w", cmd.Source(), err)
 	}

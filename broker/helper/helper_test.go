@@ -93,7 +93,7 @@ func job(t *testing.T, h *Helper, text string) *broker.Job {
 	return &broker.Job{
 		Name: "gcc", Identity: tc.Identity, Fingerprint: tc.Fingerprint,
 		Args: []string{"-O2", "-x", "cpp-output", "-c", "in.i", "-o", "out.o"}, Dir: "/work",
-		Files: []broker.File{{Path: "/work/in.i", Blob: broker.BytesBlob([]byte(text))}}, Outputs: []string{"out.o"}, Form: broker.Preprocessed,
+		Root: treeOf("/work/in.i", text), Outputs: []string{"out.o"}, Form: broker.Preprocessed,
 	}
 }
 
@@ -139,28 +139,28 @@ func TestRejected(t *testing.T) {
 		{"a wrapper", func(j *broker.Job) { j.Args = append(j.Args, "-wrapper", "/bin/sh") }, ReasonRejected},
 		{"an output elsewhere", func(j *broker.Job) { j.Outputs = []string{"../x.o"} }, ReasonRejected},
 		{"another output than the command's", func(j *broker.Job) { j.Outputs = []string{"x.o"} }, ReasonRejected},
-		{"an input that climbs", func(j *broker.Job) { j.Files[0].Path = "/work/../etc/passwd" }, ReasonRejected},
+		{"an input that climbs", func(j *broker.Job) { j.Root.Mkdir("/work").Files[0].Name = "../etc/passwd" }, ReasonRejected},
 		{"a variable that moves the compiler", func(j *broker.Job) { j.Env = []string{"GCC_EXEC_PREFIX=/tmp/"} }, ReasonRejected},
 		{"a locale that is not everywhere", func(j *broker.Job) { j.Env = []string{"LC_ALL=de_DE.UTF-8"} }, ReasonRejected},
-		{"a file that the loader reads", func(j *broker.Job) { j.Files = with(j, "/etc/ld.so.preload", "/work/evil.so\n") }, ReasonRejected},
+		{"a file that the loader reads", func(j *broker.Job) { j.Root = with(j, "/etc/ld.so.preload", "/work/evil.so\n") }, ReasonRejected},
 		{"a specs file beside cc1 (X20)", func(j *broker.Job) {
-			j.Files = with(j, "/usr/lib/gcc/x86_64-linux-gnu/12/specs", "*cc1_options:\n-fplugin=/work/evil.so\n")
+			j.Root = with(j, "/usr/lib/gcc/x86_64-linux-gnu/12/specs", "*cc1_options:\n-fplugin=/work/evil.so\n")
 		}, ReasonRejected},
 		{"a working directory in the toolchain", func(j *broker.Job) { j.Dir = "/usr/lib/gcc" }, ReasonRejected},
 		{"a precompiled header in the text", func(j *broker.Job) {
-			j.Files[0].Blob = broker.BytesBlob([]byte("#pragma GCC pch_preprocess \"/work/h.gch\"\nint x;\n"))
+			j.Root = treeOf("/work/in.i", "#pragma GCC pch_preprocess \"/work/h.gch\"\nint x;\n")
 		}, ReasonRejected},
 		{"a file for the assembler, behind a long line", func(j *broker.Job) {
-			j.Files[0].Blob = broker.BytesBlob([]byte("int x; /*" + strings.Repeat("x", 1<<17) + "*/ __asm__(\".incbin \\\"/etc/passwd\\\"\");\n"))
+			j.Root = treeOf("/work/in.i", "int x; /*"+strings.Repeat("x", 1<<17)+"*/ __asm__(\".incbin \\\"/etc/passwd\\\"\");\n")
 		}, ReasonRejected},
-		{"no source", func(j *broker.Job) { j.Files = nil }, ReasonRejected},
+		{"no source", func(j *broker.Job) { j.Root = new(broker.Dir) }, ReasonRejected},
 		{"another version", func(j *broker.Job) { j.Identity.Version = "12.1.0" }, ReasonNoMatch},
 		{"another target", func(j *broker.Job) { j.Identity.Target = "sparc64-linux-gnu" }, ReasonNoMatch},
 		{"other defaults", func(j *broker.Job) { j.Identity.Defaults = "0" }, ReasonNoMatch},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			j := job(t, h, "int x;\n")
-			j.Args, j.Files, j.Outputs = slices.Clone(j.Args), slices.Clone(j.Files), slices.Clone(j.Outputs)
+			j.Args, j.Outputs = slices.Clone(j.Args), slices.Clone(j.Outputs)
 			tc.change(j)
 			_, err := h.Run(t.Context(), j)
 			r, ok := errors.AsType[*broker.Refusal](err)
@@ -279,11 +279,19 @@ func copyFile(t *testing.T, from, to string) {
 	}
 }
 
-// with adds an input to a job's, in order.
-func with(j *broker.Job, name, text string) []broker.File {
-	files := append(slices.Clone(j.Files), broker.File{Path: name, Blob: broker.BytesBlob([]byte(text))})
-	slices.SortFunc(files, func(a, b broker.File) int { return strings.Compare(a.Path, b.Path) })
-	return files
+// with adds an input to a job's.
+func with(j *broker.Job, name, text string) *broker.Dir {
+	j.Root.Put(name, broker.File{Blob: broker.BytesBlob([]byte(text))})
+	return j.Root
+}
+
+// treeOf is a tree of files, path and text by turns.
+func treeOf(files ...string) *broker.Dir {
+	d := new(broker.Dir)
+	for pair := range slices.Chunk(files, 2) {
+		d.Put(pair[0], broker.File{Blob: broker.BytesBlob([]byte(pair[1]))})
+	}
+	return d
 }
 
 // clang follows #include in preprocessed text too; gcc does not.

@@ -28,8 +28,15 @@ func writeKey(w io.Writer, tc toolchains.Toolchain, p *plan) {
 	for _, e := range p.env {
 		fmt.Fprintf(w, "env %q\n", e)
 	}
-	for _, f := range p.job.Files {
-		fmt.Fprintf(w, "input %q %s %t\n", f.Path, f.Blob.Digest, f.Executable)
+	for name, e := range p.job.Root.All() {
+		switch {
+		case e.File != nil:
+			fmt.Fprintf(w, "input %q %s %d %d\n", name, e.File.Blob.Digest, e.File.Modified, e.File.Class)
+		case e.Link != nil:
+			fmt.Fprintf(w, "link %q %q\n", name, e.Link.Target)
+		default:
+			fmt.Fprintf(w, "directory %q\n", name)
+		}
 	}
 	for _, o := range p.job.Outputs {
 		fmt.Fprintf(w, "output %q\n", o)

@@ -14,9 +14,7 @@ func TestKey(t *testing.T) {
 		return toolchains.Toolchain{Identity: toolchains.Identity{Version: "12.2.0"}, Fingerprint: toolchains.Fingerprint{"cc1": "1"}},
 			&plan{
 				args: []string{"-O2", "-c"}, env: []string{"LC_ALL=C"},
-				job: &broker.Job{Dir: "/w", Outputs: []string{"a.o"}, Files: []broker.File{
-					{Path: "/w/a.h", Blob: broker.BytesBlob([]byte("a"))}, {Path: "/w/b.h", Blob: broker.BytesBlob([]byte("b"))},
-				}},
+				job: &broker.Job{Dir: "/w", Outputs: []string{"a.o"}, Root: treeOf("/w/a.h", "a", "/w/b.h", "b")},
 			}
 	}
 	tc, p := base()
@@ -25,10 +23,14 @@ func TestKey(t *testing.T) {
 	}
 	seen := map[broker.Digest]string{keyOf(tc, p): "base"}
 	for name, change := range map[string]func(*toolchains.Toolchain, *plan){
-		"headers with swapped contents": func(_ *toolchains.Toolchain, p *plan) {
-			p.job.Files[0].Blob, p.job.Files[1].Blob = p.job.Files[1].Blob, p.job.Files[0].Blob
+		"headers with swapped contents": func(_ *toolchains.Toolchain, p *plan) { p.job.Root = treeOf("/w/a.h", "b", "/w/b.h", "a") },
+		"another name of a header":      func(_ *toolchains.Toolchain, p *plan) { p.job.Root = treeOf("/w/a.h", "a", "/w/c.h", "b") },
+		"an empty directory more":       func(_ *toolchains.Toolchain, p *plan) { p.job.Root.Mkdir("/w/c") },
+		"a link more": func(_ *toolchains.Toolchain, p *plan) {
+			p.job.Root.Links = []broker.Link{{Name: "c", Target: "w"}}
 		},
-		"another name of a header": func(_ *toolchains.Toolchain, p *plan) { p.job.Files[1].Path = "/w/c.h" },
+		"another time of a header": func(_ *toolchains.Toolchain, p *plan) { w(p).Files[0].Modified = 1 },
+		"a hard link":              func(_ *toolchains.Toolchain, p *plan) { w(p).Files[0].Class = 1 },
 		"words joined":             func(_ *toolchains.Toolchain, p *plan) { p.args = []string{"-O2 -c"} },
 		"words in another order":   func(_ *toolchains.Toolchain, p *plan) { slices.Reverse(p.args) },
 		"another directory":        func(_ *toolchains.Toolchain, p *plan) { p.job.Dir = "/v" },
@@ -36,7 +38,6 @@ func TestKey(t *testing.T) {
 		"another version":          func(tc *toolchains.Toolchain, _ *plan) { tc.Version = "12.2.1" },
 		"another cc1":              func(tc *toolchains.Toolchain, _ *plan) { tc.Fingerprint = toolchains.Fingerprint{"cc1": "2"} },
 		"another driver":           func(tc *toolchains.Toolchain, p *plan) { tc.CXXPath, p.cxx = "/usr/bin/g++", true },
-		"executable input":         func(_ *toolchains.Toolchain, p *plan) { p.job.Files[0].Executable = true },
 	} {
 		tc, p := base()
 		change(&tc, p)
@@ -47,3 +48,5 @@ func TestKey(t *testing.T) {
 		seen[key] = name
 	}
 }
+
+func w(p *plan) *broker.Dir { return p.job.Root.Dirs[0].Dir }

@@ -30,11 +30,14 @@ func (h *Helper) view(ctx context.Context, j *broker.Job) (dir string, drop func
 	if err := os.MkdirAll(filepath.Join(dir, j.Dir), 0o755); err != nil {
 		return "", nil, fmt.Errorf("assemble job view: %w", err)
 	}
-	for _, f := range j.Files {
+	for name, e := range j.Root.All() {
 		if ctx.Err() != nil {
 			return "", nil, context.Cause(ctx)
 		}
-		if err := place(filepath.Join(dir, f.Path), f); err != nil {
+		if e.File == nil {
+			continue
+		}
+		if err := place(filepath.Join(dir, name), e.File); err != nil {
 			return "", nil, fmt.Errorf("assemble job view: %w", err)
 		}
 	}
@@ -43,7 +46,7 @@ func (h *Helper) view(ctx context.Context, j *broker.Job) (dir string, drop func
 
 // place writes one input. It is a copy: nothing a compiler could write to may
 // be a link to a stored blob (X18).
-func place(name string, f broker.File) (err error) {
+func place(name string, f *broker.File) (err error) {
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
 	}
@@ -52,12 +55,8 @@ func place(name string, f broker.File) (err error) {
 		return err
 	}
 	defer r.Close()
-	mode := os.FileMode(0o644)
-	if f.Executable {
-		mode = 0o755
-	}
 	// O_EXCL: the view is new, so a file that is there is a name given twice.
-	w, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	w, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return err
 	}
@@ -66,7 +65,7 @@ func place(name string, f broker.File) (err error) {
 		err = cerr
 	}
 	if err == nil && n != f.Blob.Digest.Size {
-		err = fmt.Errorf("%s: %d bytes, digest says %d", f.Path, n, f.Blob.Digest.Size)
+		err = fmt.Errorf("%s: %d bytes, digest says %d", f.Name, n, f.Blob.Digest.Size)
 	}
 	return err
 }

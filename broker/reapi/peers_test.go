@@ -267,7 +267,7 @@ func TestClientKeepsToTheServersBatches(t *testing.T) {
 	}
 	j := testJob("text")
 	for _, name := range []string{"/w/1", "/w/2", "/w/3", "/w/4"} {
-		j.Files = append(j.Files, broker.File{Path: name, Blob: broker.BytesBlob([]byte(strings.Repeat(name, 300)))})
+		j.Root.Put(name, broker.File{Blob: broker.BytesBlob([]byte(strings.Repeat(name, 300)))})
 	}
 	if _, err := dial(t, e.serve(t), ClientOptions{}).Run(context.Background(), j); err != nil {
 		t.Fatal(err)

@@ -141,7 +141,7 @@ func testJob(text string) *broker.Job {
 		Name: "gcc", Identity: testIdentity(), Fingerprint: toolchains.Fingerprint{"driver": strings.Repeat("1", 64)},
 		Args: []string{"-O2", "-x", "cpp-output", "-c", ".crosscc-source.i", "-o", "a.o"},
 		Dir:  "/w", Env: []string{"LC_ALL=C"}, Form: broker.Preprocessed, Outputs: []string{"a.o"},
-		Files: []broker.File{{Path: "/w/.crosscc-source.i", Blob: broker.BytesBlob([]byte(text))}},
+		Root: textAt("/w/.crosscc-source.i", text),
 	}
 }
 
@@ -175,7 +175,7 @@ func (b *bench) mustRun(j *broker.Job) broker.Result {
 func TestRun(t *testing.T) {
 	b := newBench(t)
 	b.setRunner(func(_ context.Context, j *broker.Job) (broker.Result, error) {
-		data, err := j.Files[0].Blob.Bytes(1 << 20)
+		data, err := sourceOf(j).Bytes(1 << 20)
 		if err != nil {
 			return broker.Result{}, err
 		}
@@ -332,7 +332,7 @@ func TestLostInputIsSentAgain(t *testing.T) {
 	}
 	// In the middle of the job, for ever: bounded.
 	b.setRunner(func(context.Context, *broker.Job) (broker.Result, error) {
-		return broker.Result{}, &wire.MissingError{Digests: []broker.Digest{j.Files[0].Blob.Digest}}
+		return broker.Result{}, &wire.MissingError{Digests: []broker.Digest{sourceOf(j).Digest}}
 	})
 	j.Args[0] = "-O1"
 	if _, err := b.client.Run(context.Background(), j); !wire.IsMissing(err) {
@@ -347,7 +347,7 @@ func TestBigBlobsBothWays(t *testing.T) {
 	b := newBench(t)
 	big := bytes.Repeat([]byte("0123456789abcdef"), 64<<20/16)
 	b.setRunner(func(_ context.Context, j *broker.Job) (broker.Result, error) {
-		data, err := j.Files[0].Blob.Bytes(1 << 30)
+		data, err := sourceOf(j).Bytes(1 << 30)
 		if err != nil {
 			return broker.Result{}, err
 		}
@@ -369,7 +369,7 @@ func TestBigBlobsBothWays(t *testing.T) {
 func TestManyAtOnce(t *testing.T) {
 	b := newBench(t)
 	b.setRunner(func(_ context.Context, j *broker.Job) (broker.Result, error) {
-		data, err := j.Files[0].Blob.Bytes(1 << 20)
+		data, err := sourceOf(j).Bytes(1 << 20)
 		return compiled(j, string(data)), err
 	})
 	var wg sync.WaitGroup
@@ -415,4 +415,17 @@ func TestCapabilities(t *testing.T) {
 		!caps.ExecutionCapabilities.ExecEnabled || caps.CacheCapabilities.ActionCacheUpdateCapabilities.UpdateEnabled {
 		t.Errorf("capabilities %v", caps)
 	}
+}
+
+// textAt is a tree with one file.
+func textAt(path, text string) *broker.Dir {
+	d := new(broker.Dir)
+	d.Put(path, broker.File{Blob: broker.BytesBlob([]byte(text))})
+	return d
+}
+
+// sourceOf is the text of such a job.
+func sourceOf(j *broker.Job) broker.Blob {
+	f, _ := j.Root.File("/w/.crosscc-source.i")
+	return f.Blob
 }

@@ -103,7 +103,7 @@ func TestForeignClient(t *testing.T) {
 	if !op.Done || answer.CachedResult || len(answer.Result.OutputFiles) != 1 || len(answer.Result.OutputFiles[0].Contents) != 0 {
 		t.Errorf("answer %v: want one output, not inlined unasked", answer)
 	}
-	if got.Name != "gcc" || got.Dir != "/" || len(got.Files) != 1 || got.Form != broker.Tree {
+	if got.Name != "gcc" || got.Dir != "/" || len(got.Root.Files) != 1 || got.Form != broker.Tree {
 		t.Errorf("job %+v", got)
 	}
 	cas := repb.NewContentAddressableStorageClient(b.raw())
@@ -218,10 +218,10 @@ func TestHostileExecutes(t *testing.T) {
 		request func() *repb.ExecuteRequest
 		want    codes.Code
 	}{
-		"no digest":      {func() *repb.ExecuteRequest { return &repb.ExecuteRequest{} }, codes.InvalidArgument},
-		"climbing names": {odd(&repb.Directory{Files: []*repb.FileNode{{Name: "../x", Digest: leaf}}}), codes.InvalidArgument},
-		"names twice":    {odd(&repb.Directory{Files: []*repb.FileNode{{Name: "x", Digest: leaf}, {Name: "x", Digest: leaf}}}), codes.InvalidArgument},
-		"symlink":        {odd(&repb.Directory{Symlinks: []*repb.SymlinkNode{{Name: "x", Target: "/etc"}}}), codes.InvalidArgument},
+		"no digest":       {func() *repb.ExecuteRequest { return &repb.ExecuteRequest{} }, codes.InvalidArgument},
+		"climbing names":  {odd(&repb.Directory{Files: []*repb.FileNode{{Name: "../x", Digest: leaf}}}), codes.InvalidArgument},
+		"names twice":     {odd(&repb.Directory{Files: []*repb.FileNode{{Name: "x", Digest: leaf}, {Name: "x", Digest: leaf}}}), codes.InvalidArgument},
+		"link to nothing": {odd(&repb.Directory{Symlinks: []*repb.SymlinkNode{{Name: "x"}}}), codes.InvalidArgument},
 		"SHA-512": {func() *repb.ExecuteRequest {
 			return &repb.ExecuteRequest{ActionDigest: leaf, DigestFunction: repb.DigestFunction_SHA512}
 		}, codes.InvalidArgument},

@@ -40,7 +40,7 @@ func ActionOf(j *broker.Job) (Action, error) {
 		return Action{}, fmt.Errorf("job: %w", err)
 	}
 	b := &builder{seen: map[broker.Digest]bool{}}
-	root, err := b.tree(j.Files)
+	root, err := b.directory(j.Root)
 	if err != nil {
 		return Action{}, err
 	}
@@ -139,7 +139,7 @@ func JobOf(action broker.Digest, from Source) (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	if j.Files, err = readTree(a.InputRootDigest, from); err != nil {
+	if j.Root, err = readTree(a.InputRootDigest, from); err != nil {
 		return nil, fmt.Errorf("input tree: %w", err)
 	}
 	if err := j.Validate(); err != nil {

@@ -61,8 +61,13 @@ func (m memory) store(t testing.TB, a Action) {
 	}
 }
 
-func file(path, text string) broker.File {
-	return broker.File{Path: path, Blob: broker.BytesBlob([]byte(text))}
+// tree is a tree of files, path and text by turns.
+func tree(files ...string) *broker.Dir {
+	d := new(broker.Dir)
+	for pair := range slices.Chunk(files, 2) {
+		d.Put(pair[0], broker.File{Blob: broker.BytesBlob([]byte(pair[1]))})
+	}
+	return d
 }
 
 func testJob() *broker.Job {
@@ -76,14 +81,10 @@ func testJob() *broker.Job {
 		Args:        []string{"-O2", "-g", "-x", "cpp-output", "-c", ".crosscc-source.i", "-o", "obj/a.o"},
 		Dir:         "/w/lua",
 		Env:         []string{"LANG=C", "LC_ALL=C.UTF-8"},
-		Files: []broker.File{
-			file("/w/lua.h", ""),
-			file("/w/lua/.crosscc-source.i", "int main;\n"),
-			{Path: "/w/lua/a.c", Blob: broker.BytesBlob([]byte("int main;\n")), Executable: true},
-		},
-		Outputs: []string{"obj/a.o"},
-		Form:    broker.Preprocessed,
-		Debug:   true,
+		Root:        tree("/w/lua.h", "", "/w/lua/.crosscc-source.i", "int main;\n", "/w/lua/a.c", "int main;\n"),
+		Outputs:     []string{"obj/a.o"},
+		Form:        broker.Preprocessed,
+		Debug:       true,
 	}
 }
 
@@ -93,13 +94,24 @@ func TestRoundTrip(t *testing.T) {
 	tests := map[string]func(j *broker.Job){
 		"plain":    func(*broker.Job) {},
 		"root dir": func(j *broker.Job) { j.Dir, j.Debug, j.Args[1] = "/", false, "-fPIC" },
-		"no files": func(j *broker.Job) { j.Files = nil },
+		"no files": func(j *broker.Job) { j.Root = new(broker.Dir) },
 		"clang":    func(j *broker.Job) { j.Name, j.Identity.Family, j.Identity.Libm = "clang-14", argv.Clang, "ff" },
 		"tree":     func(j *broker.Job) { j.Form, j.Fingerprint = broker.Tree, nil },
 		// As words "A1=" is before "A="; by name it is after.
 		"variables":    func(j *broker.Job) { j.Env = []string{"LC_A1=x", "LC_A=y"} },
 		"empty words":  func(j *broker.Job) { j.Args = append(j.Args, "-D", "") },
-		"sorted paths": func(j *broker.Job) { j.Files = []broker.File{file("/a.c", "1"), file("/a/b", "2"), file("/a0", "3")} },
+		"sorted names": func(j *broker.Job) { j.Root = tree("/a.c", "1", "/a/b", "2", "/a0", "3") },
+		"links": func(j *broker.Job) {
+			j.Root.Links = []broker.Link{{Name: "lib", Target: "usr/lib"}, {Name: "x", Target: "/w"}}
+		},
+		"empty directories": func(j *broker.Job) {
+			j.Root.Mkdir("/w/empty/below")
+			j.Root.Mkdir("/w/lua/empty")
+		},
+		"times and hard links": func(j *broker.Job) {
+			j.Root.Put("/w/b.h", broker.File{Blob: broker.BytesBlob(nil), Modified: 1_000_000_001, Class: 2})
+			j.Root.Put("/w/c.h", broker.File{Blob: broker.BytesBlob(nil), Class: 2})
+		},
 	}
 	for name, change := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -132,8 +144,8 @@ func TestActionOfRefuses(t *testing.T) {
 		reason broker.Reason
 	}{
 		"word":  {func(j *broker.Job) { j.Args[0] = "-DX=\xff" }, NotUTF8},
-		"path":  {func(j *broker.Job) { j.Files[2].Path = "/w/\xff" }, NotUTF8},
-		"order": {func(j *broker.Job) { slices.Reverse(j.Files) }, ""},
+		"path":  {func(j *broker.Job) { j.Root.Put("/w/\xff", broker.File{Blob: broker.BytesBlob(nil)}) }, NotUTF8},
+		"order": {func(j *broker.Job) { slices.Reverse(j.Root.Dirs[0].Dir.Dirs[0].Dir.Files) }, ""},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -201,7 +213,7 @@ func TestForeignAction(t *testing.T) {
 	}
 	want := &broker.Job{
 		Name: "gcc", Args: f.command.Arguments[1:], Dir: "/src", Env: []string{"LANG=C"},
-		Files: []broker.File{file("/src/a.c", "int a;")}, Outputs: []string{"a.o"}, Form: broker.Tree,
+		Root: tree("/src/a.c", "int a;"), Outputs: []string{"a.o"}, Form: broker.Tree,
 	}
 	if diff := cmp.Diff(want, r.Job, sameBlob); diff != "" || r.Timeout != 5e9 || !r.DoNotCache {
 		t.Errorf("request %+v, job (-want +got):\n%s", r, diff)

@@ -1,266 +1,229 @@
 package wire
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
-	"strings"
+	"strconv"
+	"time"
 
 	repb "github.com/bazelbuild/remote-apis/build/bazel/remote/execution/v2"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/crosscc/crosscc/broker"
 )
 
-// Bounds of an input tree. All but maxDirectory count expanded, as the tree
-// would be on disk: 4.5 kB of messages can name 2^30 paths.
-const (
-	maxEntries   = 100_000
-	maxDepth     = 64
-	maxTree      = 2 << 30  // bytes of all files
-	maxPaths     = 16 << 20 // bytes of all paths
-	maxName      = 255      // bytes of one name, as file systems have it
-	maxPath      = 4095     // bytes of one path, as Linux has it
-	maxDirectory = 16 << 20 // bytes of one Directory message
-)
+// maxDirectory bounds one Directory message, in bytes. What a tree may be as a
+// whole is broker.Dir's to say.
+const maxDirectory = 16 << 20
 
-// tree adds the Directory messages of files, which are sorted by path, and the
-// files' blobs; it returns the root's digest.
-func (b *builder) tree(files []broker.File) (broker.Digest, error) {
-	return b.directory(files, "/")
-}
+// linkProperty is the node property in which File.Class travels. REAPI leaves
+// names of properties to clients and servers.
+const linkProperty = "crosscc-hard-link"
 
-// directory adds the directory at prefix, below which all of files lie.
-func (b *builder) directory(files []broker.File, prefix string) (broker.Digest, error) {
-	var d repb.Directory
-	below := map[string][]broker.File{}
-	for _, f := range files {
-		name, _, deeper := strings.Cut(f.Path[len(prefix):], "/")
-		if deeper {
-			below[name] = append(below[name], f)
-			continue
-		}
-		d.Files = append(d.Files, &repb.FileNode{
-			Name: name, Digest: DigestToProto(b.add(f.Blob)), IsExecutable: f.Executable,
+// directory adds the Directory messages of a tree and the blobs of its files; it
+// returns the root's digest.
+func (b *builder) directory(d *broker.Dir) (broker.Digest, error) {
+	m := new(repb.Directory)
+	for i := range d.Files {
+		f := &d.Files[i]
+		m.Files = append(m.Files, &repb.FileNode{
+			Name: f.Name, Digest: DigestToProto(b.add(f.Blob)), NodeProperties: propertiesOf(f),
 		})
 	}
-	for _, name := range slices.Sorted(maps.Keys(below)) {
-		digest, err := b.directory(below[name], prefix+name+"/")
+	for _, l := range d.Links {
+		m.Symlinks = append(m.Symlinks, &repb.SymlinkNode{Name: l.Name, Target: l.Target})
+	}
+	for _, s := range d.Dirs {
+		digest, err := b.directory(s.Dir)
 		if err != nil {
 			return broker.Digest{}, err
 		}
-		d.Directories = append(d.Directories, &repb.DirectoryNode{Name: name, Digest: DigestToProto(digest)})
+		m.Directories = append(m.Directories, &repb.DirectoryNode{Name: s.Name, Digest: DigestToProto(digest)})
 	}
-	return b.message(&d)
+	return b.message(m)
 }
 
-// readTree walks an input tree and returns its files, sorted by path.
-func readTree(root *repb.Digest, from Source) ([]broker.File, error) {
+func propertiesOf(f *broker.File) *repb.NodeProperties {
+	if f.Modified == 0 && f.Class == 0 {
+		return nil
+	}
+	p := new(repb.NodeProperties)
+	if f.Modified != 0 {
+		p.Mtime = timestamppb.New(time.Unix(f.Modified, 0))
+	}
+	if f.Class != 0 {
+		p.Properties = []*repb.NodeProperty{{Name: linkProperty, Value: strconv.Itoa(f.Class)}}
+	}
+	return p
+}
+
+// readTree reads an input tree. A directory that is named in several places is
+// read once.
+func readTree(root *repb.Digest, from Source) (*broker.Dir, error) {
 	d, err := DigestFromProto(root)
 	if err != nil {
 		return nil, err
 	}
-	w := &walker{from: from, read: map[broker.Digest]*repb.Directory{}, wanted: map[broker.Digest]bool{}}
-	if err := w.walk("/", d, 0); err != nil {
+	w := newWalker(from)
+	tree, err := w.walk(d, 0)
+	if err != nil {
 		return nil, err
+	}
+	if err := tree.Validate(); err != nil {
+		return nil, Rejectf("%v", err)
 	}
 	missing := append(w.missing, from.Missing(slices.Collect(maps.Keys(w.wanted)))...)
 	if len(missing) > 0 {
 		return nil, &MissingError{Digests: missing}
 	}
-	slices.SortFunc(w.files, func(a, b broker.File) int { return cmp.Compare(a.Path, b.Path) })
-	return w.files, nil
+	return tree, nil
 }
 
-// A walker expands a tree, counting as it goes. A directory that is shared is
-// read once and counted each time.
+// A walker reads the messages of a tree.
 type walker struct {
 	from    Source
-	read    map[broker.Digest]*repb.Directory // nil: missing
-	missing []broker.Digest                   // directories
-	wanted  map[broker.Digest]bool            // digests of files
-	files   []broker.File
-	entries int
-	bytes   int64
-	paths   int
+	made    map[broker.Digest]*broker.Dir // an empty one where it is missing
+	missing []broker.Digest               // directories
+	wanted  map[broker.Digest]bool        // digests of files
+	entries int                           // of the messages read
 }
 
-// walk adds the directory d, whose path is dir with a slash at its end.
-func (w *walker) walk(dir string, d broker.Digest, depth int) error {
-	if depth > maxDepth {
-		return Rejectf("tree is deeper than %d directories", maxDepth)
+func newWalker(from Source) *walker {
+	return &walker{from: from, made: map[broker.Digest]*broker.Dir{}, wanted: map[broker.Digest]bool{}}
+}
+
+// walk makes the directory of the message d.
+func (w *walker) walk(d broker.Digest, depth int) (*broker.Dir, error) {
+	// Before it is believed to end: a source could hand out a cycle.
+	if depth > broker.MaxDepth {
+		return nil, Rejectf("tree is deeper than %d directories", broker.MaxDepth)
 	}
-	node, err := w.directory(d)
-	if err != nil || node == nil {
-		return err
+	if dir := w.made[d]; dir != nil {
+		return dir, nil
 	}
-	for _, f := range node.Files {
-		if err := w.file(dir, f); err != nil {
-			return err
-		}
+	dir := new(broker.Dir)
+	m, err := w.directory(d)
+	if err != nil {
+		return nil, err
 	}
-	for _, sub := range node.Directories {
-		if err := w.count(dir, sub.Name, 0); err != nil {
-			return err
-		}
-		digest, err := DigestFromProto(sub.Digest)
+	for _, f := range m.GetFiles() { // of one that is missing: none
+
+		file, err := w.file(f)
 		if err != nil {
-			return fmt.Errorf("%s%s: %w", dir, sub.Name, err)
+			return nil, fmt.Errorf("%q: %w", f.Name, err)
 		}
-		if err := w.walk(dir+sub.Name+"/", digest, depth+1); err != nil {
-			return err
-		}
+		dir.Files = append(dir.Files, file)
 	}
-	return nil
+	for _, l := range m.GetSymlinks() {
+		dir.Links = append(dir.Links, broker.Link{Name: l.Name, Target: l.Target})
+	}
+	for _, s := range m.GetDirectories() {
+		digest, err := DigestFromProto(s.Digest)
+		if err != nil {
+			return nil, fmt.Errorf("%q: %w", s.Name, err)
+		}
+		sub, err := w.walk(digest, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		dir.Dirs = append(dir.Dirs, broker.Subdir{Name: s.Name, Dir: sub})
+	}
+	w.made[d] = dir
+	return dir, nil
 }
 
-func (w *walker) file(dir string, f *repb.FileNode) error {
+func (w *walker) file(f *repb.FileNode) (broker.File, error) {
 	d, err := DigestFromProto(f.Digest)
 	if err != nil {
-		return fmt.Errorf("%s%s: %w", dir, f.Name, err)
+		return broker.File{}, err
 	}
-	if err := w.count(dir, f.Name, d.Size); err != nil {
-		return err
-	}
-	blob := broker.BytesBlob(nil)
+	file := broker.File{Name: f.Name, Blob: broker.BytesBlob(nil)}
 	if !Empty(d) {
 		w.wanted[d] = true
-		blob = broker.FileBlob(d, func() (io.ReadCloser, error) { return w.from.Open(d) })
+		file.Blob = broker.FileBlob(d, func() (io.ReadCloser, error) { return w.from.Open(d) })
 	}
-	w.files = append(w.files, broker.File{Path: dir + f.Name, Blob: blob, Executable: f.IsExecutable})
-	return nil
+	if p := f.NodeProperties; p != nil {
+		file.Modified = p.Mtime.GetSeconds()
+		for _, property := range p.Properties {
+			if property.Name != linkProperty {
+				continue
+			}
+			if file.Class, err = strconv.Atoi(property.Value); err != nil || file.Class < 1 {
+				return broker.File{}, Rejectf("property %s is %q, not a number from 1 on", linkProperty, property.Value)
+			}
+		}
+	}
+	return file, nil
 }
 
-// count takes one more entry into account, before anything is made for it.
-func (w *walker) count(dir, name string, size int64) error {
-	w.entries++
-	w.paths += len(dir) + len(name)
-	if len(dir)+len(name) > maxPath {
-		return Rejectf("a path of the tree is longer than %d bytes", maxPath)
-	}
-	// Not by the sum: sizes are the peer's and would overflow.
-	if size > maxTree-w.bytes {
-		return Rejectf("tree holds more than %d bytes", int64(maxTree))
-	}
-	w.bytes += size
-	if w.entries > maxEntries {
-		return Rejectf("tree has more than %d entries", maxEntries)
-	}
-	if w.paths > maxPaths {
-		return Rejectf("paths of the tree are longer than %d bytes together", maxPaths)
-	}
-	return nil
-}
-
-// directory reads and checks one message; nil is one that the source lacks.
+// directory reads one message; nil is one that the source lacks.
 func (w *walker) directory(d broker.Digest) (*repb.Directory, error) {
-	if node, ok := w.read[d]; ok {
-		return node, nil
-	}
-	node := new(repb.Directory)
-	err := w.from.message(d, maxDirectory, node)
+	m := new(repb.Directory)
+	err := w.from.message(d, maxDirectory, m)
 	if IsMissing(err) {
 		w.missing = append(w.missing, d)
-		w.read[d] = nil
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if err := checkDirectory(node); err != nil {
-		return nil, fmt.Errorf("directory %s: %w", d, err)
+	w.entries += len(m.Files) + len(m.Symlinks) + len(m.Directories)
+	if w.entries > broker.MaxEntries {
+		return nil, Rejectf("tree has more than %d entries", broker.MaxEntries)
 	}
-	w.read[d] = node
-	return node, nil
-}
-
-// checkDirectory holds a message against the canonical form: names that stay
-// where they are, each once, each list sorted.
-func checkDirectory(d *repb.Directory) error {
-	if len(d.Symlinks) > 0 {
-		return Rejectf("symbolic link %q: trees of this version hold files only", d.Symlinks[0].Name)
-	}
-	files, directories := make(map[string]bool, len(d.Files)), ""
-	last := ""
-	for _, f := range d.Files {
-		if err := checkName(f.Name, last); err != nil {
-			return err
-		}
-		files[f.Name], last = true, f.Name
-	}
-	for _, sub := range d.Directories {
-		if err := checkName(sub.Name, directories); err != nil {
-			return err
-		}
-		if files[sub.Name] {
-			return Rejectf("name %q is given twice", sub.Name)
-		}
-		directories = sub.Name
-	}
-	return nil
-}
-
-func checkName(name, last string) error {
-	switch {
-	case name == "" || name == "." || name == ".." || len(name) > maxName || strings.ContainsAny(name, "/\x00"):
-		return Rejectf("%.300q is not a file name", name)
-	case name == last:
-		return Rejectf("name %q is given twice", name)
-	case name < last:
-		return Rejectf("names are not sorted: %q after %q", name, last)
-	}
-	return nil
+	return m, nil
 }
 
 // Directories calls f with each Directory message below root once, the root
 // first. Directories that the source lacks are left out, as REAPI's GetTree has
 // it; a root that it lacks is a *MissingError.
 func Directories(root broker.Digest, from Source, f func(*repb.Directory) error) error {
-	w := &walker{from: from, read: map[broker.Digest]*repb.Directory{}}
+	w := newWalker(from)
+	seen := map[broker.Digest]bool{root: true}
 	for queue := []broker.Digest{root}; len(queue) > 0; queue = queue[1:] {
-		if _, seen := w.read[queue[0]]; seen {
-			continue
-		}
-		node, err := w.directory(queue[0])
+		m, err := w.directory(queue[0])
 		if err != nil {
 			return err
 		}
-		if node == nil {
+		if m == nil && queue[0] == root {
+			return &MissingError{Digests: w.missing}
+		}
+		if m == nil {
 			continue
 		}
-		if err := f(node); err != nil {
+		if err := namesOf(m).Check(); err != nil {
+			return Rejectf("%v", err)
+		}
+		if err := f(m); err != nil {
 			return err
 		}
-		below, err := w.below(node)
-		if err != nil {
-			return err
+		for _, s := range m.Directories {
+			d, err := DigestFromProto(s.Digest)
+			if err != nil {
+				return err
+			}
+			if !seen[d] {
+				seen[d] = true
+				queue = append(queue, d)
+			}
 		}
-		queue = append(queue, below...)
-	}
-	if w.read[root] == nil {
-		return &MissingError{Digests: w.missing}
 	}
 	return nil
 }
 
-// below are the directories that node names, counted together with its files.
-func (w *walker) below(node *repb.Directory) ([]broker.Digest, error) {
-	var out []broker.Digest
-	for _, file := range node.Files {
-		if err := w.count("", file.Name, 0); err != nil {
-			return nil, err
-		}
+// namesOf is a directory as far as its own names go.
+func namesOf(m *repb.Directory) *broker.Dir {
+	d := new(broker.Dir)
+	for _, f := range m.Files {
+		d.Files = append(d.Files, broker.File{Name: f.Name})
 	}
-	for _, sub := range node.Directories {
-		if err := w.count("", sub.Name, 0); err != nil {
-			return nil, err
-		}
-		d, err := DigestFromProto(sub.Digest)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, d)
+	for _, l := range m.Symlinks {
+		d.Links = append(d.Links, broker.Link{Name: l.Name})
 	}
-	return out, nil
+	for _, s := range m.Directories {
+		d.Dirs = append(d.Dirs, broker.Subdir{Name: s.Name})
+	}
+	return d
 }

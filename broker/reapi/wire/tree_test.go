@@ -52,9 +52,19 @@ func TestBadTrees(t *testing.T) {
 			d.Directories = directories("a")(f).Directories
 			return d
 		}, "twice"},
-		"symlink": {func(*foreign) *repb.Directory {
-			return &repb.Directory{Symlinks: []*repb.SymlinkNode{{Name: "a", Target: "/etc"}}}
-		}, "symbolic link"},
+		"link and file": {func(f *foreign) *repb.Directory {
+			d := files("a")(f)
+			d.Symlinks = []*repb.SymlinkNode{{Name: "a", Target: "/w"}}
+			return d
+		}, "twice"},
+		"link to nothing": {func(*foreign) *repb.Directory {
+			return &repb.Directory{Symlinks: []*repb.SymlinkNode{{Name: "a"}}}
+		}, "no path"},
+		"hard link number": {func(f *foreign) *repb.Directory {
+			d := files("a")(f)
+			d.Files[0].NodeProperties = &repb.NodeProperties{Properties: []*repb.NodeProperty{{Name: linkProperty, Value: "-1"}}}
+			return d
+		}, "property"},
 		"no digest": {func(*foreign) *repb.Directory {
 			return &repb.Directory{Files: []*repb.FileNode{{Name: "a"}}}
 		}, "digest is missing"},
@@ -80,7 +90,7 @@ func TestBadTrees(t *testing.T) {
 			}
 			return d
 		}, "bytes"},
-		"too deep":           {func(f *foreign) *repb.Directory { return f.nest(1, maxDepth+1, "d") }, "deeper"},
+		"too deep":           {func(f *foreign) *repb.Directory { return f.nest(1, broker.MaxDepth+1, "d") }, "deeper"},
 		"2^30 paths":         {func(f *foreign) *repb.Directory { return f.nest(2, 30, "d") }, "entries"},
 		"2^60 paths no leaf": {func(f *foreign) *repb.Directory { return f.nest(2, 60, "") }, "paths"},
 		"long path":          {func(f *foreign) *repb.Directory { return f.nest(1, 20, strings.Repeat("d", 240)) }, "path"},
@@ -118,10 +128,19 @@ func (f *foreign) nest(width, depth int, name string) *repb.Directory {
 
 func TestDeepestTree(t *testing.T) {
 	f := newForeign()
-	f.root = f.nest(1, maxDepth, "d")
+	f.root = f.nest(1, broker.MaxDepth, "d")
 	r, err := f.read()
-	if err != nil || len(r.Job.Files) != 1 {
-		t.Errorf("tree of depth %d: %+v, %v", maxDepth, r, err)
+	if err != nil {
+		t.Fatalf("tree of depth %d: %v", broker.MaxDepth, err)
+	}
+	files := 0
+	for _, e := range r.Job.Root.All() {
+		if e.File != nil {
+			files++
+		}
+	}
+	if files != 1 {
+		t.Errorf("tree of depth %d: %d files, want 1", broker.MaxDepth, files)
 	}
 }
 

@@ -1,0 +1,84 @@
+package broker
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestTree(t *testing.T) {
+	d := new(Dir)
+	for _, name := range []string{"/w/b", "/w/a.c", "/w/a/x", "/w/b", "/top"} {
+		d.Put(name, File{Blob: BytesBlob([]byte(name))})
+	}
+	d.Mkdir("/w/empty/below")
+	d.Mkdir("/").Links = []Link{{Name: "z", Target: "w"}}
+	if err := d.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for name := range d.All() {
+		got = append(got, name)
+	}
+	want := []string{"/top", "/z", "/w", "/w/a.c", "/w/b", "/w/a", "/w/a/x", "/w/empty", "/w/empty/below"}
+	if !slices.Equal(got, want) {
+		t.Errorf("entries %q, want %q", got, want)
+	}
+	for _, name := range []string{"/w/a/x", "/top"} {
+		if f, ok := d.File(name); !ok || f.Blob.Digest != DigestOf([]byte(name)) {
+			t.Errorf("File(%s) = %+v, %t", name, f, ok)
+		}
+	}
+	for _, name := range []string{"/w/a", "/w/c", "/z/b", "/nowhere/x"} {
+		if f, ok := d.File(name); ok {
+			t.Errorf("File(%s) = %+v, want none", name, f)
+		}
+	}
+}
+
+func TestBadTrees(t *testing.T) {
+	file := func(names ...string) (list []File) {
+		for _, n := range names {
+			list = append(list, File{Name: n, Blob: BytesBlob(nil)})
+		}
+		return list
+	}
+	wide := new(Dir)
+	for range 30 { // 2^30 entries in 30 values
+		wide = &Dir{Dirs: []Subdir{{"a", wide}, {"b", wide}}}
+	}
+	deep := new(Dir)
+	for range MaxDepth + 1 {
+		deep = &Dir{Dirs: []Subdir{{"a", deep}}}
+	}
+	long := &Dir{Files: file("x")}
+	for range 20 {
+		long = &Dir{Dirs: []Subdir{{strings.Repeat("d", 240), long}}}
+	}
+	half := BytesBlob(nil)
+	half.Digest.Size = MaxBytes/2 + 1
+	for name, tt := range map[string]struct {
+		dir  *Dir
+		want string
+	}{
+		"slash":                {&Dir{Files: file("a/b")}, "not a file name"},
+		"dots":                 {&Dir{Dirs: []Subdir{{"..", new(Dir)}}}, "not a file name"},
+		"empty":                {&Dir{Links: []Link{{"", "x"}}}, "not a file name"},
+		"NUL":                  {&Dir{Files: file("a\x00")}, "not a file name"},
+		"twice":                {&Dir{Files: file("a", "a")}, "twice"},
+		"file and directory":   {&Dir{Files: file("a", "b"), Dirs: []Subdir{{"b", new(Dir)}}}, "twice"},
+		"link and directory":   {&Dir{Links: []Link{{"b", "/"}}, Dirs: []Subdir{{"a", new(Dir)}, {"b", new(Dir)}}}, "twice"},
+		"out of order":         {&Dir{Files: file("b", "a")}, "not sorted"},
+		"link to nothing":      {&Dir{Links: []Link{{"a", ""}}}, "no path"},
+		"link with NUL":        {&Dir{Links: []Link{{"a", "x\x00"}}}, "no path"},
+		"no digest":            {&Dir{Files: []File{{Name: "a"}}}, "digest"},
+		"too many by sharing":  {wide, "entries"},
+		"too deep":             {deep, "deeper"},
+		"too long":             {long, "longer"},
+		"too large by sharing": {&Dir{Files: []File{{Name: "a", Blob: half}, {Name: "b", Blob: half}}}, "bytes"},
+	} {
+		if err := tt.dir.Validate(); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: Validate = %v, want %q", name, err, tt.want)
+		}
+	}
+}
