@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -112,7 +114,8 @@ func (h *home) source(driver string, words ...string) Source {
 	if !ok {
 		h.t.Fatalf("%s is no driver's name", driver)
 	}
-	src := Source{Cmd: argv.Parse(words, argv.Env{Driver: d}), Dir: h.dir, Getenv: h.getenv}
+	open := func(name string) (io.ReadCloser, error) { return os.Open(name) }
+	src := Source{Cmd: argv.Parse(words, argv.Env{Driver: d}), Dir: h.dir, Getenv: h.getenv, Open: open}
 	var err error
 	if src.Defaults, err = Ask(h.t.Context(), h.system(), path, src.Cmd); err != nil {
 		h.t.Fatal(err)
@@ -138,12 +141,29 @@ func (h *home) tree(driver string, words ...string) *Tree {
 // names are the tree's files below the working directory, relative to it.
 func (h *home) names(t *Tree) string {
 	var out []string
-	for _, f := range t.Files {
-		if rel, ok := strings.CutPrefix(f.Path, h.dir+"/"); ok {
+	for _, name := range t.Paths() {
+		if rel, ok := strings.CutPrefix(name, h.dir+"/"); ok {
 			out = append(out, rel)
 		}
 	}
 	return strings.Join(out, " ")
+}
+
+// show writes all that a tree says.
+func show(t *Tree) string {
+	var b strings.Builder
+	for name, e := range t.Root.All() {
+		switch {
+		case e.File != nil:
+			fmt.Fprintf(&b, "%s %s %d %d\n", name, e.File.Blob.Digest, e.File.Modified, e.File.Class)
+		case e.Link != nil:
+			fmt.Fprintf(&b, "%s > %s\n", name, e.Link.Target)
+		default:
+			fmt.Fprintf(&b, "%s/\n", name)
+		}
+	}
+	fmt.Fprintf(&b, "%q %v\n", t.Words, t.NotUTF8)
+	return b.String()
 }
 
 // reason is the reason of an *Unsound.

@@ -64,7 +64,7 @@ func (s *Scanner) Scan(ctx context.Context, root int, src Source) (*Tree, error)
 		}
 		return nil, err
 	}
-	return sc.tree(), nil
+	return sc.tree()
 }
 
 // Where a file was found, when not in a directory of the search path.

@@ -18,12 +18,18 @@ func BenchmarkWarm(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	b.ReportMetric(float64(len(t.Files)), "files")
-	b.ReportMetric(float64(len(t.Dirs)), "dirs")
+	var files, dirs int
 	var bytes int64
-	for _, f := range t.Files {
-		bytes += f.Digest.Size
+	for _, e := range t.Root.All() {
+		switch {
+		case e.File != nil:
+			files, bytes = files+1, bytes+e.File.Blob.Digest.Size
+		case e.Dir != nil:
+			dirs++
+		}
 	}
+	b.ReportMetric(float64(files), "files")
+	b.ReportMetric(float64(dirs), "dirs")
 	b.ReportMetric(float64(bytes)/1e6, "MB")
 }
 

@@ -46,10 +46,12 @@ const (
 const (
 	maxFile    = 32 << 20  // bytes of one file
 	maxBytes   = 512 << 20 // bytes of all files
-	maxFiles   = 20000     //
+	maxFiles   = 20000     // files, and links
 	maxDirs    = 3000      // directories looked into; each is a descriptor while the view lives
 	maxLookups = 1000000   // names looked up in a directory
 	maxDepth   = 60        // directories above a file
+	maxPath    = 3800      // bytes of a directory's name, so that a file's fits the kernel's 4095
+	maxPaths   = 15 << 20  // bytes of all names, as broker.Dir bounds them
 	maxName    = 255       // bytes of one name, the kernel's own bound
 	maxLinks   = 40        // symbolic links in one name, the kernel's own bound
 )

@@ -3,7 +3,6 @@ package files
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
@@ -43,6 +42,11 @@ type Dir struct {
 	fd    int // O_PATH
 	kids  map[string]*entry
 	names *listing // nil: the kernel is asked for each name
+
+	// What of it is in the tree, once it is made.
+	read  []*File
+	links []broker.Link
+	subs  []*Dir
 }
 
 // An entry is what a name in a directory is. Those that are absent are kept too.
@@ -87,11 +91,6 @@ type Hit struct {
 	From *Dir
 }
 
-// A Link is a symbolic link and its text.
-type Link struct {
-	Path, Target string
-}
-
 // nothing is an entry that is not there.
 var nothing entry
 
@@ -114,7 +113,7 @@ func (v *View) newFile(e *entry, st *unix.Stat_t) *File {
 	}
 	f := &v.fileSlab[0]
 	v.fileSlab = v.fileSlab[1:]
-	f.in, f.base, f.stat, f.Executable = e.in, e.name, statOf(st), st.Mode&0o111 != 0
+	f.in, f.base, f.stat = e.in, e.name, statOf(st)
 	v.files = append(v.files, f)
 	return f
 }
@@ -167,8 +166,8 @@ func (v *View) newDir(up *Dir, name string, fd int) (*Dir, error) {
 	switch {
 	case len(v.dirs) > maxDirs:
 		return nil, Unsoundf(TooLarge, "more than %d directories are looked into", maxDirs)
-	case d.depth > maxDepth:
-		return nil, Unsoundf(TooLarge, "%s is more than %d directories deep", d.Name, maxDepth)
+	case d.depth > maxDepth || len(d.Name) > maxPath:
+		return nil, Unsoundf(TooLarge, "%.300s is too deep", d.Name)
 	case d.Name == "/proc" || d.Name == "/sys" || d.Name == "/dev":
 		return nil, Unsoundf(Special, "%s is no directory of files", d.Name)
 	}
@@ -253,8 +252,11 @@ func (v *View) enter(e *entry) error {
 func (v *View) readLink(e *entry) error {
 	var buf [unix.PathMax]byte
 	n, err := unix.Readlinkat(e.in.fd, e.name, buf[:])
-	if err != nil || n == 0 {
+	if err != nil || n == 0 || n == len(buf) {
 		return Unsoundf(Changed, "link %s can't be read", e.path())
+	}
+	if len(v.links) == maxFiles {
+		return Unsoundf(TooLarge, "more than %d links are followed", maxFiles)
 	}
 	e.link = string(buf[:n])
 	v.links = append(v.links, e)
@@ -344,29 +346,4 @@ func (v *View) Exists(from *Dir, name string) (bool, error) {
 	}
 	h, err := v.Find(from, name)
 	return h.File != nil, err
-}
-
-// Read are the files of which the content was read.
-func (v *View) Read() []*File {
-	return slices.DeleteFunc(slices.Clone(v.files), func(f *File) bool { return f.digest.Hash == "" })
-}
-
-// Links are the links that any name led through, or to.
-func (v *View) Links() []Link {
-	var out []Link
-	for _, e := range v.links {
-		out = append(out, Link{e.path(), e.link})
-	}
-	return out
-}
-
-// Dirs are the names of the directories that were looked into, without the root.
-func (v *View) Dirs() []string {
-	var out []string
-	for _, d := range v.dirs {
-		if d.Name != "" {
-			out = append(out, d.Name)
-		}
-	}
-	return out
 }
