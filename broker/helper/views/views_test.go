@@ -170,8 +170,8 @@ func TestPatch(t *testing.T) {
 		"class changes":  treeOf("/w/b.h=y#1", "/w/c.h=y#1", "/v/d.h=y#1"),
 		"deep":           treeOf("/" + strings.Repeat("d/", 60) + "x=deep"),
 		"odd names":      treeOf("/w/a b=1", "/w/-x=2", "/w/.hidden=3", "/w/\xff\xfe=4", "/w/..x/y=5"),
-		"many":           many(200),
-		"many others":    many(170),
+		"many":           many(70),
+		"many others":    many(60),
 	}
 	for from, a := range trees {
 		for to, b := range trees {
@@ -231,6 +231,7 @@ func TestRandom(t *testing.T) {
 		check(t, v, d)
 		p.Return(v)
 	}
+	p.tidy.Wait()
 	if after, _ := os.ReadDir("/proc/self/fd"); len(after) > len(before)+p.o.Free {
 		t.Errorf("%d descriptors are open, %d were before", len(after), len(before))
 	}
