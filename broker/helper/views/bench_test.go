@@ -66,7 +66,7 @@ func BenchmarkView(b *testing.B) {
 		return v
 	}
 	pool := func(b *testing.B) *Pool {
-		p, err := New(Options{Dir: b.TempDir(), Free: 1, Bytes: 1 << 30})
+		p, err := New(Options{Dir: memory(b), Free: 1, Bytes: 1 << 30})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -12,12 +12,12 @@ package views
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -25,8 +25,12 @@ import (
 	"github.com/crosscc/crosscc/broker"
 )
 
-// ErrClosed is the error of a Take after Close.
-var ErrClosed = errors.New("views are closed")
+var (
+	// ErrClosed is the error of a Take after Close.
+	ErrClosed = errors.New("views are closed")
+	// ErrTooLarge is the error of a Take of a tree that Options.Each forbids.
+	ErrTooLarge = errors.New("tree is too large for these views")
+)
 
 // Options bound a Pool.
 type Options struct {
@@ -39,6 +43,8 @@ type Options struct {
 	// when there is no other to remove. An entry of a tree counts as whole
 	// blocks, at least one.
 	Bytes int64
+	// Each bounds one view, counted likewise; 0 means no bound.
+	Each int64
 }
 
 // A Pool is the views of one helper. Its methods may be called at once.
@@ -52,7 +58,6 @@ type Pool struct {
 	mu     sync.Mutex // guards the fields below
 	free   []*View    // least recently used first
 	bytes  int64      // of the views that are free or in use
-	made   int        // names of views are not used twice
 	closed bool
 }
 
@@ -100,6 +105,9 @@ func (p *Pool) Take(ctx context.Context, root *broker.Dir) (*View, error) {
 	if err != nil {
 		return nil, err
 	}
+	if p.o.Each > 0 && want.bytes > p.o.Each {
+		return nil, ErrTooLarge
+	}
 	v, err := p.choose(want)
 	if err != nil {
 		return nil, err
@@ -143,7 +151,8 @@ func (p *Pool) choose(want shown) (*View, error) {
 
 // make makes an empty view that will show want. The caller holds mu.
 func (p *Pool) make(want shown) (*View, error) {
-	v := &View{pool: p, path: filepath.Join(p.o.Dir, "view-"+strconv.Itoa(p.made)), bytes: want.bytes, shows: empty()}
+	// Nobody who may pass through the directory, but not list it, guesses a name.
+	v := &View{pool: p, path: filepath.Join(p.o.Dir, "view-"+rand.Text()), bytes: want.bytes, shows: empty()}
 	if err := os.Mkdir(v.path, dirMode); err != nil {
 		return nil, fmt.Errorf("assemble job view: %w", err)
 	}
@@ -156,7 +165,6 @@ func (p *Pool) make(want shown) (*View, error) {
 		return nil, fmt.Errorf("assemble job view: %w", err)
 	}
 	v.dir = dir
-	p.made++
 	p.bytes += want.bytes
 	p.evict()
 	return v, nil

@@ -23,7 +23,7 @@ import (
 
 func newPool(t testing.TB, o Options) *Pool {
 	t.Helper()
-	o.Dir = t.TempDir()
+	o.Dir = memory(t)
 	if o.Bytes == 0 {
 		o.Bytes = 1 << 30
 	}
@@ -38,6 +38,16 @@ func newPool(t testing.TB, o Options) *Pool {
 		}
 	})
 	return p
+}
+
+// memory is a directory that costs no disk, where there is one.
+func memory(t testing.TB) string {
+	dir, err := os.MkdirTemp("/dev/shm", "views-test-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }
 
 func take(t testing.TB, p *Pool, root *broker.Dir) *View {
@@ -283,7 +293,7 @@ func TestClassesMustAgree(t *testing.T) {
 // A view that somebody has changed is noticed at the latest where the change
 // stands in the way, and dropped; nothing outside is touched.
 func TestTampered(t *testing.T) {
-	outside := t.TempDir()
+	outside := memory(t)
 	if err := os.WriteFile(filepath.Join(outside, "a.c"), []byte("kept"), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -376,6 +386,14 @@ func TestBounds(t *testing.T) {
 	p.tidy.Wait()
 	if left, _ := os.ReadDir(p.o.Dir); len(left) != 0 || p.bytes != 0 {
 		t.Errorf("%d views of %d bytes are left after one that is larger than all may be", len(left), p.bytes)
+	}
+}
+
+func TestEach(t *testing.T) {
+	p := newPool(t, Options{Each: 4 * block})
+	p.Return(take(t, p, treeOf("/a="+strings.Repeat("x", 3*block))))
+	if v, err := p.Take(t.Context(), treeOf("/a="+strings.Repeat("x", 3*block+1))); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("got %v, %v", v, err)
 	}
 }
 
