@@ -233,6 +233,11 @@ type Bind = closure.Bind
 // need it to know what a toolchain is made of.
 func Closure(programs []string, root string) ([]Bind, error) { return closure.Of(programs, root) }
 
+// Closures is Closure for programs of the host, remembered for as long as every
+// file that was looked at stays the same. Its zero value is ready, for many
+// goroutines.
+type Closures = closure.Cache
+
 // Options tell a runner how to work on this host.
 type Options struct {
 	// Dir is where the direct runner keeps a job's files while it runs. It is

@@ -251,11 +251,15 @@ func TestRandom(t *testing.T) {
 func TestBadBlobs(t *testing.T) {
 	good := []byte(strings.Repeat("good\n", 100_000))
 	for name, open := range map[string]func() (io.ReadCloser, error){
-		"short":       func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(good[1:])), nil },
-		"none":        func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(nil)), nil },
-		"wrong":       func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(append([]byte("b"), good[1:]...))), nil },
-		"not there":   func() (io.ReadCloser, error) { return nil, fs.ErrNotExist },
-		"breaks":      func() (io.ReadCloser, error) { return io.NopCloser(io.MultiReader(bytes.NewReader(good[:9]), broken{})), nil },
+		"short": func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(good[1:])), nil },
+		"none":  func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(nil)), nil },
+		"wrong": func() (io.ReadCloser, error) {
+			return io.NopCloser(bytes.NewReader(append([]byte("b"), good[1:]...))), nil
+		},
+		"not there": func() (io.ReadCloser, error) { return nil, fs.ErrNotExist },
+		"breaks": func() (io.ReadCloser, error) {
+			return io.NopCloser(io.MultiReader(bytes.NewReader(good[:9]), broken{})), nil
+		},
 		"other order": func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(append(good[5:], "x"...))), nil },
 	} {
 		p := newPool(t, Options{})
