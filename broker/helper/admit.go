@@ -21,13 +21,72 @@ import (
 // precompiled header, which is an image of its memory, at a pragma; clang follows
 // #include wherever it stands.
 
-// admitPaths refuses files and directories that lie where the toolchain's are.
+// admit judges a job by its form.
+func (h *Helper) admit(j *broker.Job, cmd *argv.Command) error {
+	words, inputs := argv.Admit, admitText
+	switch j.Form {
+	case broker.Preprocessed:
+	case broker.Tree:
+		words, inputs = argv.AdmitWhole, h.admitTree
+	default:
+		return broker.Refusef(ReasonRejected, "the job has no form that is known here: %s", j.Form)
+	}
+	if err := words(cmd); err != nil {
+		return broker.Refusef(ReasonRejected, "%v", err)
+	}
+	for _, kv := range j.Env {
+		if !allowedEnv(j, kv) {
+			return broker.Refusef(ReasonRejected, "the environment says %s, which may change the object and is not honoured here", kv)
+		}
+	}
+	return inputs(j, cmd)
+}
+
+// allowedEnv is the list of what a client may say of the environment: two
+// locales that are alike everywhere, which decide quotes in messages (X16), and
+// in tree form the name that the working directory has for its compiler (X13).
+func allowedEnv(j *broker.Job, kv string) bool {
+	return kv == "LC_ALL=C" || kv == "LC_ALL=C.UTF-8" || j.Form == broker.Tree && kv == "PWD="+j.Dir
+}
+
+// admitTree refuses a tree in which the compiler would find what is not the
+// client's to say, or not find its work. What lies where the toolchain has its
+// files is looked at when the toolchain is known (admitPrivate).
+func (h *Helper) admitTree(j *broker.Job, cmd *argv.Command) error {
+	if h.o.Sandbox == "none" {
+		return broker.Refusef(ReasonTreeClosed, "without a sandbox the client's paths can't be shown to a compiler")
+	}
+	if cmd.Language().IsPreprocessed() {
+		// Such a text may have gcc load its memory from any file (pch_preprocess).
+		return broker.Refusef(ReasonTreeClosed, "a source in %s travels as text", cmd.Language())
+	}
+	if name, why := j.Root.Closed(); why != "" {
+		return broker.Refusef(ReasonTreeClosed, "%s of the tree is closed: %s", name, why)
+	}
+	if why := broker.Closed(path.Join(j.Dir, "a")); why != "" {
+		return broker.Refusef(ReasonTreeClosed, "working directory %s is closed: %s", j.Dir, why)
+	}
+	if _, e, ok := j.Root.Lookup(j.Dir); !ok || e.Dir == nil {
+		return broker.Refusef(ReasonRejected, "working directory %s is not in the tree", j.Dir)
+	}
+	source := cmd.Source()
+	if !path.IsAbs(source) {
+		source = j.Dir + "/" + source // not cleaned: links and `..` are the tree's to say
+	}
+	if _, e, ok := j.Root.Lookup(source); !ok || e.File == nil {
+		return broker.Refusef(ReasonRejected, "the source %s is not in the tree", source)
+	}
+	return nil
+}
+
+// admitPaths refuses what lies where the toolchain's files are.
 func admitPaths(j *broker.Job) error {
 	if broker.Hidden(j.Dir) {
 		return broker.Refusef(ReasonRejected, "working directory %s is where the helper's own files are", j.Dir)
 	}
 	for name, e := range j.Root.All() {
-		if e.Dir == nil && broker.Hidden(name) {
+		hidden := e.Dir == nil && broker.Hidden(name) || e.Dir != nil && broker.ClosedDir(name) != ""
+		if hidden || e.Link != nil && broker.ClosedLink(name, e.Link.Target) != "" {
 			return broker.Refusef(ReasonRejected, "input %s lies where the helper's own files are", name)
 		}
 	}
@@ -40,10 +99,11 @@ var (
 )
 
 // admitText refuses preprocessed text that makes a compiler open files.
-func admitText(j *broker.Job, cmd *argv.Command, clang bool) error {
-	if j.Form != broker.Preprocessed {
-		return nil
+func admitText(j *broker.Job, cmd *argv.Command) error {
+	if err := admitPaths(j); err != nil {
+		return err
 	}
+	clang := cmd.Family() == argv.Clang
 	f, ok := j.Root.File(path.Join(j.Dir, cmd.Source()))
 	if !ok {
 		return broker.Refusef(ReasonRejected, "the source %s is not among the inputs", cmd.Source())

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path"
 	"slices"
@@ -46,7 +47,7 @@ func (h *Helper) run(ctx context.Context, j *broker.Job) (broker.Result, error) 
 	if err := h.Ready(ctx); err != nil {
 		return broker.Result{}, err
 	}
-	tc, err := h.catalog.match(ctx, j, p.cmd.Language())
+	tc, err := h.match(ctx, p)
 	if err != nil {
 		return broker.Result{}, err
 	}
@@ -59,7 +60,7 @@ func (h *Helper) run(ctx context.Context, j *broker.Job) (broker.Result, error) 
 	}
 	defer release()
 	// The wait for a slot may have been long: what is run is what is keyed.
-	if tc, err = h.catalog.match(ctx, j, p.cmd.Language()); err != nil {
+	if tc, err = h.match(ctx, p); err != nil {
 		return broker.Result{}, err
 	}
 	res, err := h.compile(ctx, tc, p)
@@ -69,14 +70,25 @@ func (h *Helper) run(ctx context.Context, j *broker.Job) (broker.Result, error) 
 	return res, err
 }
 
+// match finds the toolchain for a plan, and refuses a tree that has files where
+// that toolchain has its own.
+func (h *Helper) match(ctx context.Context, p *plan) (toolchains.Toolchain, error) {
+	tc, err := h.catalog.match(ctx, p.job, p.cmd.Language())
+	if err != nil || p.job.Form != broker.Tree {
+		return tc, err
+	}
+	binds, err := h.closure.Of(tc.Programs)
+	if err != nil {
+		return tc, fmt.Errorf("files of %s: %w", tc.Driver(), err)
+	}
+	return tc, admitPrivate(p.job, privateOf(tc, binds))
+}
+
 // plan reads the job as a command line again and refuses what is not one plain
 // compile, or what policy forbids: a client is not trusted.
 func (h *Helper) plan(j *broker.Job) (*plan, error) {
 	if err := j.Validate(); err != nil {
 		return nil, broker.Refusef(ReasonRejected, "%v", err)
-	}
-	if err := admitPaths(j); err != nil {
-		return nil, err
 	}
 	d, ok := argv.ParseDriver(j.Name)
 	if !ok {
@@ -90,31 +102,35 @@ func (h *Helper) plan(j *broker.Job) (*plan, error) {
 	if v := cmd.Verdict(); !v.Remote {
 		return nil, broker.Refusef(ReasonRejected, "not one plain compile: %s", v.Detail)
 	}
-	if err := argv.Admit(cmd); err != nil {
-		return nil, broker.Refusef(ReasonRejected, "%v", err)
-	}
-	if len(j.Outputs) != 1 || j.Outputs[0] != cmd.Output() {
-		return nil, broker.Refusef(ReasonRejected, "outputs %q are not what the command makes, %q", j.Outputs, cmd.Output())
-	}
-	for _, kv := range j.Env {
-		if !allowedEnv(kv) {
-			return nil, broker.Refusef(ReasonRejected, "the environment says %s, which may change the object and is not honoured here", kv)
-		}
-	}
-	if err := admitText(j, cmd, d.Family == argv.Clang || j.Identity.Family == argv.Clang); err != nil {
+	if err := h.admit(j, cmd); err != nil {
 		return nil, err
 	}
 	p := &plan{job: j, cmd: cmd, cxx: d.CXX, env: append([]string{"PATH=" + h.o.Path, "TMPDIR=/tmp"}, j.Env...)}
-	out := "0" + path.Ext(cmd.Output())
-	p.outs = []string{out}
-	p.args = cmd.Compile(cmd.Source(), path.Join(outDir, out))
-	return p, nil
+	return p, p.write()
 }
 
-// allowedEnv is the list of what a client may say of the environment: two
-// locales that are alike everywhere, which decide quotes in messages (X16).
-func allowedEnv(kv string) bool {
-	return kv == "LC_ALL=C" || kv == "LC_ALL=C.UTF-8"
+// write lays out what the compiler is told: its outputs get names below outDir.
+func (p *plan) write() error {
+	object := "0" + path.Ext(p.cmd.Output())
+	names := map[string]string{p.cmd.Output(): object}
+	if p.job.Form == broker.Tree {
+		const dependencies = "1.d"
+		if d, ok := p.cmd.Deps(); ok {
+			names[d.File] = dependencies
+		}
+		p.args = p.cmd.Whole(path.Join(outDir, object), path.Join(outDir, dependencies))
+	} else {
+		p.args = p.cmd.Compile(p.cmd.Source(), path.Join(outDir, object))
+	}
+	for _, o := range p.job.Outputs {
+		if names[o] != "" && !slices.Contains(p.outs, names[o]) {
+			p.outs = append(p.outs, names[o])
+		}
+	}
+	if len(p.outs) != len(names) || len(p.outs) != len(p.job.Outputs) {
+		return broker.Refusef(ReasonRejected, "outputs %q are not what the command makes, %q", p.job.Outputs, slices.Sorted(maps.Keys(names)))
+	}
+	return nil
 }
 
 // localeFiles are what the C library reads for C.UTF-8, where this machine has
@@ -135,16 +151,19 @@ func localeFiles(env []string) []string {
 
 // compile runs the plan in the sandbox.
 func (h *Helper) compile(ctx context.Context, tc toolchains.Toolchain, p *plan) (broker.Result, error) {
-	tree, drop, err := h.view(ctx, p.job)
+	tree, done, err := h.view(ctx, p.job)
 	if err != nil {
 		return broker.Result{}, err
 	}
-	defer drop()
+	defer done()
 	driver := p.driver(tc)
 	out, err := h.o.Runner(ctx, &sandbox.Spec{
 		Path: driver, Args: append([]string{driver}, p.args...), Env: p.env, Dir: p.job.Dir,
 		Programs: append(localeFiles(p.env), tc.Programs...), Tree: tree, Out: outDir, Outputs: p.outs, Limits: jobLimits,
 	})
+	if f, ok := errors.AsType[*sandbox.Failure](err); ok && f.Kind == sandbox.Conflict && p.job.Form == broker.Tree {
+		return broker.Result{}, broker.Refusef(ReasonTreeClosed, "%s", f.Detail)
+	}
 	if err != nil {
 		return broker.Result{}, err
 	}
@@ -153,15 +172,13 @@ func (h *Helper) compile(ctx context.Context, tc toolchains.Toolchain, p *plan) 
 		return broker.Result{}, err
 	}
 	res := broker.Result{ExitCode: out.ExitCode, Stdout: out.Stdout, Stderr: out.Stderr}
-	if out.ExitCode != 0 {
-		return res, nil
-	}
-	for i, f := range out.Outputs {
+	for _, f := range out.Outputs {
+		name := p.job.Outputs[slices.Index(p.outs, f.Name)]
 		d, err := h.o.Store.PutFile(f.File)
 		if err != nil {
-			return broker.Result{}, fmt.Errorf("keep output %s: %w", p.job.Outputs[i], err)
+			return broker.Result{}, fmt.Errorf("keep output %s: %w", name, err)
 		}
-		res.Outputs = append(res.Outputs, broker.Output{Path: p.job.Outputs[i], Blob: h.blob(d), Executable: f.Executable})
+		res.Outputs = append(res.Outputs, broker.Output{Path: name, Blob: h.blob(d), Executable: f.Executable})
 	}
 	return res, nil
 }
