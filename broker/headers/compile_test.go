@@ -299,11 +299,15 @@ func (h *home) order(driver string, args []string, cxx bool) bool {
 	if err != nil {
 		return false
 	}
-	v, err := h.s.cache.View(h.t.Context(), h.fd, h.dir)
+	w := h.s.cache.World()
+	v, err := w.View(h.t.Context(), w.Arrive(), h.fd)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	defer v.Close()
+	if err := v.Begin(h.dir); err != nil {
+		h.t.Fatal(err)
+	}
 	p, err := findPath(v, src, chains)
 	if err != nil {
 		h.t.Fatalf("%s %q: %v", driver, args, err)

@@ -41,6 +41,9 @@ type home struct {
 	dir  string // the working directory
 	env  []string
 	s    *Scanner
+
+	asked    map[string]Source // by driver, see cached
+	compared int               // see reads
 }
 
 func newHome(t testing.TB) *home {
@@ -58,7 +61,7 @@ func newHome(t testing.TB) *home {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &home{t: t, root: root, fd: fd, dir: dir, env: []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C"}, s: New(later)}
+	return &home{t: t, root: root, fd: fd, dir: dir, env: []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C"}, s: New(later), asked: map[string]Source{}}
 }
 
 // later is a clock by which every file has settled.
@@ -109,18 +112,23 @@ func (h *home) write(files ...string) {
 // source makes the Source of one command.
 func (h *home) source(driver string, words ...string) Source {
 	h.t.Helper()
-	path := need(h.t, driver)
+	src := h.parse(driver, words)
+	var err error
+	if src.Defaults, err = Ask(h.t.Context(), h.system(), need(h.t, driver), src.Cmd); err != nil {
+		h.t.Fatal(err)
+	}
+	return src
+}
+
+// parse makes a Source without Defaults.
+func (h *home) parse(driver string, words []string) Source {
+	h.t.Helper()
 	d, ok := argv.ParseDriver(filepath.Base(driver))
 	if !ok {
 		h.t.Fatalf("%s is no driver's name", driver)
 	}
 	open := func(name string) (io.ReadCloser, error) { return os.Open(name) }
-	src := Source{Cmd: argv.Parse(words, argv.Env{Driver: d}), Dir: h.dir, Getenv: h.getenv, Open: open}
-	var err error
-	if src.Defaults, err = Ask(h.t.Context(), h.system(), path, src.Cmd); err != nil {
-		h.t.Fatal(err)
-	}
-	return src
+	return Source{Cmd: argv.Parse(words, argv.Env{Driver: d}), Dir: h.dir, Getenv: h.getenv, Open: open}
 }
 
 func (h *home) scan(driver string, words ...string) (*Tree, error) {

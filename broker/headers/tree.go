@@ -2,7 +2,6 @@ package headers
 
 import (
 	"slices"
-	"unicode/utf8"
 
 	"github.com/crosscc/crosscc/broker"
 )
@@ -45,20 +44,14 @@ func (t *Tree) Paths() []string {
 
 // tree puts together what a scan found.
 func (s *scan) tree() (*Tree, error) {
-	root, err := s.view.Tree(s.src.Open)
+	root, clean, err := s.view.Tree(s.src.Open)
 	if err != nil {
 		return nil, err
 	}
-	t := &Tree{Root: root, NotUTF8: notUTF8(root)}
+	t := &Tree{Root: root, NotUTF8: !clean}
 	for w := range s.words {
 		t.Words = append(t.Words, w)
 	}
 	slices.Sort(t.Words)
 	return t, nil
-}
-
-func notUTF8(d *broker.Dir) bool {
-	return slices.ContainsFunc(d.Files, func(f broker.File) bool { return !utf8.ValidString(f.Name) }) ||
-		slices.ContainsFunc(d.Links, func(l broker.Link) bool { return !utf8.ValidString(l.Name) || !utf8.ValidString(l.Target) }) ||
-		slices.ContainsFunc(d.Dirs, func(s broker.Subdir) bool { return !utf8.ValidString(s.Name) || notUTF8(s.Dir) })
 }

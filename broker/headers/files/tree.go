@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/crosscc/crosscc/broker"
 )
@@ -16,105 +15,166 @@ type Open func(name string) (io.ReadCloser, error)
 // Tree is what the View's names led through and to: each file of which the
 // content was read, each link, each directory that was looked into. It says of
 // times and inodes only what compilers can tell from them, so that a file that
-// is touched and not changed gives the same tree.
+// is touched and not changed gives the same tree. clean is false when some name
+// is not UTF-8.
 //
 // The blobs are opened through open, at any time later; nil is for who never
 // opens one.
-func (v *View) Tree(open Open) (*broker.Dir, error) {
+func (v *View) Tree(open Open) (root *broker.Dir, clean bool, err error) {
 	if open == nil {
 		open = func(name string) (io.ReadCloser, error) {
 			return nil, errors.New(name + ": no way to open it was given")
 		}
 	}
-	b := builder{open: open, dirs: make([]broker.Dir, len(v.dirs)), inodes: make(map[Inode]*inode, len(v.files)), times: map[string][]int64{}}
-	for _, d := range v.dirs[1:] {
-		d.up.subs = append(d.up.subs, d)
+	b := builder{
+		v: v, open: open,
+		dirs:  make([]broker.Dir, v.dirs),
+		files: make([]broker.File, 0, len(v.captured)),
+		subs:  make([]broker.Subdir, v.dirs-1),
+		links: make([]broker.Link, 0, v.links),
 	}
-	for _, e := range v.links {
-		e.in.links = append(e.in.links, broker.Link{Name: e.name, Target: e.link})
+	if err := b.compare(); err != nil {
+		return nil, false, err
 	}
-	for _, f := range v.files {
-		if f.digest.Hash == "" {
-			continue
-		}
-		f.in.read = append(f.in.read, f)
-		if err := b.count(f); err != nil {
-			return nil, err
-		}
-	}
-	root := b.dir(v.Root)
+	root = b.dir(v.Root)
 	if b.paths > maxPaths {
-		return nil, Unsoundf(TooLarge, "names of %d bytes", b.paths)
+		return nil, false, Unsoundf(TooLarge, "names of %d bytes", b.paths)
 	}
-	return root, nil
+	return root, !b.odd8, nil
 }
 
 // A builder makes a tree, in the order of broker.Dir.All.
 type builder struct {
-	open   Open
-	dirs   []broker.Dir // those that are left to use
-	paths  int          // bytes of all paths
-	inodes map[Inode]*inode
-	class  int                // the last one given
-	times  map[string][]int64 // by hash: the times of files with this content, in seconds
+	v    *View
+	open Open
+
+	// What the tree is made of is cut from these; there are as many as needed.
+	dirs  []broker.Dir
+	files []broker.File
+	subs  []broker.Subdir
+	links []broker.Link
+
+	paths   int // bytes of all paths
+	odd8    bool
+	linked  map[int32]*class  // by inode, of those that have several names
+	classes int               // given so far
+	times   map[int32][]int64 // of each content that several files have: the times met, in seconds
 }
 
-// An inode is a file under its names.
-type inode struct {
-	stat  stat
-	names int
-	class int
+// A class is the names of one inode.
+type class struct {
+	stat   stat
+	number int
 }
 
-func (b *builder) count(f *File) error {
-	n := b.inodes[f.ID()]
-	if n == nil {
-		n = &inode{stat: f.stat}
-		b.inodes[f.ID()] = n
+// compare finds files that are one, or have one content.
+func (b *builder) compare() error {
+	var inodes, contents Set
+	for i := range b.v.captured {
+		c := &b.v.captured[i]
+		if !contents.Add(c.content) {
+			if b.times == nil {
+				b.times = map[int32][]int64{}
+			}
+			b.times[c.content] = nil
+		}
+		if !inodes.Add(c.file.inode) {
+			if b.linked == nil {
+				b.linked = map[int32]*class{}
+			}
+			b.linked[c.file.inode] = &class{stat: c.stat}
+		}
 	}
-	if n.names++; n.stat != f.stat {
-		return Unsoundf(Changed, "%s changed while it was read", f.Path())
+	for i := range b.v.captured {
+		c := &b.v.captured[i]
+		if n := b.linked[c.file.inode]; n != nil && n.stat != c.stat {
+			return Unsoundf(Changed, "%s changed while it was read", c.file.Path())
+		}
 	}
 	return nil
+}
+
+// cut is the end of a slice, to which nobody can append in place.
+func cut[T any](s []T, from int) []T {
+	if from == len(s) {
+		return nil
+	}
+	return s[from:len(s):len(s)]
 }
 
 func (b *builder) dir(d *Dir) *broker.Dir {
 	out := &b.dirs[0]
 	b.dirs = b.dirs[1:]
-	slices.SortFunc(d.read, func(x, y *File) int { return strings.Compare(x.base, y.base) })
-	slices.SortFunc(d.links, func(x, y broker.Link) int { return strings.Compare(x.Name, y.Name) })
-	slices.SortFunc(d.subs, func(x, y *Dir) int { return strings.Compare(x.Name, y.Name) })
-	out.Files, out.Links, out.Dirs = make([]broker.File, 0, len(d.read)), d.links, make([]broker.Subdir, 0, len(d.subs))
-	for _, f := range d.read {
-		b.paths += len(d.Name) + 1 + len(f.base)
-		out.Files = append(out.Files, b.file(f))
+	files, links, subs := len(b.files), len(b.links), 0
+	for _, e := range d.inOrder() {
+		switch {
+		case e.file != nil:
+			if i := b.v.found.get(e.file.num); i != 0 {
+				b.files = append(b.files, b.file(&b.v.captured[i-1]))
+				b.note(e)
+			}
+		case !b.v.touched.Has(e.id):
+		case e.link != "":
+			b.links = append(b.links, broker.Link{Name: e.name, Target: e.link})
+			b.note(e)
+		case e.dir != nil:
+			b.note(e)
+			subs++
+		}
 	}
-	for _, l := range d.links {
-		b.paths += len(d.Name) + 1 + len(l.Name) + len(l.Target)
+	out.Files, out.Links = cut(b.files, files), cut(b.links, links)
+	out.Dirs = b.below(d, subs)
+	return out
+}
+
+// below makes the directories in d, n of them.
+func (b *builder) below(d *Dir, n int) []broker.Subdir {
+	if n == 0 {
+		return nil
 	}
-	for _, s := range d.subs {
-		b.paths += len(s.Name)
-		out.Dirs = append(out.Dirs, broker.Subdir{Name: s.Name[len(d.Name)+1:], Dir: b.dir(s)})
+	out := b.subs[0:0:n]
+	b.subs = b.subs[n:]
+	for _, e := range d.inOrder() {
+		if e.dir != nil && b.v.touched.Has(e.id) {
+			out = append(out, broker.Subdir{Name: e.name, Dir: b.dir(e.dir)})
+		}
 	}
 	return out
 }
 
-func (b *builder) file(f *File) broker.File {
-	open := b.open
+func (b *builder) note(e *entry) {
+	b.paths += len(e.in.Name) + 1 + len(e.name) + len(e.link)
+	b.odd8 = b.odd8 || e.odd8
+}
+
+func (b *builder) file(c *captured) broker.File {
+	f, open := c.file, b.open
 	return broker.File{
-		Name: f.base, Modified: b.modified(f), Class: b.classOf(f),
-		Blob: broker.FileBlob(f.digest, func() (io.ReadCloser, error) { return open(f.Path()) }),
+		Name: f.entry.name, Modified: b.modified(c), Class: b.class(f.inode),
+		Blob: broker.FileBlob(c.digest(), func() (io.ReadCloser, error) { return open(f.Path()) }),
 	}
 }
 
-// classOf numbers the inodes that have several names in the tree.
-func (b *builder) classOf(f *File) int {
-	n := b.inodes[f.ID()]
-	if n.class == 0 && n.names > 1 {
-		b.class++
-		n.class = b.class
+func (c *captured) digest() broker.Digest {
+	for _, t := range c.texts {
+		if t != nil {
+			return t.digest
+		}
 	}
-	return n.class
+	return broker.Digest{}
+}
+
+// class numbers the inodes that have several names in the tree.
+func (b *builder) class(inode int32) int {
+	n := b.linked[inode]
+	if n == nil {
+		return 0
+	}
+	if n.number == 0 {
+		b.classes++
+		n.number = b.classes
+	}
+	return n.number
 }
 
 // laterTime stands for the first time that differs in a group of files.
@@ -122,18 +182,30 @@ const laterTime = 1_000_000_001
 
 // modified tells times apart among files of one content. gcc takes two such
 // files for one (#pragma once, #import) when st_mtime is the same, which is in
-// whole seconds (check_file_against_entries in its libcpp/files.cc); no compiler
-// asks for more.
-func (b *builder) modified(f *File) int64 {
-	seconds := f.Modified().Unix()
-	times := b.times[f.digest.Hash]
+// whole seconds (has_unique_contents in its libcpp/files.cc); no compiler asks
+// for more. It compares what it read without a byte order mark.
+func (b *builder) modified(c *captured) int64 {
+	times, several := b.times[c.content]
+	if !several {
+		return 0
+	}
+	seconds := floorSeconds(c.stat.mtime)
 	i := slices.Index(times, seconds)
 	if i < 0 {
 		i = len(times)
-		b.times[f.digest.Hash] = append(times, seconds)
+		b.times[c.content] = append(times, seconds)
 	}
 	if i == 0 {
 		return 0
 	}
 	return laterTime + int64(i) - 1
+}
+
+// floorSeconds is the st_mtime of a time in nanoseconds.
+func floorSeconds(ns int64) int64 {
+	s := ns / 1e9
+	if ns%1e9 < 0 {
+		s--
+	}
+	return s
 }
