@@ -21,6 +21,7 @@ func writeKey(w io.Writer, tc toolchains.Toolchain, p *plan) {
 		fmt.Fprintf(w, "program %q %s\n", role, tc.Fingerprint[role])
 	}
 	fmt.Fprintf(w, "driver %q\n", p.driver(tc))
+	fmt.Fprintf(w, "called %q\n", p.job.Name)
 	fmt.Fprintf(w, "dir %q\n", p.job.Dir)
 	for _, a := range p.args {
 		fmt.Fprintf(w, "arg %q\n", a)

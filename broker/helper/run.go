@@ -133,10 +133,14 @@ func (p *plan) write() error {
 	return nil
 }
 
+// localeUTF8 asks for a locale that is not inside of every C library.
+const localeUTF8 = "LC_ALL=C.UTF-8"
+
 // localeFiles are what the C library reads for C.UTF-8, where this machine has
-// them. Where it has not the compiler prints as in C, and the client sees that.
+// them. Where it has not the compiler prints as in C, which is not what the client
+// would see at home.
 func localeFiles(env []string) []string {
-	if !slices.Contains(env, "LC_ALL=C.UTF-8") {
+	if !slices.Contains(env, localeUTF8) {
 		return nil
 	}
 	var list []string
@@ -156,10 +160,11 @@ func (h *Helper) compile(ctx context.Context, tc toolchains.Toolchain, p *plan) 
 		return broker.Result{}, err
 	}
 	defer done()
-	driver := p.driver(tc)
+	driver, locale := p.driver(tc), localeFiles(p.env)
 	out, err := h.o.Runner(ctx, &sandbox.Spec{
-		Path: driver, Args: append([]string{driver}, p.args...), Env: p.env, Dir: p.job.Dir,
-		Programs: append(localeFiles(p.env), tc.Programs...), Tree: tree, Out: outDir, Outputs: p.outs, Limits: jobLimits,
+		// A driver's own messages begin with the name that it was called by.
+		Path: driver, Args: append([]string{p.job.Name}, p.args...), Env: p.env, Dir: p.job.Dir,
+		Programs: append(locale, tc.Programs...), Tree: tree, Out: outDir, Outputs: p.outs, Limits: jobLimits,
 	})
 	if f, ok := errors.AsType[*sandbox.Failure](err); ok && f.Kind == sandbox.Conflict && p.job.Form == broker.Tree {
 		return broker.Result{}, broker.Refusef(ReasonTreeClosed, "%s", f.Detail)
@@ -170,6 +175,9 @@ func (h *Helper) compile(ctx context.Context, tc toolchains.Toolchain, p *plan) 
 	defer out.Close()
 	if err := h.doubt(ctx, tc); err != nil {
 		return broker.Result{}, err
+	}
+	if len(out.Stderr) > 0 && len(locale) == 0 && slices.Contains(p.env, localeUTF8) {
+		return broker.Result{}, broker.Refusef(ReasonLocale, "has no C.UTF-8 locale, and the compiler has something to say")
 	}
 	res := broker.Result{ExitCode: out.ExitCode, Stdout: out.Stdout, Stderr: out.Stderr}
 	for _, f := range out.Outputs {
