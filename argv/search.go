@@ -31,5 +31,8 @@ func (c *Command) Preprocessor() []Option {
 	return out
 }
 
+// HandsOn reports whether the command hands words to the preprocessor by -Wp, or -Xpreprocessor.
+func (c *Command) HandsOn() bool { return len(c.cpp) > 0 }
+
 // Family is the family whose rules the words were read by.
 func (c *Command) Family() Family { return c.family }

@@ -117,7 +117,9 @@ func badCC1Word(cc1 []string) string {
 }
 
 // isCC1Directory reports whether a word of -cc1 is followed by one of the driver's own include directories.
-func isCC1Directory(s string) bool { return s == "-internal-isystem" || s == "-internal-externc-isystem" }
+func isCC1Directory(s string) bool {
+	return s == "-internal-isystem" || s == "-internal-externc-isystem"
+}
 
 // Admit says whether a helper may run a job's command: one plain compile of preprocessed text, in the form that
 // [Command.Compile] makes, every word of it permitted. The error names the word.

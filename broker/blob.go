@@ -114,3 +114,10 @@ func (b Blob) Bytes(limit int64) ([]byte, error) {
 	}
 	return data, nil
 }
+
+// A ChangedError says that a file of the client's is no longer what it was when
+// it was looked at. It is about the job, not about the helper: the agent looks
+// again.
+type ChangedError struct{ Path string }
+
+func (e *ChangedError) Error() string { return e.Path + " changed while the job was on its way" }
