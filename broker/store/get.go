@@ -230,8 +230,8 @@ func (s *Store) has(d broker.Digest) bool {
 // touch writes the use of e to disk when the last one there is old, and reports
 // whether the file is still there.
 func (s *Store) touch(e entry) bool {
-	now := s.o.Now()
-	recent := func(e entry) bool { return now.Sub(time.Unix(0, e.mtime)) < useGrain }
+	now := s.now()
+	recent := func(e entry) bool { return now.Sub(time.Unix(0, e.mtime)).Abs() < useGrain }
 	if recent(e) {
 		return true
 	}

@@ -175,7 +175,7 @@ func (s *Store) write(room *reservation, e *entry, fill func(io.Writer) error) e
 	if err != nil {
 		return err
 	}
-	now := s.o.Now()
+	now := s.now()
 	if err := setUsed(name, now); err != nil {
 		return err
 	}

@@ -4,8 +4,9 @@
 // The files are the truth. A blob is the plain file blobs/ab/abcd…, named by what
 // is in it; a record is actions/ab/abcd…, with its key and checksum in its first
 // line. The index of sizes and last use lives in memory and is made anew at start
-// from what stat says (the mtime of a file is its last use, to within useGrain):
-// there is no index on disk that could be damaged, or disagree.
+// from what stat says (the mtime of a file is its last use, to within useGrain, by
+// the store's own clock): there is no index on disk that could be damaged, or
+// disagree.
 //
 // Nothing is ever synced to disk. A file is written in incoming/ and renamed, so
 // a process that is killed leaves a whole file or none; and a machine that loses
@@ -64,7 +65,7 @@ type Options struct {
 	// included; each counts as whole blocks of 4 KiB, at least one. 0 means
 	// DefaultMaxBytes.
 	MaxBytes int64
-	// Now is the clock, for last use. nil means time.Now.
+	// Now is the machine's clock. nil means time.Now. It may jump: see Store.now.
 	Now func() time.Time
 	// Logf is told of damage and of what it did to it. nil is silence.
 	Logf func(format string, args ...any)
@@ -78,6 +79,8 @@ type Store struct {
 	o      Options
 	marker *os.File // flock'ed while the store is open
 	index  *index
+	opened time.Time // by the machine's clock
+	epoch  time.Time // the same moment by the store's
 
 	temps    atomic.Uint64   // numbers the files in incoming
 	checking [256]sync.Mutex // by the first byte of a sum: held to hash a blob or to change its mtime
@@ -121,9 +124,22 @@ func (s *Store) open() error {
 	if err != nil {
 		return err
 	}
+	s.opened = s.o.Now()
+	s.epoch = s.opened
+	if n := len(found); n > 0 {
+		if newest := time.Unix(0, found[n-1].mtime); newest.After(s.epoch) {
+			s.epoch = newest
+		}
+	}
 	s.index = newIndex(s.o.MaxBytes, found, s.remove)
 	return nil
 }
+
+// now is the time by the store's own clock, which orders uses and nothing else. It
+// begins no earlier than the last use that is on disk, and goes on by the monotonic
+// clock: so neither a board that starts in 1970 until it finds the network, nor a
+// clock that once was years ahead, makes old entries newer than new ones.
+func (s *Store) now() time.Time { return s.epoch.Add(s.o.Now().Sub(s.opened)) }
 
 // lock makes sure that dir is a store and this process's.
 func (s *Store) lock() error {
