@@ -211,7 +211,13 @@ func numbered(n uint64) []byte {
 
 // TestNoSpace fills a small file system: a process of its own mounts one.
 func TestNoSpace(t *testing.T) {
-	cmd := child(t, "TestHelperNoSpace", t.TempDir())
+	mounting(t, "TestHelperNoSpace", "the disk was full")
+}
+
+// mounting runs a Helper test that mounts, and must end with saying so.
+func mounting(t *testing.T, test, says string) {
+	t.Helper()
+	cmd := child(t, test, t.TempDir())
 	id := func(n int) []syscall.SysProcIDMap { return []syscall.SysProcIDMap{{HostID: n, Size: 1}} }
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
@@ -222,8 +228,8 @@ func TestNoSpace(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v (it needs user namespaces, as bubblewrap does: sysctl kernel.unprivileged_userns_clone=1)\n%s", err, out)
 	}
-	if !bytes.Contains(out, []byte("the disk was full")) {
-		t.Errorf("the disk was never full:\n%s", out)
+	if !bytes.Contains(out, []byte(says)) {
+		t.Errorf("it never said that %s:\n%s", says, out)
 	}
 }
 
@@ -259,6 +265,57 @@ func TestHelperNoSpace(t *testing.T) {
 		t.Errorf("write when there is space again: %v", err)
 	}
 	fmt.Println("the disk was full")
+}
+
+// TestReadOnly: on a disk that became read-only what is there can be read, and
+// nothing else is promised.
+func TestReadOnly(t *testing.T) {
+	mounting(t, "TestHelperReadOnly", "the disk was read-only")
+}
+
+// TestHelperReadOnly is the process of TestReadOnly.
+func TestHelperReadOnly(t *testing.T) {
+	dir := os.Getenv("CROSSCC_TEST_STORE")
+	if dir == "" {
+		return
+	}
+	const entries = 20
+	c := newClock()
+	o := Options{MaxBytes: entries * block, Now: c.now, Logf: t.Logf}
+	s := reopen(t, filepath.Join(dir, "store"), o)
+	for i := range entries {
+		put(t, s, fmt.Sprint(i))
+	}
+	if err := rewrite(func([]byte) []byte { return []byte("x") })(file(s, blob, broker.DigestOf([]byte("0")))); err != nil {
+		t.Fatal(err)
+	}
+	s = restart(t, s)
+	c.forward(2 * useGrain)
+	for _, flags := range []uintptr{unix.MS_BIND, unix.MS_BIND | unix.MS_REMOUNT | unix.MS_RDONLY} {
+		if err := unix.Mount(dir, dir, "", flags, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 { // each write looks for room in vain
+		if err := s.Put(broker.DigestOf([]byte("new")), strings.NewReader("new")); !errors.Is(err, unix.EROFS) {
+			t.Errorf("write: %v", err)
+		}
+		_, err := s.Open(broker.DigestOf([]byte("0")))
+		misses(t, err, true, "its hash is")
+	}
+	for i := range entries - 1 {
+		has(t, s, fmt.Sprint(i+1))
+	}
+	if st := s.Stats(); st.Blobs != entries || st.Used != st.Max || st.Reserved != 0 || st.Evicted != 0 {
+		t.Errorf("%+v", st)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := Open(s.dir, o); !errors.Is(err, unix.EROFS) {
+		t.Errorf("open: %v", err)
+	}
+	fmt.Println("the disk was read-only")
 }
 
 // TestNoDescriptors: a machine that cannot open files has lost no blob.

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/crosscc/crosscc/broker"
 )
 
@@ -189,12 +191,16 @@ func (s *Store) write(room *reservation, e *entry, fill func(io.Writer) error) e
 func (s *Store) place(name string, k key) error {
 	err := os.Rename(name, s.path(k))
 	switch {
-	case err == nil:
-		return nil
 	case errors.Is(err, fs.ErrNotExist): // the first of its shard
 		err = os.MkdirAll(s.shard(k), 0o700)
-	default: // somebody's directory is in the way, or it is hopeless
+	case errors.Is(err, unix.EISDIR), errors.Is(err, fs.ErrExist): // a directory of somebody's
 		err = os.RemoveAll(s.path(k))
+	case errors.Is(err, unix.ENOTDIR): // a file of somebody's
+		if err = os.Remove(s.shard(k)); err == nil {
+			err = os.Mkdir(s.shard(k), 0o700)
+		}
+	default: // also what is hopeless: no reason to lose what is there
+		return err
 	}
 	if err != nil {
 		return err

@@ -84,7 +84,7 @@ func (s *Store) scanShard(k key) ([]entry, error) {
 		}
 		if st.Mode&unix.S_IFMT != unix.S_IFREG {
 			s.o.Logf("store: %s is no regular file; it is removed", filepath.Join(dir.Name(), name))
-			s.remove(e.key)
+			_ = s.remove(e.key) // it is no entry, removed or not
 			continue
 		}
 		e.size, e.mtime = st.Size, usable(st.Mtim.Nano())

@@ -8,7 +8,7 @@
 // the store's own clock): there is no index on disk that could be damaged, or
 // disagree.
 //
-// Nothing is ever synced to disk. A file is written in incoming/ and renamed, so
+// No entry is ever synced to disk. A file is written in incoming/ and renamed, so
 // a process that is killed leaves a whole file or none; and a machine that loses
 // power may leave any rubbish under a right name, which is found because every
 // blob is hashed when it is first read after a start, and every record each time.
@@ -82,7 +82,7 @@ type Store struct {
 	opened time.Time // by the machine's clock
 	epoch  time.Time // the same moment by the store's
 
-	temps    atomic.Uint64   // numbers the files in incoming
+	temps    atomic.Uint64   // numbers the files in incoming, from where no late writer of an earlier Store is
 	checking [256]sync.Mutex // by the first byte of a sum: held to hash a blob or to change its mtime
 }
 
@@ -124,6 +124,7 @@ func (s *Store) open() error {
 	if err != nil {
 		return err
 	}
+	s.temps.Store(uint64(time.Now().UnixNano()))
 	s.opened = s.o.Now()
 	s.epoch = s.opened
 	if n := len(found); n > 0 {
@@ -170,10 +171,26 @@ func (s *Store) lock() error {
 	case layoutVersion:
 		return nil
 	case "": // new, or its maker died before the next line
-		_, err := s.marker.WriteString(layoutVersion)
-		return err
+		return s.mark()
 	}
 	return fmt.Errorf("its layout is %q and this build knows %q: remove the directory to start anew", version, layoutVersion)
+}
+
+// mark makes the directory a store. This once it waits for the disk: entries that
+// outlive a power cut without the marker would be a stranger's.
+func (s *Store) mark() error {
+	if _, err := s.marker.WriteString(layoutVersion); err != nil {
+		return err
+	}
+	if err := s.marker.Sync(); err != nil {
+		return err
+	}
+	dir, err := os.Open(s.dir)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
 }
 
 func mustBeEmpty(dir string) error {
@@ -273,12 +290,13 @@ func (s *Store) path(k key) string { return filepath.Join(s.shard(k), k.name()) 
 
 // remove takes an entry's file away. The index calls it while it is locked, so
 // that no file under the same name can have come since.
-func (s *Store) remove(k key) {
-	err := os.Remove(s.path(k))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		err = os.RemoveAll(s.path(k)) // somebody's directory
+func (s *Store) remove(k key) error {
+	err := os.RemoveAll(s.path(k)) // all: it may be somebody's directory
+	if errors.Is(err, unix.ENOTDIR) {
+		return nil // a file in the place of its shard
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil {
 		s.o.Logf("store: %v", err)
 	}
+	return err
 }
