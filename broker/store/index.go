@@ -167,6 +167,24 @@ func (ix *index) drop(e entry) bool {
 	return true
 }
 
+// discard removes the entry of k, if there is one, with its file.
+func (ix *index) discard(k key) error {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	if ix.closed {
+		return ErrClosed
+	}
+	i, ok := ix.at[k]
+	if !ok {
+		return nil
+	}
+	if err := ix.remove(k); err != nil {
+		return err
+	}
+	ix.forget(i)
+	return nil
+}
+
 // A reservation is room for one file that is being written.
 type reservation struct {
 	ix     *index
@@ -273,6 +291,6 @@ func (ix *index) figures() Stats {
 	defer ix.mu.Unlock()
 	s := ix.counts
 	s.Max, s.Used, s.Reserved = ix.max, ix.used, ix.reserved
-	s.Blobs, s.Actions = ix.kept[blob], ix.kept[action]
+	s.Blobs, s.Actions, s.Claims = ix.kept[blob], ix.kept[action], ix.kept[claim]
 	return s
 }

@@ -1,9 +1,10 @@
 // Package store keeps content and results of compiles on disk: blobs by their
-// SHA-256, and small action records by the digest of a key.
+// SHA-256, small action records by the digest of a key, and claims, which are what
+// clients say and no compile reads, by a name.
 //
 // The files are the truth. A blob is the plain file blobs/ab/abcd…, named by what
-// is in it; a record is actions/ab/abcd…, with its key and checksum in its first
-// line. The index of sizes and last use lives in memory and is made anew at start
+// is in it; a record is actions/ab/abcd… and a claim claims/ab/abcd…, with its key
+// and checksum in its first line. The index of sizes and last use lives in memory and is made anew at start
 // from what stat says (the mtime of a file is its last use, to within useGrain, by
 // the store's own clock): there is no index on disk that could be damaged, or
 // disagree.
@@ -222,8 +223,9 @@ type Stats struct {
 	Reserved int64 // bytes promised to what is being written
 	Blobs    int
 	Actions  int
+	Claims   int
 
-	Hits    int64 // reads of a blob or record that was there
+	Hits    int64 // reads of what was there
 	Misses  int64 // reads that found none, damage included
 	Damaged int64 // files removed because they were not what they should be
 	Evicted int64 // files removed to make room
@@ -234,7 +236,7 @@ func (s *Store) Stats() Stats { return s.index.figures() }
 
 // A Miss is the error of a read that found nothing fit to hand out.
 type Miss struct {
-	What    string // blob or action
+	What    string // blob, action or claim
 	Digest  broker.Digest
 	Damaged bool  // something was there and has been removed
 	Reason  error // why
@@ -255,11 +257,12 @@ type kind uint8
 const (
 	blob kind = iota
 	action
+	claim
 	kinds
 )
 
-func (k kind) String() string { return [...]string{"blob", "action"}[k] }
-func (k kind) dir() string    { return [...]string{"blobs", "actions"}[k] }
+func (k kind) String() string { return [...]string{"blob", "action", "claim"}[k] }
+func (k kind) dir() string    { return k.String() + "s" }
 
 // incoming is where files are written.
 const incoming = "incoming"
