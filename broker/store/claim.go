@@ -2,7 +2,6 @@ package store
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -105,7 +104,7 @@ func checkClaim(k key, f io.Reader) error {
 		return err
 	}
 	if sum := [32]byte(h.Sum(nil)); string(head) != string(recordHead(k, sum)) {
-		return &damage{fmt.Errorf("its value has hash %s and it says %q", hex.EncodeToString(sum[:]), head)}
+		return &damage{fmt.Errorf("its value has hash %x and its first line says otherwise", sum)}
 	}
 	return nil
 }

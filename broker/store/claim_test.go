@@ -69,6 +69,9 @@ func TestClaims(t *testing.T) {
 	}
 	s = restart(t, s)
 	claims(t, s, "other", "other")
+	if st := s.Stats(); st.Claims != 1 || diskUse(t, s.dir) != block {
+		t.Errorf("%+v, %d bytes on disk", st, diskUse(t, s.dir))
+	}
 	nothingIncoming(t, s)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
