@@ -72,7 +72,7 @@ func TestScripts(t *testing.T) {
 
 // commands are what scripts can say besides testscript's own words:
 //
-//	helper [-disk SIZE] NAME [FLAG…]    start a helper; $NAME is its address
+//	helper [-disk SIZE] NAME [FLAG…]    start a helper; $NAME is its address, $NAME_http that of its http door
 //	helper-stop NAME [SIGNAL]           end it, by TERM or the signal
 //	lying-helper NAME [COMPILER]        a helper whose objects are COMPILER's, whatever it is asked for
 //	listen NAME [TEXT]                  a listener that is no helper: it answers with TEXT or not at all
