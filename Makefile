@@ -14,7 +14,7 @@ all: build
 # Static programs: the same file runs in any root, and in the sandbox.
 build:
 	@e2e/install.sh build
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X $(BUILD_VARIABLE)=$(BUILD_ID)' -o bin/ ./cmd/crosscc ./cmd/crossccd ./cmd/crossctl
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X $(BUILD_VARIABLE)=$(BUILD_ID)' -o bin/ ./cmd/crosscc ./cmd/crossccd ./cmd/crossctl ./cmd/ccache-storage-crosscc
 
 # Lua 5.4 for three targets through crosscc, each object compared with a local one.
 demo:
