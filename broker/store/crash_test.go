@@ -101,6 +101,9 @@ func churnAndKill(t *testing.T, dir string) (did churned) {
 		}
 		said.WriteString(lines.Text() + "\n")
 		if lines.Text() == "churning" {
+			if _, err := Open(dir, Options{}); !early && !errors.Is(err, ErrLocked) {
+				t.Errorf("a second process opens the store: %v", err)
+			}
 			time.AfterFunc(rand.N(300*time.Millisecond), func() { cmd.Process.Kill() })
 		}
 	}
@@ -327,6 +330,9 @@ func TestHelperNoSpace(t *testing.T) {
 	}
 	if err := s.PutAction(broker.DigestOf(nil), make([]byte, 1<<20)); !errors.Is(err, unix.ENOSPC) {
 		t.Errorf("record on a full disk: %v", err)
+	}
+	if err := s.PutClaim("", "k", 1<<20, bytes.NewReader(make([]byte, 1<<20))); !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("claim on a full disk: %v", err)
 	}
 	nothingIncoming(t, s)
 	for i := range n - 1 {

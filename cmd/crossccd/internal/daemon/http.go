@@ -34,18 +34,23 @@ const (
 func httpDoor(addr config.Address, st *store.Store, log logrus.FieldLogger) door {
 	mux := http.NewServeMux()
 	mux.Handle(ccache.Path, ccache.Handler(st, log.Infof))
-	srv := &http.Server{
-		Handler:           mux,
+	srv := httpServer(mux, log)
+	return door{
+		name: "http", addr: addr, limits: trust.Limits{PerAddress: httpPerAddress, PerLoopback: httpPerAddress},
+		serve: srv.Serve, drain: srv.Shutdown, close: func() { _ = srv.Close() },
+	}
+}
+
+// httpServer is a server whose every wait is bounded.
+func httpServer(h http.Handler, log logrus.FieldLogger) *http.Server {
+	return &http.Server{
+		Handler:           h,
 		ReadHeaderTimeout: httpHead,
 		ReadTimeout:       httpWhole,
 		WriteTimeout:      httpWhole,
 		IdleTimeout:       httpIdle,
 		MaxHeaderBytes:    maxHTTPHead,
 		ErrorLog:          stdlog.New(logWriter{log}, "", 0),
-	}
-	return door{
-		name: "http", addr: addr, limits: trust.Limits{PerAddress: httpPerAddress, PerLoopback: httpPerAddress},
-		serve: srv.Serve, drain: srv.Shutdown, close: func() { _ = srv.Close() },
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sirupsen/logrus/hooks/test"
 
@@ -28,6 +29,14 @@ func TestHTTPDoor(t *testing.T) {
 	d := httpDoor(config.Address{}, st, log)
 	if !d.addr.Off() {
 		t.Error("the door is open unasked")
+	}
+	for name, bound := range map[string]time.Duration{
+		"headers": httpServer(nil, log).ReadHeaderTimeout, "request": httpServer(nil, log).ReadTimeout,
+		"answer": httpServer(nil, log).WriteTimeout, "silence": httpServer(nil, log).IdleTimeout,
+	} {
+		if bound <= 0 || bound > 2*time.Minute {
+			t.Errorf("a peer may take %v for its %s", bound, name)
+		}
 	}
 	l, err := trust.Listen("127.0.0.1:0", trust.AllowList{}, d.limits)
 	if err != nil {
