@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path"
@@ -96,7 +97,10 @@ func (c *client) job(tc toolchains.Toolchain, driver string, words ...string) *b
 	if v := cmd.Verdict(); !v.Remote {
 		c.t.Fatalf("%q: %+v", words, v)
 	}
-	src := headers.Source{Cmd: cmd, Dir: c.dir}
+	src := headers.Source{
+		Cmd: cmd, Dir: c.dir,
+		Open: func(name string) (io.ReadCloser, error) { return os.Open(name) },
+	}
 	var err error
 	if src.Defaults, err = headers.Ask(c.t.Context(), toolchains.System{Root: c.root, Run: c.run}, driver, cmd); err != nil {
 		c.t.Fatal(err)
@@ -114,34 +118,12 @@ func (c *client) job(tc toolchains.Toolchain, driver string, words ...string) *b
 	j := &broker.Job{
 		Name: d.Name(), Identity: tc.Identity, Fingerprint: tc.Fingerprint, Dir: c.dir, Form: broker.Tree,
 		Args: cmd.Whole("out.o", "out.d", src.Words()...), Env: []string{"LC_ALL=C", "PWD=" + c.dir},
-		Root: rootOf(tree), Outputs: []string{"out.o"}, Debug: cmd.Debug(),
+		Root: tree.Root, Outputs: []string{"out.o"}, Debug: cmd.Debug(),
 	}
 	if _, ok := cmd.Deps(); ok {
 		j.Outputs = []string{"out.d", "out.o"}
 	}
 	return j
-}
-
-// rootOf is a scanned tree with its times brought down to what compilers compare.
-func rootOf(tree *headers.Tree) *broker.Dir {
-	root, times := new(broker.Dir), map[broker.Digest][]time.Time{}
-	for _, d := range tree.Dirs {
-		root.Mkdir(d)
-	}
-	for _, f := range tree.Files {
-		seen := times[f.Digest]
-		i := slices.IndexFunc(seen, f.Modified.Equal)
-		if i < 0 {
-			i, times[f.Digest] = len(seen), append(seen, f.Modified)
-		}
-		root.Put(f.Path, broker.File{Blob: broker.PathBlob(f.Digest, f.Path), Modified: int64(i), Class: f.Class})
-	}
-	for _, l := range tree.Links {
-		in := root.Mkdir(path.Dir(l.Path))
-		in.Links = append(in.Links, broker.Link{Name: path.Base(l.Path), Target: l.Target})
-		slices.SortFunc(in.Links, func(a, b broker.Link) int { return strings.Compare(a.Name, b.Name) })
-	}
-	return root
 }
 
 // same is the promise: what the helper makes of the tree is what the compiler
@@ -239,7 +221,9 @@ func TestTreesInTurn(t *testing.T) {
 	objects := map[broker.Digest]bool{}
 	for i, change := range []func(){
 		func() {},
-		func() { c.write("inc/own.h", "#pragma once\n#include <limits.h>\nstatic inline int own(void) { return 2; }\n") },
+		func() {
+			c.write("inc/own.h", "#pragma once\n#include <limits.h>\nstatic inline int own(void) { return 2; }\n")
+		},
 		func() { c.write("inc/limits.h", "#include_next <limits.h>\n#define MORE\n") },
 		func() { _ = os.Remove(c.dir + "/inc/limits.h") },
 	} {
