@@ -56,10 +56,6 @@ func (h *Helper) admitTree(j *broker.Job, cmd *argv.Command) error {
 	if h.o.Sandbox == "none" {
 		return broker.Refusef(ReasonTreeClosed, "without a sandbox the client's paths can't be shown to a compiler")
 	}
-	if cmd.Language().IsPreprocessed() {
-		// Such a text may have gcc load its memory from any file (pch_preprocess).
-		return broker.Refusef(ReasonTreeClosed, "a source in %s travels as text", cmd.Language())
-	}
 	if name, why := j.Root.Closed(); why != "" {
 		return broker.Refusef(ReasonTreeClosed, "%s of the tree is closed: %s", name, why)
 	}
@@ -73,8 +69,12 @@ func (h *Helper) admitTree(j *broker.Job, cmd *argv.Command) error {
 	if !path.IsAbs(source) {
 		source = j.Dir + "/" + source // not cleaned: links and `..` are the tree's to say
 	}
-	if _, e, ok := j.Root.Lookup(source); !ok || e.File == nil {
+	_, e, ok := j.Root.Lookup(source)
+	if !ok || e.File == nil {
 		return broker.Refusef(ReasonRejected, "the source %s is not in the tree", source)
+	}
+	if cmd.Language().IsPreprocessed() {
+		return opens(e.File, cmd)
 	}
 	return nil
 }
@@ -98,16 +98,22 @@ var (
 	clangOpens = regexp.MustCompile(`^[ \t\f\v]*(?:#|%:|\?\?=)[ \t\f\v]*(?:include|include_next|import|embed|pragma[ \t]+clang[ \t]+module)\b`)
 )
 
-// admitText refuses preprocessed text that makes a compiler open files.
+// admitText refuses a job in preprocessed form whose files are not in their
+// places, or whose text makes a compiler open others.
 func admitText(j *broker.Job, cmd *argv.Command) error {
 	if err := admitPaths(j); err != nil {
 		return err
 	}
-	clang := cmd.Family() == argv.Clang
 	f, ok := j.Root.File(path.Join(j.Dir, cmd.Source()))
 	if !ok {
 		return broker.Refusef(ReasonRejected, "the source %s is not among the inputs", cmd.Source())
 	}
+	return opens(&f, cmd)
+}
+
+// opens refuses preprocessed text that makes a compiler open files.
+func opens(f *broker.File, cmd *argv.Command) error {
+	clang := cmd.Family() == argv.Clang
 	r, err := f.Blob.Open()
 	if err != nil {
 		return fmt.Errorf("read %s: %w", cmd.Source(), err)

@@ -286,7 +286,10 @@ func TestTreeRejected(t *testing.T) {
 			j.Root.Put("/w/a.h", broker.File{Blob: broker.BytesBlob([]byte("1")), Class: 1})
 			j.Root.Put("/w/b.h", broker.File{Blob: broker.BytesBlob([]byte("2")), Class: 1})
 		}, ReasonRejected},
-		{"preprocessed text", func(j *broker.Job) { j.Args = append([]string{"-x", "cpp-output"}, j.Args...) }, ReasonTreeClosed},
+		{"preprocessed text that loads memory", func(j *broker.Job) {
+			j.Args = append([]string{"-x", "cpp-output"}, j.Args...)
+			j.Root.Put(j.Dir+"/a.c", broker.File{Blob: broker.BytesBlob([]byte("#pragma GCC pch_preprocess \"x\"\nint x;\n"))})
+		}, ReasonRejected},
 		{"a working directory among programs", func(j *broker.Job) {
 			j.Dir, j.Env = "/usr/lib/gcc", nil
 			j.Root.Mkdir(j.Dir)
