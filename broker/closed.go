@@ -117,8 +117,7 @@ func closedPlace(name string, whole bool) string {
 	if why := ClosedDir(name); why != "" {
 		return why
 	}
-	parts := strings.Split(strings.TrimPrefix(name, "/"), "/")
-	top := parts[0]
+	top, below, _ := strings.Cut(strings.TrimPrefix(name, "/"), "/")
 	if top != "usr" && top != "bin" && top != "sbin" && !strings.HasPrefix(top, "lib") {
 		return ""
 	}
@@ -127,12 +126,12 @@ func closedPlace(name string, whole bool) string {
 			return ""
 		}
 	}
-	dirs := parts[:len(parts)-1]
-	if whole {
-		dirs = parts
-	}
-	if slices.ContainsFunc(dirs, IsInclude) {
-		return ""
+	for below != "" {
+		part, rest, isDir := strings.Cut(below, "/")
+		if (isDir || whole) && IsInclude(part) {
+			return ""
+		}
+		below = rest
 	}
 	return fmt.Sprintf("/%s has programs and what they read, and no directory for headers is in the name", top)
 }
@@ -151,10 +150,8 @@ func closedName(name string) string {
 		return fmt.Sprintf("programs look for files with a name like %s by themselves", base)
 	}
 	// gcc takes each file of a directory "x.h.gch" for a precompiled header.
-	for part := range strings.SplitSeq(path.Dir(name), "/") {
-		if strings.HasSuffix(part, ".gch") || strings.HasSuffix(part, ".pch") {
-			return fmt.Sprintf("%s is a directory of precompiled headers", part)
-		}
+	if strings.Contains(name, ".gch/") || strings.Contains(name, ".pch/") {
+		return "a directory of its is one of precompiled headers"
 	}
 	return ""
 }

@@ -23,12 +23,12 @@ import (
 
 // The helper of these tests has real compilers and no walls: what the walls do
 // is the sandbox's own to test, and this way the tests run as any user.
-func newHelper(t *testing.T, run sandbox.Runner) *Helper {
+func newHelper(t testing.TB, run sandbox.Runner) *Helper {
 	t.Helper()
 	return newHelperWith(t, "/usr/bin/gcc-12", run)
 }
 
-func newHelperWith(t *testing.T, driver string, run sandbox.Runner) *Helper {
+func newHelperWith(t testing.TB, driver string, run sandbox.Runner) *Helper {
 	t.Helper()
 	log := logrus.New()
 	log.SetOutput(io.Discard)
@@ -69,7 +69,7 @@ func newHelperWith(t *testing.T, driver string, run sandbox.Runner) *Helper {
 
 // enterableDir is a directory that the user of the sandbox can enter, as those
 // of a helper that root started must be.
-func enterableDir(t *testing.T) string {
+func enterableDir(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.Chmod(filepath.Dir(dir), 0o711); err != nil {
@@ -79,7 +79,7 @@ func enterableDir(t *testing.T) string {
 }
 
 // native is the one toolchain that newHelper finds.
-func native(t *testing.T, h *Helper) toolchains.Toolchain {
+func native(t testing.TB, h *Helper) toolchains.Toolchain {
 	t.Helper()
 	s, _ := h.State()
 	if len(s.Toolchains) != 1 {
@@ -88,7 +88,7 @@ func native(t *testing.T, h *Helper) toolchains.Toolchain {
 	return s.Toolchains[0]
 }
 
-func job(t *testing.T, h *Helper, text string) *broker.Job {
+func job(t testing.TB, h *Helper, text string) *broker.Job {
 	tc := native(t, h)
 	return &broker.Job{
 		Name: "gcc", Identity: tc.Identity, Fingerprint: tc.Fingerprint,

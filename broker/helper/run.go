@@ -51,7 +51,8 @@ func (h *Helper) run(ctx context.Context, j *broker.Job) (broker.Result, error) 
 	if err != nil {
 		return broker.Result{}, err
 	}
-	if res, err := h.cached(keyOf(tc, p), j); err == nil {
+	key := keyOf(tc, p)
+	if res, err := h.cached(key, j); err == nil {
 		return res, nil
 	}
 	release, err := h.acquire(ctx)
@@ -60,12 +61,18 @@ func (h *Helper) run(ctx context.Context, j *broker.Job) (broker.Result, error) 
 	}
 	defer release()
 	// The wait for a slot may have been long: what is run is what is keyed.
-	if tc, err = h.match(ctx, p); err != nil {
+	now, err := h.catalog.match(ctx, j, p.cmd.Language())
+	if err == nil && !same(now, tc) {
+		if tc, err = h.match(ctx, p); err == nil {
+			key = keyOf(tc, p)
+		}
+	}
+	if err != nil {
 		return broker.Result{}, err
 	}
 	res, err := h.compile(ctx, tc, p)
 	if err == nil && res.ExitCode == 0 {
-		h.keep(keyOf(tc, p), res)
+		h.keep(key, res)
 	}
 	return res, err
 }
