@@ -282,6 +282,14 @@ func TestTreeRejected(t *testing.T) {
 		{"no source", func(j *broker.Job) { j.Root.Mkdir(j.Dir).Files = nil }, ReasonRejected},
 		{"a directory for a source", func(j *broker.Job) { j.Root.Mkdir(j.Dir).Files = nil; j.Root.Mkdir(j.Dir + "/a.c") }, ReasonRejected},
 		{"another working directory", func(j *broker.Job) { j.Dir += "/none"; j.Env = nil }, ReasonRejected},
+		{"another working directory, a source by its whole name", func(j *broker.Job) {
+			j.Args[slices.Index(j.Args, "a.c")] = j.Dir + "/a.c"
+			j.Dir, j.Env = j.Dir+"/none", nil
+		}, ReasonRejected},
+		{"a file for a working directory", func(j *broker.Job) {
+			j.Args[slices.Index(j.Args, "a.c")] = j.Dir + "/a.c"
+			j.Dir, j.Env = j.Dir+"/a.c", nil
+		}, ReasonRejected},
 		{"hard links that disagree", func(j *broker.Job) {
 			j.Root.Put("/w/a.h", broker.File{Blob: broker.BytesBlob([]byte("1")), Class: 1})
 			j.Root.Put("/w/b.h", broker.File{Blob: broker.BytesBlob([]byte("2")), Class: 1})
