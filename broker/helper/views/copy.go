@@ -79,7 +79,11 @@ func (c *copier) batch(b batch, buf []byte) error {
 	}
 	defer unix.Close(dir)
 	for _, f := range b.files {
-		if err := c.file(dir, f, buf); err != nil {
+		err := c.file(dir, f, buf)
+		if errors.Is(err, errContent) {
+			return &broker.ChangedError{Path: path.Join(b.dir, f.Name)}
+		}
+		if err != nil {
 			return fmt.Errorf("%s: %w", path.Join(b.dir, f.Name), err)
 		}
 	}
@@ -149,14 +153,21 @@ func (c *copier) file(dir int, f *broker.File, buf []byte) error {
 	return unix.UtimesNanoAt(dir, f.Name, []unix.Timespec{modified, modified}, unix.AT_SYMLINK_NOFOLLOW)
 }
 
+// errContent says that a blob is not what its digest says. The store's blobs are,
+// so it is a file of a client in this process.
+var errContent = errors.New("content is not the digest's")
+
 // pour writes the beginning of r, as much as d says, which must have d's hash.
 // The store hashes a blob when it first reads it; not all blobs are the store's.
 func pour(fd int, r io.Reader, d broker.Digest, buf []byte) error {
 	h := sha256.New()
 	for left := d.Size; left > 0; {
 		n, err := io.ReadFull(r, buf[:min(left, int64(len(buf)))])
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			return errContent
+		}
 		if err != nil {
-			return fmt.Errorf("blob %s: %d bytes are missing: %w", d, left-int64(n), err)
+			return fmt.Errorf("blob %s: %w", d, err)
 		}
 		h.Write(buf[:n])
 		if err := writeAll(fd, buf[:n]); err != nil {
@@ -164,8 +175,8 @@ func pour(fd int, r io.Reader, d broker.Digest, buf []byte) error {
 		}
 		left -= int64(n)
 	}
-	if got := hex.EncodeToString(h.Sum(nil)); got != d.Hash {
-		return fmt.Errorf("blob %s: its hash is %s", d, got)
+	if hex.EncodeToString(h.Sum(nil)) != d.Hash {
+		return errContent
 	}
 	return nil
 }

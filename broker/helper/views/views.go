@@ -98,8 +98,9 @@ func masked(dir string) (bool, error) {
 
 // Take gives the caller a view that shows root, which must be valid
 // (broker.Dir.Validate) and is not changed. A tree whose hard links disagree is
-// refused with a *Malformed; any other error is this machine's trouble, a blob's
-// or the cause of ctx, and nothing of what was begun is kept.
+// refused with a *Malformed, one with a file that has not its digest's content
+// with a *broker.ChangedError; any other error is this machine's trouble or the
+// cause of ctx. Nothing of what was begun is kept.
 func (p *Pool) Take(ctx context.Context, root *broker.Dir) (*View, error) {
 	want, err := shownOf(root)
 	if err != nil {

@@ -267,14 +267,19 @@ func TestBadBlobs(t *testing.T) {
 		p.Return(take(t, p, base))
 		bad := treeOf("/w/a.c=1", "/w/b.h=2")
 		bad.Put("/w/c.h", broker.File{Blob: broker.FileBlob(broker.DigestOf(good), open)})
-		if v, err := p.Take(t.Context(), bad); err == nil {
+		v, err := p.Take(t.Context(), bad)
+		if err == nil {
 			t.Errorf("%s: a view of %v", name, v.shows)
+		}
+		trouble := name == "not there" || name == "breaks"
+		if c, ok := errors.AsType[*broker.ChangedError](err); ok == trouble || ok && c.Path != "/w/c.h" {
+			t.Errorf("%s: got %v", name, err)
 		}
 		p.tidy.Wait()
 		if left, _ := os.ReadDir(p.o.Dir); len(left) != 0 || len(p.free) != 0 || p.bytes != 0 {
 			t.Errorf("%s: %d views of %d bytes are left", name, len(left), p.bytes)
 		}
-		v := take(t, p, base)
+		v = take(t, p, base)
 		check(t, v, base)
 		p.Return(v)
 	}
