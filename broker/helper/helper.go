@@ -3,7 +3,9 @@
 // agent in the same process hands it a broker.Job; nothing in here knows which.
 //
 // Start with Helper.Run, which is the path of one job; the catalog (which
-// toolchains are there) and the key (when are two jobs one) stand beside it.
+// toolchains are there), the key (when are two jobs one), what is refused of a job
+// (admit.go, private.go) and where its files are shown (view.go, dirs.go, package
+// views) stand beside it.
 package helper
 
 import (
