@@ -150,6 +150,18 @@ func TestRejected(t *testing.T) {
 		{"a precompiled header in the text", func(j *broker.Job) {
 			j.Root = treeOf("/work/in.i", "#pragma GCC pch_preprocess \"/work/h.gch\"\nint x;\n")
 		}, ReasonRejected},
+		{"a precompiled header, its pragma in other letters", func(j *broker.Job) {
+			j.Root = treeOf("/work/in.i", "#pragma GCC \\U00000070\\u0063h\\u005Fpreprocess \"/work/h\"\nint x;\n")
+		}, ReasonRejected},
+		{"a precompiled header, its pragma in letters that newer compilers know", func(j *broker.Job) {
+			j.Root = treeOf("/work/in.i", "#pragma GCC \\u{70}c\\N{LATIN SMALL LETTER H}\\u{005f}preprocess \"/work/h\"\nint x;\n")
+		}, ReasonRejected},
+		{"a precompiled header, its pragma in long letters", func(j *broker.Job) {
+			j.Root = treeOf("/work/in.i", "#pragma GCC \\u{"+strings.Repeat("0", 1<<17)+"70}ch_preprocess \"/work/h\"\nint x;\n")
+		}, ReasonRejected},
+		{"a precompiled header, its pragma where the reader's buffer ends", func(j *broker.Job) {
+			j.Root = treeOf("/work/in.i", "#pragma GCC"+strings.Repeat(" ", 1<<16-30)+"\\U00000070ch_preproces\\U00000073 \"/work/h\"\nint x;\n")
+		}, ReasonRejected},
 		{"a file for the assembler, behind a long line", func(j *broker.Job) {
 			j.Root = treeOf("/work/in.i", "int x; /*"+strings.Repeat("x", 1<<17)+"*/ __asm__(\".incbin \\\"/etc/passwd\\\"\");\n")
 		}, ReasonRejected},
@@ -305,6 +317,8 @@ func TestAdmitText(t *testing.T) {
 		"#pragma clang module import x\n": true,
 		"#pragma clang diagnostic push\n": false,
 		"const char *s = \"#include\";\n": false,
+		strings.Repeat("int x;\n# 7 \"a.c\"\n", 1<<13) + "??= embed \"x\"\n": true,
+		strings.Repeat("int x;\n# 7 \"a.c\"\n", 1<<13) + "int y;\n":          false,
 	} {
 		j := job(t, h, text)
 		cmd := argv.Parse(j.Args, argv.Env{Driver: argv.Driver{Family: argv.Clang}})
