@@ -160,7 +160,7 @@ func TestRejected(t *testing.T) {
 			j.Root = treeOf("/work/in.i", "#pragma GCC \\u{"+strings.Repeat("0", 1<<17)+"70}ch_preprocess \"/work/h\"\nint x;\n")
 		}, ReasonRejected},
 		{"a precompiled header, its pragma where the reader's buffer ends", func(j *broker.Job) {
-			j.Root = treeOf("/work/in.i", "#pragma GCC"+strings.Repeat(" ", 1<<16-30)+"\\U00000070ch_preproces\\U00000073 \"/work/h\"\nint x;\n")
+			j.Root = treeOf("/work/in.i", "#pragma GCC"+strings.Repeat(" ", 1<<16+maxSpelling-30)+"\\U00000070ch_preproces\\U00000073 \"/work/h\"\nint x;\n")
 		}, ReasonRejected},
 		{"a file for the assembler, behind a long line", func(j *broker.Job) {
 			j.Root = treeOf("/work/in.i", "int x; /*"+strings.Repeat("x", 1<<17)+"*/ __asm__(\".incbin \\\"/etc/passwd\\\"\");\n")
