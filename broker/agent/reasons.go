@@ -86,7 +86,7 @@ func TreeReasons() []ReasonDoc {
 		{headers.Option, "An option of the search path that the scanner does not know."},
 		{headers.OneFolder, "One directory is mounted at two places of the search path."},
 		{headers.Stale, "The compiler's own include directories changed while it was asked for them."},
-		{helper.ReasonTreeClosed, "A file of the tree lies where a helper has its toolchain, its libraries or nothing on purpose."},
+		{helper.ReasonTreeClosed, "A file of the tree lies where a helper has its toolchain, its libraries or nothing on purpose, or has a name that programs look for by themselves (specs, *.gch, *.so, *.cfg, *.mo), or the helper runs without a sandbox."},
 		{wire.NotUTF8, "A name is not UTF-8, which REAPI can't say."},
 		{reasonName, "The working directory's name can't be said to a helper."},
 		{reasonAsked, "The configuration says source = \"preprocessed\"."},
