@@ -32,8 +32,11 @@ func withProgram(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	out, err := exec.Command("go", "build", "-o", filepath.Join(dir, "crosscc"), "github.com/crosscc/crosscc/cmd/crosscc").CombinedOutput()
-	if err != nil {
+	// As make build does.
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-X github.com/crosscc/crosscc/broker/local.linkedBuild=test",
+		"-o", filepath.Join(dir, "crosscc"), "github.com/crosscc/crosscc/cmd/crosscc")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build crosscc: %v\n%s", err, out)
 		return 1
 	}
