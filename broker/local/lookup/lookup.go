@@ -12,7 +12,6 @@ import (
 	"syscall"
 
 	"github.com/crosscc/crosscc/broker/local"
-	"github.com/crosscc/crosscc/broker/local/rendezvous"
 )
 
 // A Finder looks for compilers, past every link that leads to crosscc again or
@@ -51,7 +50,7 @@ func (f *Finder) byName(arg0 string) string {
 	if strings.Contains(arg0, "/") {
 		return arg0
 	}
-	name, _ := f.search(arg0, func(string) bool { return true })
+	name, _ := f.search(arg0, func(string, string, *syscall.Stat_t) bool { return true })
 	return name
 }
 
@@ -73,31 +72,43 @@ func (f *Finder) Call(words []string) (program string, args []string) {
 func (f *Finder) Find(word string) (program string, plain bool) {
 	name := filepath.Base(word)
 	if strings.Contains(word, "/") {
-		if !rendezvous.Executable(word) {
+		st, ok := executable(word)
+		if !ok {
 			return "", false
 		}
-		if f.compiler(word, name) {
+		if f.compiler(word, name, st) {
 			return word, true
 		}
-		program, _ = f.search(name, func(p string) bool { return f.compiler(p, name) })
+		program, _ = f.search(name, f.compiler)
 		return program, false
 	}
-	return f.search(name, func(p string) bool { return f.compiler(p, name) })
+	return f.search(name, f.compiler)
+}
+
+// executable tells whether path is a regular file that this user may run, and
+// what it is.
+func executable(path string) (*syscall.Stat_t, bool) {
+	var st syscall.Stat_t
+	if syscall.Stat(path, &st) != nil || st.Mode&syscall.S_IFMT != syscall.S_IFREG || syscall.Access(path, 1) != nil {
+		return nil, false
+	}
+	return &st, true
 }
 
 // search goes through PATH as execvp does; first says that nothing executable
 // of that name was passed over.
-func (f *Finder) search(name string, good func(path string) bool) (program string, first bool) {
+func (f *Finder) search(name string, good func(path, name string, st *syscall.Stat_t) bool) (program string, first bool) {
 	first = true
 	for _, dir := range filepath.SplitList(f.path) {
 		if dir == "" {
 			dir = "." // an empty entry is the working directory
 		}
 		path := dir + "/" + name
-		if !rendezvous.Executable(path) {
+		st, ok := executable(path)
+		if !ok {
 			continue
 		}
-		if good(path) {
+		if good(path, name, st) {
 			return path, first
 		}
 		first = false
@@ -107,16 +118,12 @@ func (f *Finder) search(name string, good func(path string) bool) (program strin
 
 // compiler tells that path, called as name, is neither crosscc nor a link of a
 // launcher. A launcher called by its own name is what the user asked for.
-func (f *Finder) compiler(path, name string) bool {
-	if f.isOwn(path) {
+func (f *Finder) compiler(path, name string, st *syscall.Stat_t) bool {
+	if f.isOwn(path, st) {
 		return false
 	}
-	real, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return false
-	}
-	switch base := filepath.Base(real); base {
-	case "crosscc":
+	switch base := realName(path); base {
+	case "crosscc", "":
 		return false
 	case "ccache", "distcc", "icecc", "sccache":
 		return base == name
@@ -124,10 +131,29 @@ func (f *Finder) compiler(path, name string) bool {
 	return true
 }
 
+// maxLinks is the kernel's own bound.
+const maxLinks = 40
+
+// realName is the base name of the file that path leads to, "" where that has no
+// end. Links among the directories are the kernel's to follow.
+func realName(path string) string {
+	for range maxLinks {
+		target, err := os.Readlink(path)
+		if err != nil {
+			return filepath.Base(path) // no link
+		}
+		if !strings.HasPrefix(target, "/") {
+			dir, _ := filepath.Split(path)
+			target = dir + target
+		}
+		path = target
+	}
+	return ""
+}
+
 // isOwn tells that path is the running program, a link to it or a copy.
-func (f *Finder) isOwn(path string) bool {
-	var st syscall.Stat_t
-	if f.own.Ino == 0 || syscall.Stat(path, &st) != nil {
+func (f *Finder) isOwn(path string, st *syscall.Stat_t) bool {
+	if f.own.Ino == 0 {
 		return false
 	}
 	if st.Dev == f.own.Dev && st.Ino == f.own.Ino {

@@ -11,7 +11,7 @@ import (
 func compilerTree(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, sub := range []string{"bin", "links", "copy", "ccache", "distcc", "icecc", "sccache", "real", "versions", "data"} {
+	for _, sub := range []string{"bin", "links", "copy", "ccache", "distcc", "icecc", "sccache", "real", "versions", "data", "deep", "deep/er"} {
 		if err := os.Mkdir(filepath.Join(dir, sub), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -30,6 +30,12 @@ func compilerTree(t *testing.T) string {
 	put("data/gcc", "not executable", 0o644)
 	link(t, "../versions/gcc-12", filepath.Join(dir, "real/gcc"))
 	link(t, "../bin/crosscc", filepath.Join(dir, "links/gcc"))
+	// A way of several links, through a directory that is one too.
+	link(t, "deep/er", filepath.Join(dir, "short"))
+	link(t, "hop", filepath.Join(dir, "deep/er/gcc"))
+	link(t, "../../bin/cc-link", filepath.Join(dir, "deep/er/hop"))
+	link(t, "ccache", filepath.Join(dir, "bin/cc-link"))
+	link(t, "round", filepath.Join(dir, "deep/round"))
 	// The wrapper itself: bytes that no other program has.
 	self := strings.Repeat("the running program ", 1000)
 	put("self", self, 0o755)
@@ -77,6 +83,8 @@ func TestFind(t *testing.T) {
 		{p("bin"), "ccache", "bin/ccache", true},
 		{p("bin"), "crosscc", "", false},
 		{p("data"), "gcc", "", false},
+		{p("short", "real"), "gcc", "real/gcc", false},
+		{p("deep"), "round", "", false},
 	}
 	for _, tc := range tests {
 		got, plain := Beside([]string{"PATH=" + tc.path}, filepath.Join(dir, "self")).Find(tc.word)
