@@ -101,6 +101,8 @@ type Exec struct {
 // Finish hands over what the compiler made and said. The descriptors that go
 // with it are files that Outputs refer to.
 type Finish struct {
+	// Outputs are written in order and get their names in reverse: with the
+	// object first, it is never there without its dependency file.
 	Outputs []Output
 	// Remove are files to take away if they are regular files or links, as a
 	// compiler that fails does with its output. One that is absent is no error.

@@ -6,7 +6,7 @@ import (
 	"io"
 	"math"
 	"os"
-	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -14,63 +14,131 @@ import (
 	"github.com/crosscc/crosscc/broker/local"
 )
 
-// write puts the outputs of f in place: all of them are written under temporary
-// names first, then renamed, so that no half-written file is ever seen under
-// its own name. On an error no temporary file is left; the real compiler then
-// says what is wrong, and does the odd cases: links, devices, directories that
-// are not writable.
+// write puts the outputs of f in place: all of them are written first, then
+// named, so that no half-written file is ever seen under its own name. The first
+// of them, the object, gets its name last: where it is, its dependency file is.
+// On an error no file of ours is left; the real compiler then says what is
+// wrong, and does the odd cases: links, devices, directories that are not
+// writable.
 func (g *guard) write(f local.Finish, files []*os.File) error {
-	temps := make([]string, len(f.Outputs))
-	for i, out := range f.Outputs {
-		temp, err := g.prepare(out, files, i)
-		if err != nil {
-			g.mu.Lock()
-			defer g.mu.Unlock()
-			g.removeTemps()
-			return err
-		}
-		temps[i] = temp
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for i, out := range f.Outputs {
-		if err := os.Rename(temps[i], out.Path); err != nil {
-			g.removeTemps()
+	if unnamed(f.Outputs, files) != nil {
+		// The file system has no unnamed files (NFS, FAT), or there is an odd
+		// case, which shows again.
+		if err := g.renamed(f.Outputs, files); err != nil {
 			return err
 		}
 	}
-	g.temps = nil
 	return remove(f.Remove)
 }
 
-// prepare writes one output under its temporary name.
-func (g *guard) prepare(out local.Output, files []*os.File, number int) (temp string, err error) {
-	before, err := target(out)
-	if err != nil {
-		return "", err
+// unnamed writes the outputs to files that have no name, and then gives them
+// theirs. Whatever ends this process, a SIGKILL too, leaves nothing half written
+// and nothing to remove, so there is no guard.
+func unnamed(outputs []local.Output, files []*os.File) error {
+	var fds []int
+	defer func() {
+		for _, fd := range fds {
+			syscall.Close(fd)
+		}
+	}()
+	for _, out := range outputs {
+		fd, err := prepare(out, files, func(perm uint32) (int, error) {
+			return open(dirOf(out.Path), syscall.O_WRONLY|oTmpfile, perm)
+		})
+		if err != nil {
+			return err
+		}
+		fds = append(fds, fd)
 	}
+	for i, out := range slices.Backward(outputs) {
+		// What was there goes first, as with as. Until the next call there is
+		// no file: better than half a one.
+		if err := syscall.Unlink(out.Path); err != nil && err != syscall.ENOENT {
+			return err
+		}
+		if err := name(fds[i], out.Path); err != nil {
+			return err
+		}
+	}
+	for len(fds) > 0 {
+		fd := fds[0]
+		fds = fds[1:]
+		if err := syscall.Close(fd); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// renamed writes the outputs under temporary names and renames them, with the
+// guard on watch.
+func (g *guard) renamed(outputs []local.Output, files []*os.File) error {
+	g.watch()
+	err := g.prepareAll(outputs, files)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i := len(outputs) - 1; i >= 0 && err == nil; i-- {
+		err = os.Rename(g.temps[i], outputs[i].Path)
+	}
+	if err != nil {
+		g.removeTemps()
+	}
+	g.temps = nil
+	return err
+}
+
+// prepareAll makes g.temps, one for each output.
+func (g *guard) prepareAll(outputs []local.Output, files []*os.File) error {
+	for i, out := range outputs {
+		fd, err := prepare(out, files, func(perm uint32) (int, error) { return g.create(out.Path, i, perm) })
+		if err != nil {
+			return err
+		}
+		if err := syscall.Close(fd); err != nil {
+			return &os.PathError{Op: "close", Path: out.Path, Err: err}
+		}
+	}
+	return nil
+}
+
+// create makes the temporary file for the output with that number.
+func (g *guard) create(path string, number int, perm uint32) (fd int, err error) {
 	// Short, whatever the name: the name alone may have 255 bytes.
 	// With the time, for process ids come again in a container.
 	stamp := strconv.FormatInt(time.Now().UnixNano(), 36)
-	temp = filepath.Join(filepath.Dir(out.Path), ".crosscc-"+strconv.Itoa(os.Getpid())+"-"+stamp+"-"+strconv.Itoa(number))
-	perm := os.FileMode(0o666)
-	if out.Executable {
-		perm = 0o777
-	}
+	temp := dirOf(path) + "/.crosscc-" + strconv.Itoa(os.Getpid()) + "-" + stamp + "-" + strconv.Itoa(number)
 	g.mu.Lock()
-	file, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm) // the umask does its part
+	defer g.mu.Unlock()
+	fd, err = open(temp, syscall.O_WRONLY|syscall.O_CREAT|syscall.O_EXCL, perm)
 	if err == nil {
 		g.temps = append(g.temps, temp)
 	}
-	g.mu.Unlock()
+	return fd, err
+}
+
+// prepare writes one output to the file that create opens; the umask does its
+// part.
+func prepare(out local.Output, files []*os.File, create func(perm uint32) (int, error)) (fd int, err error) {
+	before, err := target(out)
 	if err != nil {
-		return "", err
+		return -1, err
 	}
-	err = fill(file, out, files)
+	perm := uint32(0o666)
+	if out.Executable {
+		perm = 0o777
+	}
+	if fd, err = create(perm); err != nil {
+		return -1, err
+	}
+	err = fill(fd, out, files)
 	if err == nil && out.Keep && before != nil {
-		err = keep(file, before)
+		err = keep(fd, before)
 	}
-	return temp, errors.Join(err, file.Close())
+	if err != nil {
+		syscall.Close(fd)
+		return -1, err
+	}
+	return fd, nil
 }
 
 // target looks at what is at an output's place: nil for nothing, an error for
@@ -89,17 +157,16 @@ func target(out local.Output) (*syscall.Stat_t, error) {
 		return nil, fmt.Errorf("%s has several hard links", out.Path)
 	}
 	// Opened as the compiler would, but not emptied: the one sure test.
-	file, err := os.OpenFile(out.Path, os.O_WRONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	fd, err := open(out.Path, syscall.O_WRONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
-	return &st, file.Close()
+	return &st, syscall.Close(fd)
 }
 
-// keep gives file the owner and mode of the one that it replaces.
-func keep(file *os.File, before *syscall.Stat_t) error {
+// keep gives a file the owner and mode of the one that it replaces.
+func keep(fd int, before *syscall.Stat_t) error {
 	var now syscall.Stat_t
-	fd := int(file.Fd())
 	if err := syscall.Fstat(fd, &now); err != nil {
 		return err
 	}
@@ -111,9 +178,9 @@ func keep(file *os.File, before *syscall.Stat_t) error {
 	return syscall.Fchmod(fd, before.Mode&0o7777)
 }
 
-func fill(file *os.File, out local.Output, files []*os.File) error {
+func fill(fd int, out local.Output, files []*os.File) error {
 	if out.File < 0 {
-		_, err := file.Write(out.Data)
+		_, err := writer(fd).Write(out.Data)
 		return err
 	}
 	if out.File >= len(files) {
@@ -121,7 +188,7 @@ func fill(file *os.File, out local.Output, files []*os.File) error {
 	}
 	// By offset: the agent may read the same open file for another wrapper.
 	from := io.NewSectionReader(files[out.File], 0, math.MaxInt64)
-	_, err := io.CopyBuffer(struct{ io.Writer }{file}, from, make([]byte, 256<<10))
+	_, err := io.CopyBuffer(writer(fd), from, make([]byte, 256<<10))
 	return err
 }
 

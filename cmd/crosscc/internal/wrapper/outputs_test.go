@@ -1,12 +1,16 @@
 package wrapper
 
 import (
+	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -37,8 +41,9 @@ func (b *bed) finishing(f local.Finish, files ...*os.File) <-chan string {
 	return said
 }
 
-func TestFinish(t *testing.T) {
-	b := newBed(t)
+func TestFinish(t *testing.T) { bothSystems(t, testFinish) }
+
+func testFinish(t *testing.T, b *bed) {
 	big, err := os.CreateTemp(t.TempDir(), "")
 	b.must(err)
 	defer big.Close()
@@ -216,10 +221,51 @@ func TestStatusBySignal(t *testing.T) {
 	}
 }
 
+// The object comes last, so that no build finds one without its dependencies.
+func TestFinishOrder(t *testing.T) {
+	bothSystems(t, func(t *testing.T, b *bed) {
+		names := []string{"a.o", "a.dwo", "a.d"}
+		var f local.Finish
+		for _, name := range names {
+			b.must(os.WriteFile(filepath.Join(b.dir, name), []byte("old"), 0o644))
+			f.Outputs = append(f.Outputs, local.Output{Path: name, File: -1, Data: []byte(name)})
+		}
+		fd, err := syscall.InotifyInit1(syscall.IN_CLOEXEC | syscall.IN_NONBLOCK)
+		b.must(err)
+		defer syscall.Close(fd)
+		_, err = syscall.InotifyAddWatch(fd, b.dir, syscall.IN_CREATE|syscall.IN_MOVED_TO)
+		b.must(err)
+		b.finishing(f)
+		b.want(b.run(nil, "gcc"), 0, "", "")
+		events := make([]byte, 64<<10)
+		n, err := syscall.Read(fd, events)
+		b.must(err)
+		var got []string
+		for events = events[:n]; len(events) > 0; {
+			size := syscall.SizeofInotifyEvent + int(binary.NativeEndian.Uint32(events[12:]))
+			name := strings.TrimRight(string(events[syscall.SizeofInotifyEvent:size]), "\x00")
+			if slices.Contains(names, name) {
+				got = append(got, name)
+			}
+			events = events[size:]
+		}
+		slices.Reverse(got)
+		if !slices.Equal(got, names) {
+			t.Errorf("put in place, the last first: %q, want %q", got, names)
+		}
+	})
+}
+
 // A signal in the midst of writing: no temporary file, no output, and make sees
 // the signal.
 func TestSignalWhileWriting(t *testing.T) {
-	b := newBed(t)
+	bothSystems(t, func(t *testing.T, b *bed) {
+		signalWhileWriting(t, b, syscall.SIGINT)
+	})
+	t.Run("new, killed", func(t *testing.T) { signalWhileWriting(t, newBed(t), syscall.SIGKILL) })
+}
+
+func signalWhileWriting(t *testing.T, b *bed, sig syscall.Signal) {
 	endless, err := os.CreateTemp(t.TempDir(), "")
 	b.must(err)
 	defer endless.Close()
@@ -227,17 +273,17 @@ func TestSignalWhileWriting(t *testing.T) {
 	said := b.finishing(local.Finish{Outputs: []local.Output{{Path: "small.o", File: -1}, {Path: "a.o", File: 0}}}, endless)
 	cmd := b.command(nil, "gcc")
 	b.must(cmd.Start())
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		if temps, _ := filepath.Glob(filepath.Join(b.dir, ".crosscc-*-1")); len(temps) > 0 {
-			break
+	for deadline := time.Now().Add(10 * time.Second); b.writing(cmd.Process.Pid) < 2; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the wrapper does not write")
 		}
 	}
-	b.must(cmd.Process.Signal(syscall.SIGINT))
+	b.must(cmd.Process.Signal(sig))
 	_ = cmd.Wait()
 	if s := <-said; s != "error: the wrapper is gone" {
 		t.Errorf("the agent heard %q", s)
 	}
-	if status := cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != syscall.SIGINT {
+	if status := cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != sig {
 		t.Errorf("ended with %#x", status)
 	}
 	if left, _ := os.ReadDir(b.dir); len(left) > 0 {
@@ -245,8 +291,49 @@ func TestSignalWhileWriting(t *testing.T) {
 	}
 }
 
-// A signal while the agent works: the agent hears of it, the program that ran
-// for it goes with its children.
+// writing is how many outputs are being written, with a temporary name or none.
+func (b *bed) writing(pid int) int {
+	temps, err := filepath.Glob(filepath.Join(b.dir, ".crosscc-*"))
+	b.must(err)
+	fds, err := filepath.Glob(filepath.Join("/proc", strconv.Itoa(pid), "fd/*"))
+	b.must(err)
+	n := len(temps)
+	for _, fd := range fds {
+		if to, _ := os.Readlink(fd); strings.HasPrefix(to, b.dir+"/#") {
+			n++
+		}
+	}
+	return n
+}
+
+// A signal while the agent works and nothing runs for it: the agent hears of it.
+func TestSignalWhileAgentWorks(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		b := newBed(t)
+		asked, gone := make(chan int, 1), make(chan error, 1)
+		b.serve(func(c *local.Client) {
+			asked <- 1
+			<-c.Context().Done()
+			gone <- context.Cause(c.Context())
+		})
+		cmd := b.command([]string{"CROSSCC_FALLBACK=0"}, "gcc")
+		var out strings.Builder
+		cmd.Stdout, cmd.Stderr = &out, &out
+		b.must(cmd.Start())
+		<-asked
+		b.must(cmd.Process.Signal(sig))
+		_ = cmd.Wait()
+		if status := cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != sig || out.String() != "" {
+			t.Errorf("%v: ended with %#x, said %q", sig, status, out.String())
+		}
+		if err := <-gone; err == nil || err.Error() != "the wrapper is gone" {
+			t.Errorf("%v: the agent heard %v", sig, err)
+		}
+	}
+}
+
+// A signal while a program runs for the agent: the agent hears of it, the program
+// goes with its children.
 func TestSignalWhileWaiting(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		b := newBed(t)

@@ -19,8 +19,11 @@ import (
 // The tests run the real program, built once, against agents in this process
 // over real sockets. A crossccd beside it is this test binary (agent_test.go).
 func TestMain(m *testing.M) {
-	if filepath.Base(os.Args[0]) == "crossccd" {
+	switch filepath.Base(os.Args[0]) {
+	case "crossccd":
 		os.Exit(fakeAgent())
+	case oldSystem:
+		os.Exit(runOnOldSystem())
 	}
 	os.Exit(withProgram(m))
 }
@@ -51,6 +54,7 @@ type bed struct {
 	t       testing.TB
 	dir     string // working directory
 	crosscc string
+	under   string // a program that runs crosscc, "" for none
 	dirs    rendezvous.Dirs
 	environ []string
 }
@@ -124,6 +128,9 @@ type result struct {
 
 func (b *bed) command(env []string, args ...string) *exec.Cmd {
 	cmd := exec.Command(b.crosscc, args...)
+	if b.under != "" {
+		cmd = exec.Command(b.under, append([]string{b.crosscc}, args...)...)
+	}
 	cmd.Dir, cmd.Env = b.dir, local.Setenv(b.environ, env...)
 	return cmd
 }
