@@ -30,13 +30,33 @@ const (
 // of this user's alone and be served by this very user: no byte is sent before
 // that is known. An absent agent is ErrNoAgent.
 func Dial(path string) (*local.Conn, error) {
-	err := checkDir(filepath.Dir(path))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, ErrNoAgent
-	}
-	if err != nil {
+	if err := checkPlace(path); err != nil {
 		return nil, err
 	}
+	return dial(path)
+}
+
+// heed is Dial for those who leave an agent alone that has failed.
+func (d Dirs) heed() (*local.Conn, error) {
+	if err := checkPlace(d.Socket); err != nil {
+		return nil, err
+	}
+	if err := d.markedFailed(); err != nil {
+		return nil, err
+	}
+	return dial(d.Socket)
+}
+
+// checkPlace checks the directory of the socket at path.
+func checkPlace(path string) error {
+	err := checkDir(filepath.Dir(path))
+	if errors.Is(err, os.ErrNotExist) {
+		return ErrNoAgent
+	}
+	return err
+}
+
+func dial(path string) (*local.Conn, error) {
 	fd, err := connect(path)
 	if err != nil {
 		return nil, err
@@ -142,13 +162,10 @@ func (d Dirs) MarkFailed(reason error) {
 // maxMark bounds the text of a mark.
 const maxMark = 4 << 10
 
-// markedFailed returns the reason of a mark that is still young. A mark counts
-// only in a directory that is ours, and only as a regular file: another user's
-// FIFO would hold us, another's link have us print what it leads to.
+// markedFailed returns the reason of a mark that is still young. It is called
+// only for a directory that is ours, and counts only as a regular file: another
+// user's FIFO would hold us, another's link have us print what it leads to.
 func (d Dirs) markedFailed() error {
-	if checkDir(filepath.Dir(d.Socket)) != nil {
-		return nil // Dial says what is wrong with it
-	}
 	f, err := os.OpenFile(markOf(d.Socket), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil

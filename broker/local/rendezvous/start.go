@@ -21,13 +21,11 @@ const (
 
 // Connect dials the agent and starts it when there is none. However many
 // wrappers do so at once, one starts it; the others wait for the same socket.
-// executable is the path of the running program, links resolved: crossccd is
-// looked for beside it, then on PATH. Every wait is bounded, 10 s in all.
+// executable is the path of the running program, links resolved ("" has it
+// asked for when needed): crossccd is looked for beside it, then on PATH. Every
+// wait is bounded, 10 s in all.
 func Connect(d Dirs, environ []string, executable string) (*local.Conn, error) {
-	if err := d.markedFailed(); err != nil {
-		return nil, err
-	}
-	conn, err := Dial(d.Socket)
+	conn, err := d.heed()
 	if !errors.Is(err, ErrNoAgent) {
 		return conn, err
 	}
@@ -45,6 +43,9 @@ func Connect(d Dirs, environ []string, executable string) (*local.Conn, error) {
 // agentProgram finds crossccd. Relative entries of PATH are passed over: what
 // a source tree holds is not for us to start.
 func agentProgram(environ []string, executable string) (string, error) {
+	if executable == "" {
+		executable, _ = os.Executable() // fails without /proc
+	}
 	dirs := append([]string{filepath.Dir(executable)}, filepath.SplitList(local.Getenv(environ, "PATH"))...)
 	for _, dir := range dirs {
 		name := filepath.Join(dir, "crossccd")
@@ -75,11 +76,8 @@ func (s *starter) start() (*local.Conn, error) {
 		return conn, err
 	}
 	defer held.Close()
-	// Whoever held the lock before may have met the end of it.
-	if err := s.dirs.markedFailed(); err != nil {
-		return nil, err
-	}
-	conn, err = Dial(s.dirs.Socket)
+	// Whoever held the lock before has started it, or has met its end.
+	conn, err = s.dirs.heed()
 	if !errors.Is(err, ErrNoAgent) {
 		return conn, err
 	}
@@ -106,11 +104,8 @@ func (s *starter) turn() (held *os.File, conn *local.Conn, err error) {
 			return nil, nil, errors.New("another process has been starting the agent for " + startWait.String())
 		}
 		s.wait.sleep()
-		if conn, err := Dial(s.dirs.Socket); !errors.Is(err, ErrNoAgent) {
+		if conn, err := s.dirs.heed(); !errors.Is(err, ErrNoAgent) {
 			return nil, conn, err
-		}
-		if err := s.dirs.markedFailed(); err != nil {
-			return nil, nil, err
 		}
 	}
 }
