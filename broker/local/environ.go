@@ -64,12 +64,13 @@ func Variables() []Variable {
 // variable set twice the first counts, as for getenv.
 func Listed(environ []string) []string {
 	rows := Variables()
-	seen := make(map[string]bool)
 	var list []string
 	for _, kv := range environ {
 		name, _, ok := strings.Cut(kv, "=")
-		if ok && !seen[name] && listed(rows, name) {
-			seen[name] = true
+		if !ok || name == "" || !listed(rows, name) {
+			continue
+		}
+		if _, seen := lookup(list, name); !seen {
 			list = append(list, kv)
 		}
 	}
@@ -78,6 +79,9 @@ func Listed(environ []string) []string {
 
 func listed(rows []Variable, name string) bool {
 	for _, row := range rows {
+		if row.Name[0] != name[0] && row.Name[0] != '*' {
+			continue // this runs for each variable of each compile
+		}
 		before, after, pattern := strings.Cut(row.Name, "*")
 		if name == row.Name || pattern && strings.HasPrefix(name, before) && strings.HasSuffix(name, after) {
 			return true
@@ -88,12 +92,17 @@ func listed(rows []Variable, name string) bool {
 
 // Getenv is os.Getenv over a list K=V.
 func Getenv(environ []string, name string) string {
+	value, _ := lookup(environ, name)
+	return value
+}
+
+func lookup(environ []string, name string) (value string, ok bool) {
 	for _, kv := range environ {
 		if len(kv) > len(name) && kv[len(name)] == '=' && kv[:len(name)] == name {
-			return kv[len(name)+1:]
+			return kv[len(name)+1:], true
 		}
 	}
-	return ""
+	return "", false
 }
 
 // Setenv returns environ with changes made: K=V sets, a word without "="

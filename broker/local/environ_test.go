@@ -7,7 +7,7 @@ import (
 
 func TestListed(t *testing.T) {
 	environ := []string{"PATH=/bin", "CROSSCC_HOSTS=a", "LC_TIME=C", "LANG=C", "MAKEFLAGS=-j", "AWS_SECRET=x", "PATH=/second",
-		"CROSSCC", "XLC_ALL=1", "MACOSX_DEPLOYMENT_TARGET=11", "SOURCE_DATE_EPOCH=", "_CROSSCC_LEVEL=1"}
+		"CROSSCC", "XLC_ALL=1", "MACOSX_DEPLOYMENT_TARGET=11", "SOURCE_DATE_EPOCH=", "_CROSSCC_LEVEL=1", "SOURCE_DATE_EPOCH=2", "=C:", ""}
 	want := []string{"PATH=/bin", "CROSSCC_HOSTS=a", "LC_TIME=C", "LANG=C", "MACOSX_DEPLOYMENT_TARGET=11", "SOURCE_DATE_EPOCH="}
 	if got := Listed(environ); !slices.Equal(got, want) {
 		t.Errorf("got %q\nwant %q", got, want)
