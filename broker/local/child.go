@@ -11,8 +11,6 @@ import (
 
 // child is the program that a Session runs for the agent, one at a time.
 type child struct {
-	ended chan Ran // nil until the first start
-
 	mu      sync.Mutex // guards the fields below, and the pid against reuse
 	pid     int        // 0 when none runs
 	stopped bool       // by kill: none starts any more
@@ -20,11 +18,9 @@ type child struct {
 
 var errBusy = errors.New("protocol error: run while another program runs")
 
-// start begins the program of r; ended gets its Ran.
-func (c *child) start(r Run, files []*os.File, environ []string) error {
-	if c.ended == nil {
-		c.ended = make(chan Ran, 1)
-	}
+// start begins the program of r and calls ended, in another goroutine, with how
+// it ended.
+func (c *child) start(r Run, files []*os.File, environ []string, ended func(Ran)) error {
 	stdio, err := openStdio(r, files)
 	if err != nil {
 		return err
@@ -41,9 +37,9 @@ func (c *child) start(r Run, files []*os.File, environ []string) error {
 		switch {
 		case err == errBusy:
 		case err != nil:
-			c.ended <- Ran{Err: err.Error()}
+			ended(Ran{Err: err.Error()})
 		default:
-			c.ended <- Ran{Status: int(c.wait(pid))}
+			ended(Ran{Status: int(c.wait(pid))})
 		}
 	}()
 	if err := <-started; err == errBusy {

@@ -84,7 +84,7 @@ func (m Answer) append(b []byte) []byte { return appendBytes(b, m.Data) }
 func (m Note) append(b []byte) []byte   { return appendBytes(b, m.Text) }
 func (Alive) append(b []byte) []byte    { return b }
 
-// decode reads the body of one frame. It keeps no part of body.
+// decode reads the body of one frame. The message may keep parts of body.
 func decode(k kind, body []byte) (Message, error) {
 	d := &decoder{rest: body}
 	m := d.message(k)
@@ -173,7 +173,7 @@ func (d *decoder) bytes() []byte {
 	if len(b) == 0 {
 		return nil
 	}
-	return append([]byte(nil), b...)
+	return b[:len(b):len(b)]
 }
 
 func (d *decoder) strings() []string {

@@ -20,7 +20,10 @@ const (
 	// SCM_MAX_FD).
 	MaxFiles = 253
 
-	headSize  = 5       // body length, big-endian, then the kind
+	headSize = 5 // body length, big-endian, then the kind
+
+	// oobSize is room for MaxFiles descriptors.
+	oobSize   = syscall.SizeofCmsghdr + 4*MaxFiles + 8
 	chunkSize = 1 << 20 // how far ahead of its bytes a body is allocated
 )
 
@@ -31,6 +34,10 @@ type Conn struct {
 	raw  syscall.RawConn
 	shut atomic.Bool // by Close; the poller's own error for that has no name
 	mu   sync.Mutex  // held while a frame is written
+
+	silence time.Duration // bounds each wait for the peer's next bytes; 0: no bound
+	head    [headSize]byte
+	oob     [oobSize]byte
 }
 
 // NewConn makes a Conn of a connected stream socket and owns it from then on.
@@ -63,34 +70,35 @@ func (c *Conn) SetWriteDeadline(t time.Time) error { return c.file.SetWriteDeadl
 
 // Send writes one frame. The files stay the caller's.
 func (c *Conn) Send(m Message, files ...*os.File) error {
+	fds := make([]int, len(files))
+	for i, f := range files {
+		fds[i] = int(f.Fd())
+	}
+	err := c.send(m, fds...)
+	runtime.KeepAlive(files)
+	return err
+}
+
+func (c *Conn) send(m Message, fds ...int) error {
 	frame := m.append(make([]byte, headSize, 512))
 	if len(frame)-headSize > MaxFrame {
 		return fmt.Errorf("send %T: %d bytes, at most %d", m, len(frame)-headSize, MaxFrame)
 	}
-	if len(files) > MaxFiles {
-		return fmt.Errorf("send %T: %d descriptors, at most %d", m, len(files), MaxFiles)
+	if len(fds) > MaxFiles {
+		return fmt.Errorf("send %T: %d descriptors, at most %d", m, len(fds), MaxFiles)
+	}
+	var oob []byte
+	if len(fds) > 0 {
+		oob = syscall.UnixRights(fds...)
 	}
 	binary.BigEndian.PutUint32(frame, uint32(len(frame)-headSize))
 	frame[4] = byte(m.kind())
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	err := c.write(frame, rights(files))
-	runtime.KeepAlive(files)
-	if err != nil {
+	if err := c.write(frame, oob); err != nil {
 		return fmt.Errorf("send %T: %w", m, err)
 	}
 	return nil
-}
-
-func rights(files []*os.File) []byte {
-	if len(files) == 0 {
-		return nil
-	}
-	fds := make([]int, len(files))
-	for i, f := range files {
-		fds[i] = int(f.Fd())
-	}
-	return syscall.UnixRights(fds...)
 }
 
 // write sends all of b; the descriptors of oob go with its first byte.
@@ -133,13 +141,12 @@ func (c *Conn) alive() {
 // Receive reads one frame; the files that came with it are the caller's. It
 // returns io.EOF when the peer closed between two frames.
 func (c *Conn) Receive() (Message, []*os.File, error) {
-	var head [headSize]byte
-	files, err := c.readHead(head[:])
+	files, err := c.readHead()
 	if err != nil {
 		closeFiles(files)
 		return nil, nil, err
 	}
-	m, err := c.readBody(kind(head[4]), binary.BigEndian.Uint32(head[:]))
+	m, err := c.readBody(kind(c.head[4]), binary.BigEndian.Uint32(c.head[:]))
 	if err != nil {
 		closeFiles(files)
 		return nil, nil, err
@@ -149,15 +156,18 @@ func (c *Conn) Receive() (Message, []*os.File, error) {
 
 // readHead reads the first bytes of a frame, never more: the kernel hands out
 // descriptors with the byte that they were sent with.
-func (c *Conn) readHead(head []byte) ([]*os.File, error) {
+func (c *Conn) readHead() ([]*os.File, error) {
 	var files []*os.File
-	oob := make([]byte, syscall.CmsgSpace(4*MaxFiles))
-	for got := 0; got < len(head); {
-		n, oobn, flags, err := c.recvmsg(head[got:], oob)
+	for got := 0; got < headSize; {
+		var oobn, flags int
+		n, err := c.wait(func(fd int) (n int, err error) {
+			n, oobn, flags, _, err = syscall.Recvmsg(fd, c.head[got:], c.oob[:], syscall.MSG_CMSG_CLOEXEC)
+			return n, err
+		})
 		if err != nil {
 			return files, err
 		}
-		came, err := parseRights(oob[:oobn])
+		came, err := parseRights(c.oob[:oobn])
 		files = append(files, came...)
 		if err != nil {
 			return files, err
@@ -173,23 +183,34 @@ func (c *Conn) readHead(head []byte) ([]*os.File, error) {
 	return files, nil
 }
 
-func (c *Conn) recvmsg(b, oob []byte) (n, oobn, flags int, err error) {
-	var failed error
-	err = c.raw.Read(func(fd uintptr) bool {
-		for {
-			n, oobn, flags, _, failed = syscall.Recvmsg(int(fd), b, oob, syscall.MSG_CMSG_CLOEXEC)
-			if failed != syscall.EINTR {
-				return failed != syscall.EAGAIN
-			}
+// wait does one read, when there is something to read. A peer that sends nothing
+// for the silence is granted a grace: a process that was stopped finds that its
+// clock has run ahead of the bytes that wait for it.
+func (c *Conn) wait(read func(fd int) (int, error)) (n int, err error) {
+	for late := false; ; late = true {
+		switch {
+		case late:
+			_ = c.SetReadDeadline(time.Now().Add(grace))
+		case c.silence > 0:
+			_ = c.SetReadDeadline(time.Now().Add(c.silence))
 		}
-	})
-	if err != nil && c.shut.Load() {
-		err = os.ErrClosed
+		var failed error
+		err := c.raw.Read(func(fd uintptr) bool {
+			for {
+				if n, failed = read(int(fd)); failed != syscall.EINTR {
+					return failed != syscall.EAGAIN
+				}
+			}
+		})
+		switch {
+		case err == nil:
+			return max(n, 0), os.NewSyscallError("read", failed)
+		case c.shut.Load():
+			return 0, os.ErrClosed
+		case late || c.silence == 0 || !errors.Is(err, os.ErrDeadlineExceeded):
+			return 0, err
+		}
 	}
-	if err == nil {
-		err = os.NewSyscallError("recvmsg", failed)
-	}
-	return n, oobn, flags, err
 }
 
 func parseRights(oob []byte) ([]*os.File, error) {
@@ -218,17 +239,19 @@ func (c *Conn) readBody(k kind, size uint32) (Message, error) {
 	if size > MaxFrame {
 		return nil, fmt.Errorf("protocol error: frame of %d bytes, at most %d", size, MaxFrame)
 	}
-	var body []byte
-	for left := int(size); left > 0; {
-		part := min(left, chunkSize)
-		body = append(body, make([]byte, part)...)
-		if _, err := io.ReadFull(c.file, body[len(body)-part:]); err != nil {
-			if err == io.EOF {
-				err = io.ErrUnexpectedEOF
-			}
+	body := make([]byte, min(int(size), chunkSize))
+	for got := 0; got < int(size); {
+		if got == len(body) {
+			body = append(body, make([]byte, min(int(size)-got, chunkSize))...)
+		}
+		n, err := c.wait(func(fd int) (int, error) { return syscall.Read(fd, body[got:]) })
+		if err != nil {
 			return nil, err
 		}
-		left -= part
+		if n == 0 {
+			return nil, io.ErrUnexpectedEOF
+		}
+		got += n
 	}
 	return decode(k, body)
 }

@@ -141,6 +141,21 @@ func TestConnDeadlines(t *testing.T) {
 	}
 }
 
+// The clock of a process that was stopped has run ahead of what was sent to it.
+func TestConnGrace(t *testing.T) {
+	a, b := pair(t)
+	b.silence = time.Nanosecond
+	if err := a.Send(Note{Text: "while you were away"}); err != nil {
+		t.Fatal(err)
+	}
+	if m, _, err := b.Receive(); err != nil || m != (Note{Text: "while you were away"}) {
+		t.Errorf("got %v, %v", m, err)
+	}
+	if _, _, err := b.Receive(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("from a silent peer: %v", err)
+	}
+}
+
 func TestAliveNeverWaits(t *testing.T) {
 	a, _ := pair(t)
 	done := make(chan struct{})

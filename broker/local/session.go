@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -27,78 +28,75 @@ var ErrSilent = errors.New("the agent has been silent for " + silence.String())
 // of every program that a wrapper runs or becomes.
 const LevelVariable = "_CROSSCC_LEVEL"
 
+// A Host is the process that a Session runs in.
+type Host struct {
+	// Environ is the whole environment, for the programs of Run.
+	Environ []string
+	// Note gets the agent's log lines; nil drops them.
+	Note func(text string)
+	// Running is called before a program is started: from then on there is
+	// something that only Close ends. It may be nil.
+	Running func()
+}
+
 // A Session is the wrapper's side of one conversation: it sends the Request and
 // serves the agent's Run messages until the final one comes. crossctl uses it
-// in the same way.
+// in the same way. Its methods are for one goroutine, but for Close.
+//
+// All of it happens in the caller's goroutine, for each other one may cost the
+// process a thread; only a program that runs for the agent has its own.
 type Session struct {
-	environ  []string
-	note     func(text string)
-	silence  time.Duration
-	conn     *Conn
-	incoming chan received
-	done     chan struct{} // closed by Close
-	child    child
-	ending   sync.Once
+	host   Host
+	conn   *Conn
+	child  child
+	ending sync.Once
 }
 
-type received struct {
-	message Message
-	files   []*os.File
-	err     error
-}
-
-// NewSession begins a conversation over conn and owns it from then on. environ
-// is the whole environment, for the programs of Run; note gets the agent's log
-// lines, nil drops them.
-func NewSession(conn *Conn, environ []string, note func(string)) *Session {
-	s := &Session{environ: environ, note: note, silence: silence, conn: conn,
-		incoming: make(chan received), done: make(chan struct{})}
-	go s.read()
-	return s
+// NewSession begins a conversation over conn and owns it from then on.
+func NewSession(conn *Conn, host Host) *Session {
+	conn.silence = silence
+	return &Session{host: host, conn: conn}
 }
 
 // Close ends the conversation and kills the program that runs for the agent.
 func (s *Session) Close() {
 	s.ending.Do(func() {
-		close(s.done)
 		s.child.kill()
 		_ = s.conn.Close()
 	})
 }
 
-// Send sends m alone: a Request before Wait, or the Wrote that reports success
-// and that no message answers.
-func (s *Session) Send(m Message, files ...*os.File) error {
-	_ = s.conn.SetWriteDeadline(time.Now().Add(s.silence))
-	return s.conn.Send(m, files...)
+// Ask sends a Request, with this process's root and working directory, wherever
+// they are mounted.
+func (s *Session) Ask(r Request) error {
+	const flags = oPath | syscall.O_DIRECTORY | syscall.O_CLOEXEC
+	root, err := syscall.Open("/", flags, 0)
+	if err != nil {
+		return &os.PathError{Op: "open", Path: "/", Err: err}
+	}
+	defer syscall.Close(root)
+	dir, err := syscall.Open(".", flags, 0)
+	if err != nil {
+		return &os.PathError{Op: "open", Path: ".", Err: err}
+	}
+	defer syscall.Close(dir)
+	return s.send(r, root, dir)
+}
+
+// Send sends the Wrote that a Finish asks for.
+func (s *Session) Send(m Wrote) error { return s.send(m) }
+
+func (s *Session) send(m Message, fds ...int) error {
+	_ = s.conn.SetWriteDeadline(time.Now().Add(s.conn.silence))
+	return s.conn.send(m, fds...)
 }
 
 // Keep leaves the connection open across exec (Conn.Keep).
 func (s *Session) Keep() error { return s.conn.Keep() }
 
-func (s *Session) read() {
-	for {
-		m, files, err := s.conn.Receive()
-		if _, ok := m.(Alive); ok {
-			closeFiles(files)
-			files = nil
-		}
-		select {
-		case s.incoming <- received{m, files, err}:
-		case <-s.done:
-			closeFiles(files)
-			return
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
-// Do sends m (a Request, or the Wrote that reports an error) and waits for what
-// the agent says.
-func (s *Session) Do(m Message, files ...*os.File) (Message, []*os.File, error) {
-	if err := s.Send(m, files...); err != nil {
+// Do asks and waits for what the agent says.
+func (s *Session) Do(r Request) (Message, []*os.File, error) {
+	if err := s.Ask(r); err != nil {
 		return nil, nil, err
 	}
 	return s.Wait()
@@ -108,79 +106,75 @@ func (s *Session) Do(m Message, files ...*os.File) (Message, []*os.File, error) 
 // caller's. An error means that the agent is gone, wedged (ErrSilent) or mad;
 // the wrapper then runs the compiler itself.
 func (s *Session) Wait() (Message, []*os.File, error) {
-	quiet := time.NewTimer(s.silence)
-	defer quiet.Stop()
-	for late := false; ; {
-		select {
-		case in := <-s.incoming:
-			if final, err := s.serve(in); final || err != nil {
-				return in.message, in.files, err
+	for {
+		m, files, err := s.conn.Receive()
+		switch {
+		case err == io.EOF || errors.Is(err, syscall.ECONNRESET):
+			return nil, nil, errors.New("the agent closed the connection")
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return nil, nil, ErrSilent
+		case err != nil:
+			return nil, nil, err
+		}
+		switch m := m.(type) {
+		case Exec, Finish, Fail, Answer, Replace:
+			return m, files, nil
+		case Run:
+			err = s.run(m, files)
+		case Note:
+			if s.host.Note != nil {
+				s.host.Note(m.Text)
 			}
-			quiet.Reset(s.silence)
-			late = false
-		case ran := <-s.child.ended:
-			if err := s.conn.Send(ran); err != nil {
-				return nil, nil, err
-			}
-		case <-quiet.C:
-			if late {
-				return nil, nil, ErrSilent
-			}
-			late = true
-			quiet.Reset(grace)
+		case Alive:
+		default:
+			err = fmt.Errorf("protocol error: unexpected %T from the agent", m)
+		}
+		closeFiles(files)
+		if err != nil {
+			return nil, nil, err
 		}
 	}
 }
 
-// serve handles one message; final tells that it is the caller's.
-func (s *Session) serve(in received) (final bool, err error) {
-	switch m := in.message.(type) {
-	case Exec, Finish, Fail, Answer, Replace:
-		return true, nil
-	case Run:
-		defer closeFiles(in.files)
-		return false, s.child.start(m, in.files, s.environ)
-	case Note:
-		if s.note != nil {
-			s.note(m.Text)
-		}
-	case Alive:
-	default:
-		if errors.Is(in.err, io.EOF) || errors.Is(in.err, syscall.ECONNRESET) {
-			return false, errors.New("the agent closed the connection")
-		}
-		if in.err == nil {
-			in.err = fmt.Errorf("protocol error: unexpected %T from the agent", m)
-		}
-		return false, in.err
+// run starts a program; its end is reported whenever it comes.
+func (s *Session) run(r Run, files []*os.File) error {
+	if s.host.Running != nil {
+		s.host.Running()
 	}
-	closeFiles(in.files)
-	return false, nil
-}
-
-// Here opens what goes with a Request: the root and the working directory of
-// this process, wherever they are mounted.
-func Here() (root, dir *os.File, err error) {
-	root, err = os.OpenFile("/", oPath|syscall.O_DIRECTORY, 0)
-	if err != nil {
-		return nil, nil, err
-	}
-	dir, err = os.OpenFile(".", oPath|syscall.O_DIRECTORY, 0)
-	if err != nil {
-		root.Close()
-		return nil, nil, err
-	}
-	return root, dir, nil
+	return s.child.start(r, files, s.host.Environ, func(ran Ran) {
+		_ = s.send(ran) // if the agent is gone, Wait meets the end too
+	})
 }
 
 // NewRequest fills in what this process is; the caller adds Program, Args and
 // Nested. Terminal speaks of descriptor 2.
 func NewRequest(verb string, environ []string) Request {
-	dir, err := os.Getwd() // $PWD where that names it
-	if err != nil {
-		dir = "" // removed meanwhile: the agent leaves the job to the compiler
-	}
 	umask := syscall.Umask(0)
 	syscall.Umask(umask)
+	dir := workingDir(Getenv(environ, "PWD"))
 	return Request{Build: BuildID(), Verb: verb, Env: Listed(environ), Dir: dir, Umask: umask, Terminal: isTerminal(2)}
+}
+
+// workingDir is pwd where that names it, else its real path, "" where it has
+// none any more (removed meanwhile): the agent leaves that job to the compiler.
+// It is os.Getwd with a smaller frame: each time that a goroutine's stack grows
+// costs a process that does so little 30 µs.
+func workingDir(pwd string) string {
+	var here, there syscall.Stat_t
+	if strings.HasPrefix(pwd, "/") && syscall.Stat(".", &here) == nil && syscall.Stat(pwd, &there) == nil &&
+		here.Dev == there.Dev && here.Ino == there.Ino {
+		return pwd
+	}
+	for size := 128; size <= syscall.PathMax; size *= 2 {
+		buf := make([]byte, size)
+		n, err := syscall.Getcwd(buf)
+		if err == syscall.ERANGE {
+			continue
+		}
+		if err != nil || n < 1 || buf[0] != '/' { // "(unreachable)…": of another root
+			return ""
+		}
+		return string(buf[:n-1]) // without the closing zero
+	}
+	return ""
 }

@@ -16,7 +16,7 @@ import (
 func talk(t *testing.T, environ []string, agent func(c *Client)) (Message, []*os.File, error) {
 	t.Helper()
 	a, b := pair(t)
-	s := NewSession(b, environ, func(text string) { t.Log("note: " + text) })
+	s := NewSession(b, Host{Environ: environ, Note: func(text string) { t.Log("note: " + text) }})
 	t.Cleanup(s.Close)
 	served := make(chan struct{})
 	go func() {
@@ -29,21 +29,13 @@ func talk(t *testing.T, environ []string, agent func(c *Client)) (Message, []*os
 		defer c.Close()
 		agent(c)
 	}()
-	m, files, err := s.Do(hello(t))
+	m, files, err := s.Do(hello())
 	s.Close()
 	<-served
 	return m, files, err
 }
 
-func hello(t *testing.T) (Request, *os.File, *os.File) {
-	t.Helper()
-	root, dir, err := Here()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { root.Close(); dir.Close() })
-	return NewRequest(VerbCompile, os.Environ()), root, dir
-}
+func hello() Request { return NewRequest(VerbCompile, os.Environ()) }
 
 // runs has the wrapper run a shell command and returns what it printed.
 func runs(t *testing.T, c *Client, stdin *os.File, command string, env ...string) (stdout string, ran Ran) {
@@ -127,7 +119,7 @@ func null(t *testing.T) *os.File {
 // has started; the agent's context ends.
 func TestSessionCloseKills(t *testing.T) {
 	a, b := pair(t)
-	s := NewSession(b, os.Environ(), nil)
+	s := NewSession(b, Host{Environ: os.Environ()})
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -144,8 +136,7 @@ func TestSessionCloseKills(t *testing.T) {
 		_, err = c.Run(context.Background(), Run{Path: "/bin/sh", Args: []string{"sh", "-c", "echo up; sleep 60 & sleep 60"}}, nil, w, null(t))
 		gone <- err
 	}()
-	request, root, dir := hello(t)
-	go func() { _, _, _ = s.Do(request, root, dir) }()
+	go func() { _, _, _ = s.Do(hello()) }()
 	_, _ = io.ReadFull(r, make([]byte, 3))
 	s.Close()
 	if err := <-gone; !errors.Is(err, errGone) {
@@ -174,14 +165,13 @@ func TestSessionErrors(t *testing.T) {
 	}
 	for _, tc := range tests {
 		a, b := pair(t)
-		s := NewSession(b, nil, nil)
+		s := NewSession(b, Host{})
 		go func() {
 			_, files, _ := a.Receive()
 			closeFiles(files)
 			tc.agent(a)
 		}()
-		request, root, dir := hello(t)
-		if _, _, err := s.Do(request, root, dir); err == nil || !strings.Contains(err.Error(), tc.want) {
+		if _, _, err := s.Do(hello()); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %v, want %q", tc.name, err, tc.want)
 		}
 		s.Close()
@@ -191,9 +181,9 @@ func TestSessionErrors(t *testing.T) {
 // An agent that says nothing is given up; one that says Alive is not.
 func TestSessionSilence(t *testing.T) {
 	a, b := pair(t)
-	s := NewSession(b, nil, nil)
+	s := NewSession(b, Host{})
 	defer s.Close()
-	s.silence = 200 * time.Millisecond
+	s.conn.silence = 200 * time.Millisecond
 	begin := time.Now()
 	const lives = 20
 	go func() {
@@ -204,10 +194,39 @@ func TestSessionSilence(t *testing.T) {
 			time.Sleep(50 * time.Millisecond)
 		}
 	}()
-	request, root, dir := hello(t)
-	_, _, err := s.Do(request, root, dir)
+	_, _, err := s.Do(hello())
 	if took := time.Since(begin); !errors.Is(err, ErrSilent) || took < lives*50*time.Millisecond {
 		t.Errorf("after %v: %v, want %v", took, err, ErrSilent)
+	}
+}
+
+// A program may run for longer than an agent may be silent.
+func TestSessionLongRun(t *testing.T) {
+	a, b := pair(t)
+	s := NewSession(b, Host{})
+	defer s.Close()
+	s.conn.silence = 200 * time.Millisecond
+	ran := make(chan Message, 1)
+	go func() {
+		_, files, _ := a.Receive()
+		closeFiles(files)
+		_ = a.Send(Run{Path: "/bin/sleep", Args: []string{"sleep", "0.5"}})
+		go func() {
+			for range 20 {
+				a.alive()
+				time.Sleep(50 * time.Millisecond)
+			}
+			_ = a.Send(Answer{})
+		}()
+		_ = a.SetReadDeadline(time.Now().Add(5 * time.Second))
+		m, _, _ := a.Receive()
+		ran <- m
+	}()
+	if _, _, err := s.Do(hello()); err != nil {
+		t.Error(err)
+	}
+	if m := <-ran; m != (Ran{}) {
+		t.Errorf("the agent got %#v", m)
 	}
 }
 
@@ -239,12 +258,19 @@ func TestNewRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Chdir(link)
-	r := NewRequest(VerbCompile, []string{"PATH=/bin", "SECRET=1"})
-	if r.Umask != 0o027 || r.Dir != link || len(r.Env) != 1 || r.Build == "" {
+	r := NewRequest(VerbCompile, []string{"PATH=/bin", "SECRET=1", "PWD=" + link})
+	if r.Umask != 0o027 || r.Dir != link || len(r.Env) != 2 || r.Build == "" {
 		t.Errorf("got %+v", r)
 	}
-	t.Setenv("PWD", "/")
-	if r := NewRequest(VerbCompile, nil); r.Dir != real {
-		t.Errorf("PWD that names another place: %q, want %q", r.Dir, real)
+	for _, pwd := range []string{"", "/", ".", "/nonexistent"} {
+		if r := NewRequest(VerbCompile, []string{"PWD=" + pwd}); r.Dir != real {
+			t.Errorf("PWD %q that names another place: %q, want %q", pwd, r.Dir, real)
+		}
+	}
+	if err := os.Remove(real); err != nil {
+		t.Fatal(err)
+	}
+	if r := NewRequest(VerbCompile, nil); r.Dir != "" {
+		t.Errorf("without a working directory: %q", r.Dir)
 	}
 }

@@ -9,9 +9,13 @@ import (
 	"unsafe"
 )
 
-// A guard ends the wrapper on a signal: the agent's program is killed, the
-// connection closes (so the agent stops the job), temporary files go, and the
-// process dies of that very signal, as make expects of a compiler.
+// A guard ends the wrapper on a signal where there is something to clean: the
+// agent's program is killed, the connection closes (so the agent stops the job),
+// temporary files go, and the process dies of that very signal, as make expects
+// of a compiler.
+//
+// Where there is nothing to clean it is not on watch, for it costs three threads.
+// A signal then simply ends the process, and with it the connection.
 type guard struct {
 	signals chan os.Signal // nil before watch
 	retire  chan struct{}  // closed by rest
@@ -23,9 +27,8 @@ type guard struct {
 	stop  func() // ends the conversation; nil before it
 }
 
-// watch begins. Before it a signal simply ends the process, and there is
-// nothing yet to clean; it costs 0.15 ms, so it waits until the request is on
-// its way. Signals that the parent ignores (nohup) stay ignored.
+// watch begins, for as long as this process is the wrapper. Signals that the
+// parent ignores (nohup) stay ignored.
 func (g *guard) watch() {
 	if g.signals != nil {
 		return

@@ -442,7 +442,6 @@ func TestSignalAsFirstProcess(t *testing.T) {
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: os.Getgid(), HostID: os.Getgid(), Size: 1}}}
 	b.must(cmd.Start())
 	<-asked
-	time.Sleep(100 * time.Millisecond) // its handlers are set once the request is sent
 	b.must(cmd.Process.Signal(syscall.SIGTERM))
 	_ = cmd.Wait()
 	if code := cmd.ProcessState.ExitCode(); code != 128+int(syscall.SIGTERM) {

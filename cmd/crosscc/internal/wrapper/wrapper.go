@@ -76,6 +76,16 @@ func Main(env Env, args []string) int {
 	if w.getenv("CROSSCC_DISABLE") == "1" {
 		return w.become(w.call.program, w.call.args)
 	}
+	if os.Getpid() == 1 {
+		return w.first()
+	}
+	return w.ask()
+}
+
+// first is ask in the first process of a container, which no signal ends unless
+// it does so itself.
+func (w *wrapper) first() int {
+	w.guard.watch()
 	done := make(chan int, 1)
 	go func() { done <- w.ask() }()
 	select {
@@ -127,17 +137,15 @@ func (w *wrapper) ask() int {
 
 // attempt is one conversation with one agent.
 func (w *wrapper) attempt() (status int, replaced bool, err error) {
-	executable, _ := os.Executable() // without /proc: crossccd from PATH
 	dirs, err := rendezvous.DirsOf(w.Environ)
 	if err != nil {
 		return 0, false, err
 	}
-	conn, err := rendezvous.Connect(dirs, w.Environ, executable)
+	conn, err := rendezvous.Connect(dirs, w.Environ, "")
 	if err != nil {
 		return 0, false, err
 	}
-	s := local.NewSession(conn, local.Setenv(w.Environ, w.nextLevel()), w.note)
-	defer s.Close()
+	s := local.NewSession(conn, local.Host{Environ: local.Setenv(w.Environ, w.nextLevel()), Note: w.note, Running: w.guard.watch})
 	w.guard.onSignal(s.Close)
 	m, files, err := w.request(s)
 	if err == nil {
@@ -146,25 +154,22 @@ func (w *wrapper) attempt() (status int, replaced bool, err error) {
 	if err == nil && !replaced {
 		status, err = w.finish(s, m, files)
 	}
+	if err == nil && !replaced {
+		return status, false, nil // this process ends, and the session with it
+	}
+	s.Close()
 	if errors.Is(err, local.ErrSilent) {
 		dirs.MarkFailed(err)
 	}
-	return status, replaced, err
+	return 0, replaced, err
 }
 
 func (w *wrapper) request(s *local.Session) (local.Message, []*os.File, error) {
-	root, dir, err := local.Here()
-	if err != nil {
-		return nil, nil, err
-	}
-	defer root.Close()
-	defer dir.Close()
 	r := local.NewRequest(local.VerbCompile, w.Environ)
 	r.Program, r.Args, r.Nested = w.call.program, w.call.args, w.level > 0
-	if err := s.Send(r, root, dir); err != nil {
+	if err := s.Ask(r); err != nil {
 		return nil, nil, err
 	}
-	w.guard.watch()
 	return w.wait(s)
 }
 

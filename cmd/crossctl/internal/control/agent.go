@@ -92,12 +92,8 @@ func (c *control) executable() string {
 // run, and ends early with ctx.
 func (c *control) converse(ctx context.Context, conn *local.Conn, verb string, args []string) (local.Message, error) {
 	// A compiler that is a script of crosscc's takes no slot below us.
-	s := local.NewSession(conn, local.Setenv(c.env.Environ, local.LevelVariable+"=1"), nil)
+	s := local.NewSession(conn, local.Host{Environ: local.Setenv(c.env.Environ, local.LevelVariable+"=1")})
 	defer s.Close()
-	root, dir, err := local.Here()
-	if err != nil {
-		return nil, err
-	}
 	req := local.NewRequest(verb, c.env.Environ)
 	if len(args) > 0 {
 		exe := filepath.Join(filepath.Dir(c.env.Executable), "crosscc")
@@ -109,9 +105,7 @@ func (c *control) converse(ctx context.Context, conn *local.Conn, verb string, a
 	}
 	ended := make(chan end, 1)
 	go func() {
-		defer root.Close()
-		defer dir.Close()
-		m, files, err := s.Do(req, root, dir)
+		m, files, err := s.Do(req)
 		for _, f := range files {
 			f.Close()
 		}
