@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -91,8 +93,28 @@ func (b Blob) Open() (io.ReadCloser, error) {
 	return io.NopCloser(bytes.NewReader(b.data)), nil
 }
 
+// A ChangedError says that a file is not, or not any more, what its digest says:
+// somebody wrote to it since it was looked at. Nothing was done with its content;
+// who made the job looks again.
+type ChangedError struct {
+	Path   string // in the job's tree; "" where only the digest is known
+	Digest Digest // what it was
+	Err    error  // what it is now
+}
+
+func (e *ChangedError) Error() string {
+	name := e.Path
+	if name == "" {
+		name = "file with the digest " + e.Digest.String()
+	}
+	return fmt.Sprintf("%s has changed: %v", name, e.Err)
+}
+
+func (e *ChangedError) Unwrap() error { return e.Err }
+
 // Bytes returns the whole content, which must not be changed. Content of more
-// than limit bytes, or that is not what the digest says, is an error.
+// than limit bytes is an error, and such that is not what the digest says a
+// *ChangedError.
 func (b Blob) Bytes(limit int64) ([]byte, error) {
 	if b.Digest.Size > limit {
 		return nil, fmt.Errorf("blob of %d bytes is over the limit of %d", b.Digest.Size, limit)
@@ -100,17 +122,25 @@ func (b Blob) Bytes(limit int64) ([]byte, error) {
 	if b.open == nil {
 		return b.data, nil
 	}
+	changed := func(err error) ([]byte, error) { return nil, &ChangedError{Digest: b.Digest, Err: err} }
 	r, err := b.open()
+	if errors.Is(err, fs.ErrNotExist) {
+		return changed(err)
+	}
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close()
 	data := make([]byte, b.Digest.Size)
-	if _, err := io.ReadFull(r, data); err != nil {
+	n, err := io.ReadFull(r, data)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return changed(fmt.Errorf("it ends after %d bytes", n))
+	}
+	if err != nil {
 		return nil, fmt.Errorf("blob %s: %w", b.Digest, err)
 	}
 	if got := DigestOf(data); got != b.Digest {
-		return nil, fmt.Errorf("blob %s: content is %s", b.Digest, got)
+		return changed(fmt.Errorf("its content is %s", got))
 	}
 	return data, nil
 }
