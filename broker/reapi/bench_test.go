@@ -10,7 +10,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,10 +45,13 @@ func serveBench(dir string) error {
 	if err != nil {
 		return err
 	}
-	object := text(rand.New(rand.NewPCG(1, 2)), 64<<10)
+	r := rand.New(rand.NewPCG(1, 2))
+	object, deps := broker.BytesBlob([]byte(text(r, 64<<10))), broker.BytesBlob([]byte(text(r, 16<<10)))
 	state := broker.State{Version: "bench", Slots: 8, Toolchains: []toolchains.Toolchain{testToolchain()}}
 	s := NewServer(Backend{
-		Run:   func(_ context.Context, j *broker.Job) (broker.Result, error) { return compiled(j, object), nil },
+		Run: func(_ context.Context, j *broker.Job) (broker.Result, error) {
+			return broker.Result{Outputs: []broker.Output{{Path: j.Outputs[0], Blob: deps}, {Path: j.Outputs[1], Blob: object}}}, nil
+		},
 		Store: st, State: func() (broker.State, <-chan struct{}) { return state, nil },
 	}, ServerOptions{})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -121,9 +127,10 @@ func benchTree(b *testing.B, dir string, seed uint64) *broker.Dir {
 	return root
 }
 
+// benchJob is a job of the tree's files and a source. The tree is not changed.
 func benchJob(root *broker.Dir, source string) *broker.Job {
 	j := testJob("")
-	j.Form, j.Dir, j.Root = broker.Tree, "/home/user/project", root
+	j.Form, j.Dir, j.Root = broker.Tree, "/home/user/project", &broker.Dir{Dirs: slices.Clone(root.Dirs)}
 	j.Fingerprint = toolchains.Fingerprint{}
 	for _, role := range []string{"driver", "driver++", "cc1", "cc1plus", "as", "specs"} {
 		j.Fingerprint[role] = strings.Repeat("1", 64)
@@ -148,39 +155,56 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-func measure(b *testing.B, f func()) {
+// measure runs f with a number of its own each time, one or eight at once.
+func measure(b *testing.B, f func(i int)) {
 	b.Helper()
-	b.ReportAllocs()
-	began := cpuTime(b)
-	for b.Loop() {
-		f()
+	f(-1)
+	for _, workers := range []int{1, 8} {
+		b.Run(fmt.Sprint("at once ", workers), func(b *testing.B) {
+			b.ReportAllocs()
+			var next atomic.Int64
+			began := cpuTime(b)
+			b.ResetTimer()
+			var wg sync.WaitGroup
+			for range workers {
+				wg.Go(func() {
+					for i := next.Add(1); i <= int64(b.N); i = next.Add(1) {
+						f(int(i))
+					}
+				})
+			}
+			wg.Wait()
+			b.ReportMetric(float64(cpuTime(b)-began)/float64(b.N)/1e3, "cpu-µs/op")
+		})
 	}
-	b.ReportMetric(float64(cpuTime(b)-began)/float64(b.N)/1e3, "cpu-µs/op")
 }
 
 // A job of which the server knows all but the source: one remote compile.
 func BenchmarkWarm(b *testing.B) {
 	c := dial(b, startServer(b), ClientOptions{})
 	root := benchTree(b, b.TempDir(), 1)
-	r := rand.New(rand.NewPCG(3, 4))
-	source := text(r, 16<<10)
-	run := func(i int) {
-		if _, err := c.Run(b.Context(), benchJob(root, fmt.Sprint("//", i, "\n", source))); err != nil {
-			b.Fatal(err)
+	source := []byte("0000000000\n" + text(rand.New(rand.NewPCG(3, 4)), 16<<10))
+	runs := 0
+	var mu sync.Mutex
+	measure(b, func(int) {
+		mu.Lock()
+		runs++
+		copy(source, fmt.Sprintf("%010d", runs))
+		j := benchJob(root, string(source))
+		mu.Unlock()
+		if _, err := c.Run(b.Context(), j); err != nil {
+			b.Error(err)
 		}
-	}
-	run(-1)
-	i := 0
-	measure(b, func() { i++; run(i) })
+	})
 }
 
 // A job that the server has the result of.
 func BenchmarkHit(b *testing.B) {
 	c := dial(b, startServer(b), ClientOptions{})
 	j := benchJob(benchTree(b, b.TempDir(), 1), "int main() {}\n")
-	measure(b, func() {
+	measure(b, func(int) {
 		if _, err := c.Run(b.Context(), j); err != nil {
-			b.Fatal(err)
+			b.Error(err)
 		}
 	})
 }

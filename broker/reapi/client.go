@@ -58,6 +58,7 @@ type Client struct {
 	o          ClientOptions
 	conn       *grpc.ClientConn
 	invocation string
+	writer     *wire.Writer
 	storage    *cas.Client
 	asks       singleflight.Group
 	batch      atomic.Int64 // the server's bound of a batch, in bytes; 0 until it was asked
@@ -101,7 +102,7 @@ func Dial(target string, o ClientOptions) (*Client, error) {
 		return nil, fmt.Errorf("dial %s: %w", target, err)
 	}
 	return &Client{
-		target: target, o: o, conn: conn, invocation: rand.Text(),
+		target: target, o: o, conn: conn, invocation: rand.Text(), writer: wire.NewWriter(),
 		storage: cas.NewClient(conn, o.Idle, o.Dir),
 	}, nil
 }
@@ -112,7 +113,7 @@ func (c *Client) Close() error { return c.conn.Close() }
 // Run has one job run; it is a broker.Runner. Every error but a *broker.Refusal
 // starts with the server's address and says nothing about the job.
 func (c *Client) Run(ctx context.Context, j *broker.Job) (broker.Result, error) {
-	a, err := wire.ActionOf(j)
+	a, err := c.writer.ActionOf(j)
 	if err != nil {
 		return broker.Result{}, err
 	}
@@ -128,7 +129,7 @@ func (c *Client) Run(ctx context.Context, j *broker.Job) (broker.Result, error) 
 }
 
 // describe adds the RequestMetadata that some servers insist on.
-func (c *Client) describe(ctx context.Context, a wire.Action) context.Context {
+func (c *Client) describe(ctx context.Context, a *wire.Action) context.Context {
 	m, err := proto.Marshal(&repb.RequestMetadata{
 		ToolDetails:      &repb.ToolDetails{ToolName: "crosscc", ToolVersion: strings.ToValidUTF8(c.o.Version, "?")},
 		ActionId:         a.Digest.Hash,
@@ -142,7 +143,7 @@ func (c *Client) describe(ctx context.Context, a wire.Action) context.Context {
 
 // run asks for a kept result and uploads what is missing, then executes. A
 // server that lost an input in between is told once more.
-func (c *Client) run(ctx context.Context, j *broker.Job, a wire.Action) (broker.Result, error) {
+func (c *Client) run(ctx context.Context, j *broker.Job, a *wire.Action) (broker.Result, error) {
 	if err := c.capabilities(ctx); err != nil {
 		return broker.Result{}, err
 	}
@@ -163,14 +164,14 @@ func (c *Client) run(ctx context.Context, j *broker.Job, a wire.Action) (broker.
 		if !wire.IsMissing(err) || again {
 			return res, err
 		}
-		c.storage.Forget(a.Blobs)
+		c.storage.Forget(a.Blobs())
 	}
 }
 
 // prepare makes the server ready to execute: it has all blobs when prepare
 // returns. When the server turns out to have a result, that is returned.
-func (c *Client) prepare(ctx context.Context, j *broker.Job, a wire.Action) (*repb.ActionResult, error) {
-	unknown := c.storage.Unknown(a.Blobs)
+func (c *Client) prepare(ctx context.Context, j *broker.Job, a *wire.Action) (*repb.ActionResult, error) {
+	unknown := c.storage.Unknown(a.Blobs())
 	if len(unknown) == 0 {
 		return nil, nil // Execute looks into the cache itself
 	}
@@ -190,7 +191,7 @@ func (c *Client) prepare(ctx context.Context, j *broker.Job, a wire.Action) (*re
 
 // kept is the server's result of an earlier run, or nil; a failure to ask is
 // found by the next call.
-func (c *Client) kept(ctx context.Context, j *broker.Job, a wire.Action) *repb.ActionResult {
+func (c *Client) kept(ctx context.Context, j *broker.Job, a *wire.Action) *repb.ActionResult {
 	ctx, _, stop := wire.Watched(ctx, c.o.Idle)
 	defer stop()
 	result, err := repb.NewActionCacheClient(c.conn).GetActionResult(ctx, &repb.GetActionResultRequest{
@@ -204,7 +205,7 @@ func (c *Client) kept(ctx context.Context, j *broker.Job, a wire.Action) *repb.A
 }
 
 // execute has the action run and waits for its result.
-func (c *Client) execute(ctx context.Context, j *broker.Job, a wire.Action, skipCache bool) (broker.Result, error) {
+func (c *Client) execute(ctx context.Context, j *broker.Job, a *wire.Action, skipCache bool) (broker.Result, error) {
 	answer, err := c.await(ctx, &repb.ExecuteRequest{
 		ActionDigest: wire.DigestToProto(a.Digest), SkipCacheLookup: skipCache,
 		InlineStdout: true, InlineStderr: true, InlineOutputFiles: j.Outputs,

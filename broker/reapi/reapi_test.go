@@ -321,12 +321,12 @@ func TestUploadsOnlyWhatIsMissing(t *testing.T) {
 func TestLostInputIsSentAgain(t *testing.T) {
 	b := newBench(t)
 	j := testJob("text")
-	a, err := wire.ActionOf(j)
+	a, err := wire.NewWriter().ActionOf(j)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// The client believes that all of it is there, but nothing is.
-	b.client.storage.Known(a.Blobs)
+	b.client.storage.Known(a.Blobs())
 	if res := b.mustRun(j); contents(t, res.Outputs[0]) != "object" {
 		t.Errorf("result %+v", res)
 	}

@@ -107,7 +107,9 @@ func NewServer(b Backend, o ServerOptions) *Server {
 		o.Beat = 10 * time.Second
 	}
 	ctx, stop := context.WithCancelCause(context.Background())
-	s := &Server{b: b, o: o, source: cas.SourceOf(b.Store), ctx: ctx, stop: stop, admitted: make(chan struct{}, maxActions), drained: make(chan struct{}), gone: make(chan struct{})}
+	s := &Server{b: b, o: o, ctx: ctx, stop: stop, admitted: make(chan struct{}, maxActions), drained: make(chan struct{}), gone: make(chan struct{})}
+	s.source = cas.SourceOf(b.Store)
+	s.source.Folders = wire.NewFolders()
 	s.grpc = grpc.NewServer(
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.ForceServerCodecV2(boundedCodec{encoding.GetCodecV2("proto")}),

@@ -14,12 +14,12 @@ import (
 // the directories of a right one. Whatever becomes a job is one that can be
 // worded and read again.
 func FuzzJobOf(f *testing.F) {
-	a, err := ActionOf(testJob())
+	a, err := NewWriter().ActionOf(testJob())
 	if err != nil {
 		f.Fatal(err)
 	}
 	var parts [][]byte
-	for _, b := range a.Blobs {
+	for _, b := range a.Blobs() {
 		data, err := b.Bytes(1 << 20)
 		if err != nil {
 			f.Fatal(err)
@@ -44,7 +44,7 @@ func FuzzJobOf(f *testing.F) {
 				checkKind(t, err)
 				continue
 			}
-			if _, err := ActionOf(r.Job); err != nil {
+			if _, err := NewWriter().ActionOf(r.Job); err != nil {
 				t.Errorf("job %+v can't be worded again: %v", r.Job, err)
 			}
 		}
