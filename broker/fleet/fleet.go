@@ -168,7 +168,8 @@ func None(list []Prospect) *broker.Refusal {
 
 // Run gives the job to one of the prospects after another until one answers
 // with a result that check takes; those that match best come first. When all
-// fail, the error is a *broker.Refusal that says how.
+// fail, the error is a *broker.Refusal that says how. A *broker.ChangedError comes
+// through as it is: no other helper could take the job either.
 func (f *Fleet) Run(ctx context.Context, list []Prospect, j *broker.Job, check func(broker.Result) error) (broker.Result, toolchains.Match, error) {
 	left := slices.DeleteFunc(slices.Clone(list), func(p Prospect) bool { return p.Match == toolchains.None })
 	slices.SortStableFunc(left, func(a, b Prospect) int { return cmp.Compare(b.Match, a.Match) })
@@ -197,6 +198,9 @@ func (f *Fleet) Run(ctx context.Context, list []Prospect, j *broker.Job, check f
 		}
 		if ctx.Err() != nil {
 			return broker.Result{}, toolchains.None, context.Cause(ctx)
+		}
+		if changed, ok := errors.AsType[*broker.ChangedError](err); ok {
+			return broker.Result{}, toolchains.None, changed
 		}
 		if r, ok := errors.AsType[*broker.Refusal](err); ok {
 			failed.Reason = r.Reason

@@ -315,7 +315,9 @@ func (f *Fleet) runAt(ctx context.Context, m *member, j *broker.Job) (broker.Res
 	f.freed++
 	f.dispatch()
 	_, refused := errors.AsType[*broker.Refusal](err)
+	_, changed := errors.AsType[*broker.ChangedError](err)
 	switch {
+	case changed: // the client's own file: it says nothing of the helper
 	case err == nil || refused:
 		m.failures = 0
 	case ctx.Err() == nil:
