@@ -34,6 +34,9 @@ func FuzzJobOf(f *testing.F) {
 	f.Add([]byte{}, command, parts[0])
 	f.Fuzz(func(t *testing.T, action, command, directory []byte) {
 		m := memory{}
+		if _, err := JobFrom(action, command, m.source()); err != nil {
+			checkKind(t, err)
+		}
 		raw := m.put(action)
 		leaf := m.put(directory)
 		root := m.message(&repb.Directory{Directories: []*repb.DirectoryNode{{Name: "d", Digest: leaf}}})
