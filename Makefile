@@ -7,16 +7,17 @@ GO ?= go
 BUILD_VARIABLE = github.com/crosscc/crosscc/broker/local.linkedBuild
 BUILD_ID = $(shell cat go.sum $$(find argv toolchains sandbox broker cmd -name '*.go' | LC_ALL=C sort) | sha256sum | cut -c1-16)
 
-.PHONY: all build demo test bench lint docs clean
+.PHONY: all build demo test e2e-projects bench lint docs clean
 
 all: build
 
 # Static programs: the same file runs in any root, and in the sandbox.
 build:
 	@e2e/install.sh build
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X $(BUILD_VARIABLE)=$(BUILD_ID)' -o bin/ ./cmd/crosscc ./cmd/crossccd ./cmd/crossctl
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X $(BUILD_VARIABLE)=$(BUILD_ID)' -o bin/ ./cmd/crosscc ./cmd/crossccd ./cmd/crossctl ./cmd/ccache-storage-crosscc
 
-# Lua 5.4 for three targets through crosscc, each object compared with a local one.
+# Lua 5.4 with -g for three targets through crosscc, each object compared with a
+# local one.
 demo:
 	@e2e/install.sh demo
 	@$(MAKE) --no-print-directory build
@@ -29,6 +30,14 @@ test:
 	@e2e/install.sh test
 	$(GO) vet ./...
 	$(GO) test -race -count=1 -timeout 40m ./...
+
+# Lua, zlib and fmt for four targets with gcc and clang, each object and
+# dependency file compared. It takes half an hour.
+e2e-projects:
+	@e2e/install.sh test
+	@$(MAKE) --no-print-directory build
+	@$(GO) build -o bin/demo ./e2e/demo
+	bin/demo -bin bin -cache .cache/demo -projects all -targets all -compilers all -full
 
 # The pages that are made from the code's tables; a test says when they are stale.
 docs:

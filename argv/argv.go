@@ -3,9 +3,9 @@
 // It is pure: no file, no environment and no process but what [Env] offers. A newcomer starts with [Parse], then reads
 // the option table (table.go), which says of every option that matters what it means to us; a new option is a new row.
 // verdict.go turns what was read into "one plain compile" or "local, because", reasons.go lists the becauses,
-// output.go computes the names that the driver would choose, rewrite.go makes the two command lines of the
-// preprocessed form ([Command.Preprocess] on the client, [Command.Compile] on the helper), and security.go is the
-// helper's own policy ([Admit]).
+// output.go computes the names that the driver would choose, whole.go makes the command line of the tree form
+// ([Command.Whole]), rewrite.go the two of the preprocessed form ([Command.Preprocess] on the client, [Command.Compile]
+// on the helper), and security.go is the helper's own policy ([Admit], [AdmitWhole]).
 package argv
 
 import (
@@ -246,11 +246,22 @@ func (w word) native() bool {
 func (c *Command) Debug() bool {
 	on := false
 	for _, w := range c.words {
-		if w.kind == kindDebug {
+		if w.kind == kindDebug && w.name == "-g" {
 			on = debugLevel(w.value, on)
 		}
 	}
 	return on
+}
+
+// Compresses reports whether the assembler compresses debug information: its bytes are then zlib's or zstd's as well.
+func (c *Command) Compresses() bool {
+	how := "=none"
+	for _, w := range c.words {
+		if w.name == "-gz" {
+			how = w.value
+		}
+	}
+	return how != "=none"
 }
 
 // debugLevel applies the text behind "-g" to what was decided before it. Unknown words are taken to make debug

@@ -130,8 +130,6 @@ var locals = []struct {
 	{"clang", "-MJ x.json -c a.c", ExtraOutput},
 	{"gcc", "-aux-info x -c a.c", ExtraOutput},
 	{"gcc", "-frepo -c a.c", ExtraOutput},
-	{"gcc", "-gz -c a.c", CompressedDebug},
-	{"gcc", "-gz=zstd -c a.c", CompressedDebug},
 	{"gcc", "-frecord-gcc-switches -c a.c", RecordedCommand},
 	{"clang", "-grecord-command-line -c a.c", RecordedCommand},
 	{"gcc", "-S -fverbose-asm a.c", RecordedCommand},

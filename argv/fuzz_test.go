@@ -49,6 +49,7 @@ func checkRemote(t *testing.T, c *Command, env Env) {
 			t.Fatalf("%q: the preprocessor run %q is %+v", c.Words(), words, v)
 		}
 	}
+	checkWhole(t, c, env)
 	words := c.Compile("in.x", "out.o")
 	sent := Parse(words, env)
 	if v := sent.Verdict(); !v.Remote {
@@ -113,4 +114,25 @@ func FuzzSplit(f *testing.F) {
 
 func bom(s string) bool {
 	return strings.HasPrefix(s, "\xff\xfe") || strings.HasPrefix(s, "\xfe\xff") || strings.HasPrefix(s, "\xef\xbb\xbf")
+}
+
+// checkWhole: the tree form is the same compile, and its own tree form.
+func checkWhole(t *testing.T, c *Command, env Env) {
+	words := c.Whole("out.o", "out.d")
+	sent := Parse(words, env)
+	if v := sent.Verdict(); !v.Remote {
+		t.Fatalf("%q: the whole compile %q is %+v", c.Words(), words, v)
+	}
+	if sent.Language() != c.Language() || sent.Assembly() != c.Assembly() || sent.Debug() != c.Debug() || sent.Source() != c.Source() ||
+		!slices.Equal(sent.CodegenWords(), c.CodegenWords()) || sent.Target() != c.Target() {
+		t.Fatalf("%q: the whole compile %q is another one", c.Words(), words)
+	}
+	if again := sent.Whole("out.o", "out.d"); !slices.Equal(again, words) {
+		t.Fatalf("%q: the whole compile %q becomes %q", c.Words(), words, again)
+	}
+	was, wanted := c.Deps()
+	is, made := sent.Deps()
+	if wanted != made || wanted && (is.File != "out.d" || is.UserOnly != was.UserOnly || is.Phony != was.Phony) {
+		t.Fatalf("%q: dependencies %+v become %+v", c.Words(), was, is)
+	}
 }

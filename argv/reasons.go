@@ -9,7 +9,6 @@ const (
 	Assembler          Reason = "assembler"
 	AssemblerWords     Reason = "assembler-words"
 	Charset            Reason = "charset"
-	CompressedDebug    Reason = "compressed-debug"
 	DependencyOptions  Reason = "dependency-options"
 	DiagnosticsFormat  Reason = "diagnostics-format"
 	Environment        Reason = "environment"
@@ -61,7 +60,6 @@ func Reasons() []ReasonDoc {
 		{Assembler, "The source is assembler, whose .include and .incbin files are not followed yet."},
 		{AssemblerWords, "A word for the assembler (-Wa, or -Xassembler) is not one of the few that name no file and make no listing."},
 		{Charset, "The execution character set needs conversion tables of the C library, which differ between machines."},
-		{CompressedDebug, "Debug sections are compressed (-gz) by the assembler's own copy of zlib or zstd, which may differ."},
 		{DependencyOptions, "The dependency options are ones that need the whole compile (-MG), make no sense alone, or print to standard output."},
 		{DiagnosticsFormat, "Diagnostics are asked for in a form that two separate runs cannot give (JSON, SARIF, fix-its, patches)."},
 		{Environment, "A variable of the environment changes what the compiler does or writes."},

@@ -12,12 +12,13 @@ type Option struct {
 func (c *Command) Preprocessor() []Option {
 	var out []Option
 	for _, w := range c.words {
-		if w.kind == kindCPP {
-			name := w.name
-			if name == "--sysroot=" {
-				name = "--sysroot"
-			}
-			out = append(out, Option{name, w.value})
+		switch {
+		case w.kind == kindXclang && isCC1Directory(w.value):
+			out = append(out, Option{"-Xclang", w.value}) // the directory is the next -Xclang's
+		case w.kind == kindCPP && w.name == "--sysroot=":
+			out = append(out, Option{"--sysroot", w.value})
+		case w.kind == kindCPP:
+			out = append(out, Option{w.name, w.value})
 		}
 	}
 	for words := c.cpp; len(words) > 0; {
@@ -29,6 +30,9 @@ func (c *Command) Preprocessor() []Option {
 	}
 	return out
 }
+
+// HandsOn reports whether the command hands words to the preprocessor by -Wp, or -Xpreprocessor.
+func (c *Command) HandsOn() bool { return len(c.cpp) > 0 }
 
 // Family is the family whose rules the words were read by.
 func (c *Command) Family() Family { return c.family }

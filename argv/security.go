@@ -98,8 +98,8 @@ func plainAssembler(w word) bool {
 // feature is one word of clang's final list of the target's features.
 var feature = regexp.MustCompile(`^[+-][A-Za-z0-9][A-Za-z0-9_.-]*$`)
 
-// badCC1Word gives the first of the -Xclang words that is neither part of a -target-feature pair nor a prefix map for
-// file names, which is text; "" when all are.
+// badCC1Word gives the first of the -Xclang words that is neither part of a -target-feature pair, nor names an include
+// directory, nor is a prefix map for file names, which is text; "" when all are.
 func badCC1Word(cc1 []string) string {
 	for len(cc1) > 0 {
 		switch {
@@ -107,11 +107,18 @@ func badCC1Word(cc1 []string) string {
 			cc1 = cc1[1:]
 		case cc1[0] == "-target-feature" && len(cc1) > 1 && feature.MatchString(cc1[1]):
 			cc1 = cc1[2:]
+		case isCC1Directory(cc1[0]) && len(cc1) > 1:
+			cc1 = cc1[2:]
 		default:
 			return cc1[0]
 		}
 	}
 	return ""
+}
+
+// isCC1Directory reports whether a word of -cc1 is followed by one of the driver's own include directories.
+func isCC1Directory(s string) bool {
+	return s == "-internal-isystem" || s == "-internal-externc-isystem"
 }
 
 // Admit says whether a helper may run a job's command: one plain compile of preprocessed text, in the form that

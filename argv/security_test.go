@@ -13,7 +13,7 @@ func job(words string) *Command {
 
 func TestAdmitGood(t *testing.T) {
 	for _, s := range []string{
-		"", "-O2 -Wall -Wextra -Wno-error=foo -Wformat=2 -Wframe-larger-than=2048 -W#warnings -w -pedantic", "-g -gdwarf-4 -ggdb3 -gno-column-info",
+		"", "-O2 -Wall -Wextra -Wno-error=foo -Wformat=2 -Wframe-larger-than=2048 -W#warnings -w -pedantic", "-g -gdwarf-4 -ggdb3 -gno-column-info -gz -gz=zlib",
 		"-std=gnu++20 -std=iso9899:1999 -ansi", "-fPIC -fno-strict-aliasing -fstack-protector-strong -fvisibility=hidden -ftls-model=initial-exec",
 		"-fmacro-prefix-map=/a=/b -ffile-prefix-map=/w=. -fdebug-prefix-map=/x=y -frandom-seed=/a/b.c", "-fdebug-compilation-dir /w",
 		"-m64 -march=armv8.2-a+crypto -mcpu=cortex-a53 -mabi=lp64 -mstack-protector-guard-offset=-24 -mrecip=all,!sqrt -mno-sse",
@@ -37,7 +37,7 @@ func TestAdmitBad(t *testing.T) {
 		"-fsanitize-ignorelist=x", "-fsanitize-blacklist=x", "-fsanitize=address", "-iplugindir=.", "-idirafter /etc", "-I/etc", "-I.", "-DX", "-include x",
 		"-imacros /etc/passwd", "-isystem /", "--sysroot=/", "-isysroot /", "-MD", "-MF x", "-MD -MF /x", "-Wp,-MD,x", "-Wp,-DX", "-Wl,-o,x", "-L.", "-lx", "-T x",
 		"-Wa,-a=x", "-Wa,@x", "-Wa,-o,x", "-Xassembler @x", "-Wa,-I,/etc", "--plugin=x", "--foo", "-v", "-###", "--version", "-E", "-M", "-unknown", "-Zx",
-		"-ftime-trace=/x", "-fopt-info=x", "-foptimization-record-file=x", "-fsave-optimization-record", "-fstack-usage", "-gsplit-dwarf", "-gz",
+		"-ftime-trace=/x", "-fopt-info=x", "-foptimization-record-file=x", "-fsave-optimization-record", "-fstack-usage", "-gsplit-dwarf",
 		"-frandomize-layout-seed-file=x", "-fnew-option=x", "-fbasic-block-sections=list=x", "-fvisibility=/x", "-fcrash-diagnostics-dir=x",
 		"-fproc-stat-report=x", "-fauto-profile=x", "-fxray-attr-list=x", "-fthinlto-index=x", "-flto", "-flto=thin -fno-lto", "-foffload=x", "-dumpbase x", "-dumpdir x",
 		"-mdevices-csv-loc=x", "-mmcu=../../x", "-march=native", "-march=../x", "-resource-dir=x", "--config x", "-ivfsoverlay x", "-working-directory=/",

@@ -264,7 +264,7 @@ var table = []row{
 	{name: "-arch", form: separate, kind: kindTarget},
 	{name: "-g", form: joined, kind: kindDebug},
 	{name: "-gsplit-dwarf", form: joined, kind: kindLocal, reason: ExtraOutput},
-	{name: "-gz", form: joined, kind: kindLocal, reason: CompressedDebug},
+	{name: "-gz", form: joined, kind: kindDebug},
 	{name: "-gmodules", kind: kindLocal, reason: Modules},
 	{name: "-gembed-source", kind: kindLocal, reason: ReadsFile},
 	{name: "-grecord-command-line", kind: kindLocal, reason: RecordedCommand},

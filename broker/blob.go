@@ -93,21 +93,24 @@ func (b Blob) Open() (io.ReadCloser, error) {
 	return io.NopCloser(bytes.NewReader(b.data)), nil
 }
 
-// A ChangedError says that a file is not, or not any more, what its digest says:
-// somebody wrote to it since it was looked at. Nothing was done with its content;
-// who made the job looks again.
+// A ChangedError says that a file of the client's is no longer what it was when
+// it was looked at. It is about the job, not about the helper: nothing was done
+// with the file, and the agent looks again.
 type ChangedError struct {
 	Path   string // in the job's tree; "" where only the digest is known
-	Digest Digest // what it was
-	Err    error  // what it is now
+	Digest Digest // what it was; zero where only the path is known
+	Err    error  // what it is now; nil where nobody knows
 }
 
 func (e *ChangedError) Error() string {
-	name := e.Path
+	name, now := e.Path, ""
 	if name == "" {
 		name = "file with the digest " + e.Digest.String()
 	}
-	return fmt.Sprintf("%s has changed: %v", name, e.Err)
+	if e.Err != nil {
+		now = ": " + e.Err.Error()
+	}
+	return name + " changed while the job was on its way" + now
 }
 
 func (e *ChangedError) Unwrap() error { return e.Err }

@@ -71,7 +71,8 @@ type Result struct {
 	// signal is an error of the Runner, not a Result.
 	ExitCode       int
 	Stdout, Stderr []byte
-	// Outputs are in the order of Job.Outputs; a compile that failed has none.
+	// Outputs are in the order of Job.Outputs. A compile that failed may have some:
+	// gcc leaves the dependencies.
 	Outputs []Output
 	// Cached says that no compiler ran: an earlier result was handed out.
 	Cached bool

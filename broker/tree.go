@@ -99,11 +99,26 @@ func (d *Dir) File(name string) (File, bool) {
 		}
 		d = d.Dirs[i].Dir
 	}
+	if f := d.file(base); f != nil {
+		return *f, true
+	}
+	return File{}, false
+}
+
+func (d *Dir) file(base string) *File {
 	i, found := slices.BinarySearchFunc(d.Files, base, func(f File, s string) int { return strings.Compare(f.Name, s) })
 	if !found {
-		return File{}, false
+		return nil
 	}
-	return d.Files[i], true
+	return &d.Files[i]
+}
+
+func (d *Dir) link(base string) *Link {
+	i, found := slices.BinarySearchFunc(d.Links, base, func(l Link, s string) int { return strings.Compare(l.Name, s) })
+	if !found {
+		return nil
+	}
+	return &d.Links[i]
 }
 
 // An Entry is what a name in a tree is: one of the three is set.

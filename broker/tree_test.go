@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -32,6 +33,40 @@ func TestTree(t *testing.T) {
 	for _, name := range []string{"/w/a", "/w/c", "/z/b", "/nowhere/x"} {
 		if f, ok := d.File(name); ok {
 			t.Errorf("File(%s) = %+v, want none", name, f)
+		}
+	}
+}
+
+func TestLookup(t *testing.T) {
+	d := new(Dir)
+	for _, name := range []string{"/home/u/p/a.c", "/home/u/a.c", "/usr/include/x.h"} {
+		d.Put(name, File{Blob: BytesBlob([]byte(name))})
+	}
+	for name, target := range map[string]string{
+		"/w": "home/u", "/home/u/p/up": "..", "/home/u/p/abs": "/usr/include", "/home/v": "u/p/../p/up", "/home/u/p/b.c": "../a.c",
+		"/loop": "/loop", "/dead": "nowhere", "/root": "../../..", "/dir": "w/p/",
+	} {
+		in := d.Mkdir(path.Dir(name))
+		in.Links = append(in.Links, Link{path.Base(name), target})
+		slices.SortFunc(in.Links, func(a, b Link) int { return strings.Compare(a.Name, b.Name) })
+	}
+	if err := d.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"/": "/", "/w": "/home/u", "/w/p": "/home/u/p", "/w/p/a.c": "/home/u/p/a.c", "/home/v/a.c": "/home/u/a.c", "/w/../v": "/home/u",
+		"/w/p/up/p/abs/x.h": "/usr/include/x.h", "/w/p/b.c": "/home/u/a.c", "/../../w/./p//a.c": "/home/u/p/a.c", "/root/w": "/home/u", "/dir/a.c": "/home/u/p/a.c",
+		"/loop": "", "/dead": "", "/w/none": "", "/w/a.c/x": "", "/w/a.c/": "", "/w/a.c/..": "",
+	} {
+		real, e, ok := d.Lookup(name)
+		if !ok {
+			real = ""
+		}
+		if real != want {
+			t.Errorf("Lookup(%s) = %s, want %s", name, real, want)
+		}
+		if ok && e.File != nil && e.File.Blob.Digest != DigestOf([]byte(want)) || ok && (e.File == nil) == (e.Dir == nil) {
+			t.Errorf("Lookup(%s) found %+v", name, e)
 		}
 	}
 }

@@ -11,17 +11,22 @@ import (
 )
 
 // TestDemo runs the demo as `make demo` does: Lua for three targets, every
-// compile remote, every object what a local compiler makes.
+// compile remote, every object what a local compiler makes, debug info and all.
 func TestDemo(t *testing.T) {
-	runDemo(t)
+	out := runDemo(t)
+	if n := strings.Count(out, "2 (link 2)"); n != 3 {
+		t.Errorf("%d rows with two links as the only local jobs, want 3", n)
+	}
 }
 
-// TestDemoWithDebugInfo allows differing line tables, and nothing else.
-func TestDemoWithDebugInfo(t *testing.T) {
-	runDemo(t, "-debug")
+// TestProjects builds what `make e2e-projects` does, for few targets.
+func TestProjects(t *testing.T) {
+	runDemo(t, "-projects", "zlib", "-targets", "arm-", "-compilers", "gcc")
+	runDemo(t, "-projects", "zlib,fmt", "-targets", "aarch64", "-compilers", "clang")
 }
 
-func runDemo(t *testing.T, args ...string) {
+// runDemo fails when one file differs or one compile was not remote.
+func runDemo(t *testing.T, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
@@ -35,7 +40,5 @@ func runDemo(t *testing.T, args ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(out.String(), "2 (link 2)"); n != 3 {
-		t.Errorf("%d rows with two links as the only local jobs, want 3", n)
-	}
+	return out.String()
 }

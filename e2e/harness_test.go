@@ -72,7 +72,7 @@ func TestScripts(t *testing.T) {
 
 // commands are what scripts can say besides testscript's own words:
 //
-//	helper [-disk SIZE] NAME [FLAG…]    start a helper; $NAME is its address
+//	helper [-disk SIZE] NAME [FLAG…]    start a helper; $NAME is its address, $NAME_http that of its http door
 //	helper-stop NAME [SIGNAL]           end it, by TERM or the signal
 //	lying-helper NAME [COMPILER]        a helper whose objects are COMPILER's, whatever it is asked for
 //	listen NAME [TEXT]                  a listener that is no helper: it answers with TEXT or not at all
@@ -80,9 +80,10 @@ func TestScripts(t *testing.T) {
 //	                                    through crosscc and without it: the same files, output and status
 //	same A B, samecode A B              the same bytes; the same code and data
 //	elf FILE MACHINE CLASS              what an object is for
-//	jobs KEY=N KEY>=N KEY<=N            the agent's counts (remote, cached, local, failed, identical, …;
-//	                                    served is remote and cached)
+//	jobs KEY=N KEY>=N KEY<=N            the agent's counts (remote, cached, local, failed, verified, differed,
+//	                                    identical, …; served is remote and cached)
 //	reason SLUG=N…                      why jobs were local
+//	treeless SLUG=N…                    why jobs did not go as trees; all is the sum
 //	amid N interrupt|kill=NAME COMMAND… run COMMAND; when N objects are there, Ctrl-C it, or SIGKILL a helper
 //	agents N                            so many agents run
 //	quiet DURATION                      within it nothing of ours runs but agents and helpers

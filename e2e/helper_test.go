@@ -52,7 +52,7 @@ func startHelper(ts *testscript.TestScript, neg bool, args []string) {
 	cmd.Dir, cmd.Stdout, cmd.Stderr = ts.MkAbs("."), log, log
 	ts.Check(cmd.Start())
 	s.helpers[name] = cmd
-	address, err := awaitReady(cmd, ready)
+	doors, err := awaitReady(cmd, ready)
 	if neg {
 		if err == nil {
 			ts.Fatalf("helper %s started", name)
@@ -64,7 +64,8 @@ func startHelper(ts *testscript.TestScript, neg bool, args []string) {
 		text, _ := os.ReadFile(logName)
 		ts.Fatalf("helper %s: %v\n%s", name, err, text)
 	}
-	ts.Setenv(name, address)
+	ts.Setenv(name, doors["grpc"])
+	ts.Setenv(name+"_http", doors["http"])
 }
 
 // file is a name for what belongs to a helper.
@@ -72,25 +73,24 @@ func (s *script) file(helper, suffix string) string {
 	return filepath.Join(s.dir, "helper-"+helper+suffix)
 }
 
-// awaitReady waits for the ready file and returns the address of the grpc door.
-func awaitReady(cmd *exec.Cmd, ready string) (address string, err error) {
+// awaitReady waits for the ready file and returns the addresses of the doors.
+func awaitReady(cmd *exec.Cmd, ready string) (doors map[string]string, err error) {
+	doors = make(map[string]string)
 	err = eventually(startLimit, func() error {
 		text, err := os.ReadFile(ready)
 		for line := range strings.Lines(string(text)) {
-			if rest, ok := strings.CutPrefix(line, "grpc "); ok && strings.HasSuffix(rest, "\n") {
-				address = strings.TrimSpace(rest)
-				return nil
-			}
+			name, address, _ := strings.Cut(strings.TrimSpace(line), " ")
+			doors[name] = address
 		}
-		if err != nil && exited(cmd.Process.Pid) {
+		if err == nil || exited(cmd.Process.Pid) {
 			return nil
 		}
 		return fmt.Errorf("not ready after %v", startLimit)
 	})
-	if err == nil && address == "" {
+	if err == nil && doors["grpc"] == "" {
 		err = errors.New("ended before it was ready")
 	}
-	return address, err
+	return doors, err
 }
 
 // exited reports whether our child has ended; it is not reaped.

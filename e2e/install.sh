@@ -20,7 +20,7 @@ demo | test)
         gcc-riscv64-linux-gnu libc6-dev-riscv64-cross
         bubblewrap                                   # the helper's sandbox
         qemu-user-static                             # runs the foreign lua
-        dpkg-dev                                     # dpkg-source unpacks lua
+        dpkg-dev                                     # dpkg-source unpacks sources
     )
     ;;
 *)
@@ -30,7 +30,8 @@ demo | test)
 esac
 if [ "$goal" = test ]; then
     packages+=(
-        g++ gcc-12 g++-12 g++-aarch64-linux-gnu
+        g++ gcc-12 g++-12 g++-aarch64-linux-gnu g++-riscv64-linux-gnu
+        g++-arm-linux-gnueabihf libc6-dev-armhf-cross # the fourth target
         gcc-11 g++-11 gcc-11-aarch64-linux-gnu       # the version that must not match
         clang-14                                     # the other family
         ccache                                       # in front of crosscc, and below it

@@ -13,8 +13,9 @@ import (
 )
 
 var statusCommands = map[string]func(*testscript.TestScript, bool, []string){
-	"jobs":   func(ts *testscript.TestScript, _ bool, args []string) { checkCounts(ts, args, jobCounts) },
-	"reason": func(ts *testscript.TestScript, _ bool, args []string) { checkCounts(ts, args, reasonCounts) },
+	"jobs":     func(ts *testscript.TestScript, _ bool, args []string) { checkCounts(ts, args, jobCounts) },
+	"reason":   func(ts *testscript.TestScript, _ bool, args []string) { checkCounts(ts, args, reasonCounts) },
+	"treeless": func(ts *testscript.TestScript, _ bool, args []string) { checkCounts(ts, args, treelessCounts) },
 }
 
 // A status is what design section 15 promises of `crossctl status --json`.
@@ -22,6 +23,7 @@ type status struct {
 	Jobs         map[string]int `json:"jobs"`
 	Matches      map[string]int `json:"matches"`
 	LocalReasons map[string]int `json:"local_reasons"`
+	Preprocessed map[string]int `json:"preprocessed_reasons"`
 	Helpers      []struct {
 		Address, State string
 		Slots, Jobs    int
@@ -53,6 +55,16 @@ func reasonCounts(s status) (map[string]int, error) {
 		return nil, fmt.Errorf("%d jobs were local, but the reasons are %v", s.Jobs["local"], s.LocalReasons)
 	}
 	return s.LocalReasons, nil
+}
+
+// treelessCounts has all of them as "all".
+func treelessCounts(s status) (map[string]int, error) {
+	all := make(map[string]int)
+	for why, n := range s.Preprocessed {
+		all[why] += n
+		all["all"] += n
+	}
+	return all, nil
 }
 
 // checkCounts compares words such as remote=3 or local>=1 with what the agent

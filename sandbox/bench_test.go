@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -48,4 +49,27 @@ func bench(b *testing.B, name string, r Runner, s *Spec) {
 			o.Close()
 		}
 	})
+}
+
+// BenchmarkTree is the trivial program with a compiler's files in view, over no
+// tree, a tree apart, and one with 500 headers in 60 directories that lie among
+// the compiler's own.
+func BenchmarkTree(b *testing.B) {
+	p := build(b, `int main() { return 0; }`)
+	programs := append(programsOf(b, need(b, "gcc-12", "gcc-12"), []string{"cc1", "as"}), p)
+	apart, among := openTemp(b), openTemp(b)
+	write(b, filepath.Join(apart, "w/a.c"), "int a;\n")
+	for i := range 500 {
+		dir := fmt.Sprintf("usr/include/g%d/d%02d", i%6, i%60)
+		if i%10 == 0 {
+			dir = "usr/lib/gcc/x86_64-linux-gnu/12/include"
+		}
+		write(b, filepath.Join(among, dir, fmt.Sprintf("h%03d.h", i)), "int a;\n")
+	}
+	write(b, filepath.Join(among, "home/u/w/a.c"), "int a;\n")
+	for _, t := range []struct{ name, tree string }{{"none", ""}, {"apart", apart}, {"among", among}} {
+		s := spec(p)
+		s.Programs, s.Tree = programs, t.tree
+		bench(b, t.name, bwrap(b), s)
+	}
 }

@@ -37,11 +37,10 @@ func (e *ending) outcome(ctx context.Context, s *Spec, l Limits, stale func() er
 		if f := e.doubt(l, stale); f != nil {
 			return nil, f
 		}
-		return o, nil
 	}
 	if len(s.Outputs) > 0 {
 		var err error
-		if o.Outputs, err = take(e.out, s.Outputs, l); err != nil {
+		if o.Outputs, err = take(e.out, s.Outputs, l, e.code == 0); err != nil {
 			return nil, err
 		}
 	}

@@ -33,7 +33,8 @@ type Spec struct {
 	// Env is the whole environment, K=V. PWD is always Dir, whatever Env says,
 	// so Dir has the spelling that the program should see.
 	Env []string
-	// Dir is the working directory inside, absolute.
+	// Dir is the working directory inside, absolute. Links of the tree may be on
+	// its way; then it must be in the tree.
 	Dir string
 	// Programs are the host's programs to show, with their links, interpreters
 	// and libraries, file by file and read-only. A file that may not be executed
@@ -48,8 +49,8 @@ type Spec struct {
 	// runner uses, and free of anything that a peer can still change.
 	Tree string
 	// Out is an absolute directory inside that is empty, writable and taken
-	// from; "" means none. Outputs are the names below it to take when the
-	// program exits 0; each must be there.
+	// from; "" means none. Outputs are the names below it to take. Each must be
+	// there when the program exits 0.
 	Out     string
 	Outputs []string
 	// Stdin is what the program reads, to its end.
@@ -94,8 +95,11 @@ func or[T int | int64 | time.Duration](v, otherwise T) T {
 type Outcome struct {
 	ExitCode       int
 	Stdout, Stderr []byte
-	Outputs        []File // in the order of Spec.Outputs; none after a non-zero exit
-	Usage          Usage
+	// Outputs are in the order of Spec.Outputs. After a non-zero exit they are
+	// those that are there: a compiler that says no may have written what the
+	// source depends on.
+	Outputs []File
+	Usage   Usage
 }
 
 // A File is an output: a regular file opened for reading, at its beginning. It
@@ -228,6 +232,11 @@ type Bind = closure.Bind
 // be "/" or "" (images come later). Runners call it for Spec.Programs by themselves; others
 // need it to know what a toolchain is made of.
 func Closure(programs []string, root string) ([]Bind, error) { return closure.Of(programs, root) }
+
+// Closures is Closure for programs of the host, remembered for as long as every
+// file that was looked at stays the same. Its zero value is ready, for many
+// goroutines.
+type Closures = closure.Cache
 
 // Options tell a runner how to work on this host.
 type Options struct {

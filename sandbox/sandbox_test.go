@@ -119,6 +119,9 @@ func TestOutcome(t *testing.T) {
 		for _, code := range []int{0, 1, 3, 127} {
 			s := spec(p, "a b", "/.crosscc/empty", fmt.Sprint(code))
 			s.Env, s.Stdin, s.Outputs = []string{"K=v=w"}, []byte("in"), []string{"empty"}
+			if code != 0 {
+				s.Outputs = []string{"absent", "empty", "none/absent"}
+			}
 			o, err := r(ctxOf(t), s)
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
@@ -126,7 +129,7 @@ func TestOutcome(t *testing.T) {
 			if o.ExitCode != code || string(o.Stdout) != "a b|v=w|in|none" || string(o.Stderr) != "err" {
 				t.Errorf("%s: got %d %q %q", name, o.ExitCode, o.Stdout, o.Stderr)
 			}
-			if wrote := len(o.Outputs) == 1; wrote != (code == 0) {
+			if len(o.Outputs) != 1 || o.Outputs[0].Name != "empty" {
 				t.Errorf("%s: exit %d with outputs %v", name, code, o.Outputs)
 			}
 			o.Close()
@@ -216,7 +219,7 @@ func TestBadOutputs(t *testing.T) {
 					#include <stdio.h>
 					#include <fcntl.h>
 					#include <sys/stat.h>
-					int main(int c, char **v) { `+tc.statement+` return 0; }`), "/.crosscc/x.o")
+					int main(int c, char **v) { `+tc.statement+` return c > 2; }`), "/.crosscc/x.o")
 				s.Outputs = []string{"x.o"}
 				s.Limits = Limits{OutputSum: 2 << 20}
 				o, err := r(ctxOf(t), s)
@@ -224,6 +227,14 @@ func TestBadOutputs(t *testing.T) {
 					t.Errorf("got %+v, %v, want a bad output", o, err)
 				}
 				t.Log(err)
+				s.Args = append(s.Args, "fail")
+				o, err = r(ctxOf(t), s)
+				if f, ok := errors.AsType[*Failure](err); tc.name != "nothing" && (!ok || f.Kind != BadOutput) {
+					t.Errorf("exit 1: got %+v, %v, want a bad output", o, err)
+				}
+				if tc.name == "nothing" && (err != nil || o.ExitCode != 1 || len(o.Outputs) != 0) {
+					t.Errorf("exit 1: got %+v, %v, want no output", o, err)
+				}
 			})
 		}
 	}

@@ -10,8 +10,9 @@ import (
 // take opens the outputs below dir. The program, which may be anybody's, chose
 // what lies there: no component may be a link or another mount, the end must be
 // a regular file (a FIFO would hang a reader, a device would be worse), and the
-// sizes are bounded together. All who could change it are gone.
-func take(dir *os.File, names []string, l Limits) (files []File, err error) {
+// sizes are bounded together. All who could change it are gone. Unless all must
+// be there, those that were not written are left out.
+func take(dir *os.File, names []string, l Limits, all bool) (files []File, err error) {
 	defer func() {
 		if err != nil {
 			(&Outcome{Outputs: files}).Close()
@@ -21,6 +22,9 @@ func take(dir *os.File, names []string, l Limits) (files []File, err error) {
 	var sum int64
 	for _, name := range names {
 		f, err := open(dir, name)
+		if !all && errors.Is(err, errNotWritten) {
+			continue
+		}
 		if err != nil {
 			return files, err
 		}
@@ -57,13 +61,15 @@ func open(dir *os.File, name string) (File, error) {
 	return File{Name: name, File: os.NewFile(uintptr(fd), name), Size: st.Size, Executable: st.Mode&0o111 != 0}, nil
 }
 
+var errNotWritten = errors.New("was not written")
+
 // refusal puts words to what openat2 says about links.
 func refusal(err error) error {
 	switch {
 	case errors.Is(err, unix.ELOOP):
 		return errors.New("is or goes through a symbolic link")
 	case errors.Is(err, unix.ENOENT):
-		return errors.New("was not written")
+		return errNotWritten
 	case errors.Is(err, unix.ENOSYS):
 		return errors.New("the kernel has no openat2 (Linux 5.6)")
 	}

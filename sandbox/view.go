@@ -1,11 +1,14 @@
 package sandbox
 
 import (
+	"errors"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
+
+	"golang.org/x/sys/unix"
 )
 
 // A view is the root that a program sees, as words for bubblewrap. The root
@@ -39,7 +42,9 @@ func viewOf(s *Spec, binds []Bind, l Limits) ([]string, error) {
 			return nil, err
 		}
 	}
-	v.workdir(s.Dir)
+	if err := v.workdir(s.Dir); err != nil {
+		return nil, err
+	}
 	program := v.called(s.Path, s.Args[0])
 	for _, b := range binds {
 		if b.Source != "" {
@@ -50,6 +55,9 @@ func viewOf(s *Spec, binds []Bind, l Limits) ([]string, error) {
 	v.add("--dev-bind", "/dev/null", "/dev/null", "--remount-ro", "/", "--chdir", s.Dir, "--", program)
 	return append(v.words, s.Args[1:]...), nil
 }
+
+// argv0Dir holds a program's other name.
+const argv0Dir = "/.crosscc-argv0"
 
 // called gives the program the name it is to be called by. bubblewrap 0.8 makes
 // argv[0] of the path that it executes, so a name of its own is a link: beside
@@ -63,7 +71,7 @@ func (v *view) called(program, argv0 string) string {
 	link := path.Join(path.Dir(program), base)
 	_, taken := v.fixed[link]
 	if _, err := os.Lstat(filepath.Join(v.tree, link)); taken || v.tree != "" && err == nil || !v.dirs[path.Dir(program)] {
-		link = path.Join("/.crosscc-argv0", base)
+		link = path.Join(argv0Dir, base)
 	}
 	v.add("--symlink", program, link)
 	return link
@@ -95,14 +103,38 @@ func (v *view) scratch(p string, size int64) {
 	v.add("--size", strconv.FormatInt(size, 10), "--tmpfs", p)
 }
 
-// workdir makes the working directory when the tree doesn't bring it.
-func (v *view) workdir(dir string) {
-	if v.tree != "" {
-		if _, err := os.Stat(filepath.Join(v.tree, dir)); err == nil {
-			return
-		}
+// workdir makes the working directory when the tree doesn't bring it. It is
+// looked for as the program will find it: the tree's links lead to places in the
+// tree. bubblewrap makes directories before that is its root, and must not follow
+// a link then.
+func (v *view) workdir(dir string) error {
+	if v.tree == "" {
+		v.add("--dir", dir)
+		return nil
 	}
-	v.add("--dir", dir)
+	err := v.look(dir, 0)
+	if err == nil {
+		return nil
+	}
+	if err = v.look(dir, unix.RESOLVE_NO_SYMLINKS); errors.Is(err, unix.ENOENT) {
+		v.add("--dir", dir)
+		return nil
+	}
+	return &Failure{Kind: Conflict, Detail: "working directory " + dir + " is not in the tree", Err: err}
+}
+
+// look looks for name as it will be inside, but for the toolchain's part.
+func (v *view) look(name string, how uint64) error {
+	tree, err := openDir("/", v.tree)
+	if err != nil {
+		return err
+	}
+	defer tree.Close()
+	fd, err := unix.Openat2(int(tree.Fd()), name, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | how})
+	if err == nil {
+		err = unix.Close(fd)
+	}
+	return err
 }
 
 // merge shows what the tree has in dir, which is a directory of our own.
@@ -134,7 +166,7 @@ func (v *view) entry(p string, e os.DirEntry) error {
 	}
 	b, fixed := v.fixed[p]
 	switch {
-	case slices.Contains(closedDirs(), p) || p == v.out:
+	case slices.Contains(closedDirs(), p) || p == v.out || p == argv0Dir:
 		return failf(Conflict, "the tree has %s, which is the sandbox's own", p)
 	case fixed && (e.Type().IsRegular() || link != "" && link == b.Link):
 		return nil // the toolchain's is seen

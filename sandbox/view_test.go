@@ -74,6 +74,38 @@ func TestViewMerges(t *testing.T) {
 	}
 }
 
+// TestWorkdirByLinks: the working directory may lie behind links of the tree, as
+// the program will see them; none of them leads anything out of it.
+func TestWorkdirByLinks(t *testing.T) {
+	p := build(t, `#include <unistd.h>
+		#include <stdio.h>
+		#include <stdlib.h>
+		int main() { char b[99]; printf("%s %s", getenv("PWD"), getcwd(b, 99)); return 0; }`)
+	outside := openTemp(t)
+	if err := os.Chmod(outside, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	tree := layTree(t, "home/u/src/a.c", "w>/home/u", "home/v>u/src/..", "out>"+outside, "up>../../../../oldroot"+outside, "old>/oldroot"+outside)
+	for dir, want := range map[string]string{
+		"/w/src": "/w/src /home/u/src", "/home/v": "/home/v /home/u", "/home/u": "/home/u /home/u", "/apart/x": "/apart/x /apart/x",
+		"/out/x": "", "/up/x": "", "/old/x": "", "/w/none": "", "/home/u/src/a.c/x": "",
+	} {
+		s := spec(p)
+		s.Tree, s.Dir = tree, dir
+		o, err := bwrap(t)(ctxOf(t), s)
+		f, conflict := errors.AsType[*Failure](err)
+		switch {
+		case want == "" && (!conflict || f.Kind != Conflict):
+			t.Errorf("%s: got %+v, %v, want a conflict", dir, o, err)
+		case want != "" && (err != nil || string(o.Stdout) != want):
+			t.Errorf("%s: got %+v, %v, want %q", dir, o, err, want)
+		}
+	}
+	if left, _ := os.ReadDir(outside); len(left) > 0 {
+		t.Errorf("made outside: %v", left)
+	}
+}
+
 // treeWords keeps what a tree brought.
 func treeWords(words []string, tree string) string {
 	var kept []string
@@ -89,7 +121,7 @@ func treeWords(words []string, tree string) string {
 func TestViewConflicts(t *testing.T) {
 	for _, tree := range []string{
 		"usr>w", "usr/lib>/w", "usr/bin", "lib/a.h", "lib>w", "usr/bin/gcc/x", "usr/bin/gcc>/w/evil",
-		".crosscc/a.o", ".crosscc>w", "dev/null", "proc/self/exe", "sys/", "tmp>w", "etc/ld.so.preload", "run/x",
+		".crosscc/a.o", ".crosscc>w", ".crosscc-argv0>/w", "dev/null", "proc/self/exe", "sys/", "tmp>w", "etc/ld.so.preload", "run/x",
 	} {
 		s := &Spec{Tree: layTree(t, tree), Dir: "/", Path: "/usr/bin/gcc", Args: []string{"gcc"}, Out: "/.crosscc"}
 		words, err := viewOf(s, toolchain, Limits{}.withDefaults())

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -24,6 +25,7 @@ import (
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/config"
 	"github.com/crosscc/crosscc/broker/fleet"
+	"github.com/crosscc/crosscc/broker/headers"
 	"github.com/crosscc/crosscc/broker/local"
 	"github.com/crosscc/crosscc/broker/local/rendezvous"
 	"github.com/crosscc/crosscc/broker/monitor"
@@ -37,6 +39,10 @@ const memoryPerSlot = 512 << 20
 // cppPerSlot is how many preprocessor runs there may be for each local slot:
 // they are short, and half of their time is the disk's and the pipe's.
 const cppPerSlot = 2
+
+// restAfter is how long after the last session memory is given back to the
+// system: not between two files of one build.
+const restAfter = 5 * time.Second
 
 // errLeft is the cause of what ends with the agent.
 var errLeft = errors.New("the agent has left")
@@ -60,8 +66,11 @@ type Agent struct {
 	log      *logrus.Logger
 	fleet    *fleet.Fleet
 	probes   *toolchains.Cache
-	slots    slots // for local jobs
-	cpps     slots // for local preprocessing
+	scanner  *headers.Scanner
+	scripts  memo[string]           // of each compiler: the program that is a script, or ""
+	defaults memo[headers.Defaults] // of each compiler and set of words
+	slots    slots                  // for local jobs
+	cpps     slots                  // for local preprocessing
 	counters monitor.Counters
 	began    time.Time
 
@@ -73,6 +82,7 @@ type Agent struct {
 	leaving  bool
 	patience time.Duration // how long without a session
 	idle     *time.Timer
+	rest     *time.Timer
 	listener *rendezvous.Listener
 	work     sync.WaitGroup // sessions; Add only while mu is held and !leaving
 }
@@ -86,7 +96,7 @@ func New(o Options) *Agent {
 	a := &Agent{
 		o: o, log: o.Log, ctx: ctx, stop: stop, began: time.Now(), patience: o.Idle,
 		fleet:  fleet.New(fleet.Options{Dial: o.Dial, Log: o.Log}),
-		probes: &toolchains.Cache{Dir: filepath.Join(o.Dirs.State, "probes")},
+		probes: &toolchains.Cache{Dir: filepath.Join(o.Dirs.State, "probes")}, scanner: headers.New(nil),
 	}
 	a.slots.resize(localSlots())
 	a.cpps.resize(cppPerSlot * localSlots())
@@ -117,6 +127,7 @@ func (a *Agent) Serve(ctx context.Context, l *rendezvous.Listener) error {
 	a.mu.Lock()
 	a.listener = l
 	a.idle = time.AfterFunc(a.patience, a.leaveIdle)
+	a.rest = time.AfterFunc(restAfter, debug.FreeOSMemory)
 	a.mu.Unlock()
 	err := a.accept(l)
 	a.work.Wait()
@@ -157,6 +168,7 @@ func (a *Agent) begin() bool {
 	}
 	a.sessions++
 	a.idle.Stop()
+	a.rest.Stop()
 	a.work.Add(1)
 	return true
 }
@@ -166,6 +178,7 @@ func (a *Agent) end() {
 	a.sessions--
 	if a.sessions == 0 && !a.leaving {
 		a.idle.Reset(a.patience)
+		a.rest.Reset(restAfter)
 	}
 	a.mu.Unlock()
 	a.work.Done()
@@ -277,14 +290,17 @@ func (a *Agent) local(c *compile, l *localJob) error {
 
 // deliver does the job at a helper and has the wrapper write what it made.
 func (a *Agent) deliver(c *compile) error {
-	if err := c.checkTarget(); err != nil {
+	if err := c.checkTargets(); err != nil {
 		return err
 	}
-	res, match, err := a.remote(c)
+	got, err := a.remote(c)
 	if err != nil {
 		return err
 	}
-	fin, files, err := c.finish(res)
+	if c.sampled(got) {
+		return a.verify(c, got)
+	}
+	fin, files, err := c.finish(got.Result)
 	defer closeAll(files)
 	if err != nil {
 		return c.failed(fleet.ReasonLost, "fetch the object", err)
@@ -296,8 +312,10 @@ func (a *Agent) deliver(c *compile) error {
 	if wrote.Err != "" {
 		return stay(reasonUnwritten, "%s", wrote.Err)
 	}
-	a.counters.Remote(match, res.Cached)
-	a.log.WithFields(logrus.Fields{"source": c.cmd.Source(), "helper": res.Helper, "match": match, "cached": res.Cached, "exit": res.ExitCode}).Debug("remote job")
+	a.counters.Remote(got.match, got.Cached)
+	a.log.WithFields(logrus.Fields{
+		"source": c.cmd.Source(), "helper": got.Helper, "form": got.form, "match": got.match, "cached": got.Cached, "exit": got.ExitCode,
+	}).Debug("remote job")
 	return nil
 }
 
@@ -314,7 +332,7 @@ func (c *compile) finish(res broker.Result) (local.Finish, []*os.File, error) {
 		fin.Remove = []string{c.cmd.Output()} // as gcc does with what it had begun to write
 	}
 	for _, o := range res.Outputs {
-		out := local.Output{Path: c.cmd.Output(), Keep: c.cmd.Assembly() && c.toolchain.Family == argv.GCC, File: -1}
+		out := c.output(o)
 		if o.Blob.Digest.Size <= maxInline {
 			data, err := o.Blob.Bytes(maxInline)
 			if err != nil {
@@ -332,6 +350,16 @@ func (c *compile) finish(res broker.Result) (local.Finish, []*os.File, error) {
 		fin.Outputs = append(fin.Outputs, out)
 	}
 	return fin, files, nil
+}
+
+// output is where an output of a job goes. Compilers write dependencies over a
+// file that is there, and gcc assembler text as well.
+func (c *compile) output(o broker.Output) local.Output {
+	if o.Path == depsName {
+		d, _ := c.cmd.Deps()
+		return local.Output{Path: d.File, Keep: true, File: -1}
+	}
+	return local.Output{Path: c.cmd.Output(), Keep: c.cmd.Assembly() && c.toolchain.Family == argv.GCC, File: -1}
 }
 
 // control answers crossctl.

@@ -6,13 +6,14 @@ import (
 	"io"
 	"os"
 	"path"
-	"unicode/utf8"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/fleet"
+	"github.com/crosscc/crosscc/broker/headers"
 	"github.com/crosscc/crosscc/toolchains"
 	"github.com/crosscc/crosscc/toolchains/triple"
 )
@@ -27,7 +28,7 @@ type compile struct {
 	argv0     string
 	cmd       *argv.Command
 	toolchain toolchains.Toolchain
-	prospects []fleet.Prospect
+	prospects []fleet.Prospect // for a tree
 }
 
 // prepare finds out what the command is and who could do it, without work for
@@ -44,18 +45,25 @@ func (a *Agent) prepare(s *session) (*compile, error) {
 	if err := a.identify(c); err != nil {
 		return c, err
 	}
-	c.prospects = a.fleet.Prospects(s.Context(), c.settings.hosts, c.want())
-	if r := fleet.None(c.prospects); r != nil {
-		return c, &localJob{reason: r.Reason, text: r.Text, slot: true, helpers: true}
-	}
-	return c, nil
+	c.prospects, err = a.find(c, broker.Tree)
+	return c, err
 }
 
-func (c *compile) want() fleet.Want {
+// want is what a job in this form needs of a helper.
+func (c *compile) want(form broker.Form) fleet.Want {
 	return fleet.Want{
-		Identity: c.toolchain.Identity, Fingerprint: c.toolchain.Fingerprint,
-		Language: c.cmd.Language(), Lines: c.cmd.Debug(),
+		Identity: c.toolchain.Identity, Fingerprint: c.toolchain.Fingerprint, Language: c.cmd.Language(),
+		Lines: form == broker.Preprocessed && c.cmd.Debug(), Exact: c.cmd.Compresses(),
 	}
+}
+
+// find asks the fleet who could do the job in this form.
+func (a *Agent) find(c *compile, form broker.Form) ([]fleet.Prospect, error) {
+	list := a.fleet.Prospects(c.s.Context(), c.settings.hosts, c.want(form))
+	if r := fleet.None(list); r != nil {
+		return list, &localJob{reason: r.Reason, text: r.Text, slot: true, helpers: true}
+	}
+	return list, nil
 }
 
 // failed is a step that went wrong without a word on the code: the local
@@ -67,10 +75,23 @@ func (c *compile) failed(reason broker.Reason, step string, err error) error {
 	return stay(reason, "%s: %v", step, err)
 }
 
-// checkTarget keeps jobs at home whose output name is taken by something that
-// the wrapper should not rename a file over.
-func (c *compile) checkTarget() error {
-	name := c.cmd.Output()
+// checkTargets keeps jobs at home one of whose outputs has a name that is taken
+// by something that the wrapper should not write over.
+func (c *compile) checkTargets() error {
+	if err := c.checkTarget(c.cmd.Output()); err != nil {
+		return err
+	}
+	d, ok := c.cmd.Deps()
+	if !ok {
+		return nil
+	}
+	if c.s.abs(d.File) == c.s.abs(c.cmd.Output()) {
+		return stay(reasonTarget, "%s is both the output and its dependencies", d.File)
+	}
+	return c.checkTarget(d.File)
+}
+
+func (c *compile) checkTarget(name string) error {
 	st, err := c.s.root.Lstat(c.s.abs(name))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -88,156 +109,76 @@ func (c *compile) checkTarget() error {
 	return nil
 }
 
-// source is the text of a job with what the diagnostics need of it.
-type source struct {
-	text []byte
-	main []byte // the source file itself; nil when it can't be read
+// An answer is what a helper said to a job.
+type answer struct {
+	broker.Result
+	form  broker.Form
+	match toolchains.Match
+	tree  *headers.Tree // of a tree
 }
 
-// preprocess has the client's compiler make the text. The dependency file, if
-// one is wanted, is written by it as well, in its place.
-func (c *compile) preprocess() (source, error) {
-	depFile := ""
-	if d, ok := c.cmd.Deps(); ok {
-		depFile = d.File
-	}
-	text, err := c.cpp(c.cmd.Preprocess(depFile))
-	if err != nil {
-		return source{}, err
-	}
-	src := source{text: text}
-	// Without it a diagnostic would lack the lines it quotes: not provable.
-	if data, err := c.s.root.ReadFile(c.s.abs(c.cmd.Source()), maxWords); err == nil {
-		src.main = data
-	}
-	if c.toolchain.Family == argv.GCC && c.cmd.ReadsComments() && mayFallThrough(src.main) {
-		commented, err := c.cpp(append([]string{"-C"}, c.cmd.Preprocess("")...))
-		if err != nil {
-			return source{}, err
-		}
-		src.text = withComments(text, commented)
-	}
-	if why := unsendable(src.text, c.toolchain.Family, c.isCXX()); why != "" {
-		return source{}, stay(reasonText, "%s", why)
-	}
-	return src, nil
-}
+// Names of a job's outputs, the same for every client, so that they share
+// results whatever their own files are called.
+const (
+	objectName = "out"
+	depsName   = "deps.d"
+)
 
-// cpp runs the client's compiler as a preprocessor. One that fails or prints
-// leaves the job to the local compiler, which says the same in one piece.
-func (c *compile) cpp(words []string) ([]byte, error) {
-	release, err := c.cpps.acquire(c.s.Context())
-	if err != nil {
-		return nil, err
-	}
-	out, err := c.s.runAs(c.s.Context(), c.argv0, toolchains.Program{Path: c.program, Args: words}, maxText)
-	release()
-	if err != nil {
-		return nil, c.failed(reasonPreprocess, "preprocess", err)
-	}
-	if out.Status != 0 || len(out.Stderr) > 0 {
-		return nil, stay(reasonPreprocess, "the preprocessor has something to say")
-	}
-	return out.Stdout, nil
-}
+// object is the name that the job has for what the command makes.
+func (c *compile) object() string { return objectName + path.Ext(c.cmd.Output()) }
 
-// job is the command and its text as something that a helper can run.
-func (c *compile) job(src source, extra []string) (*broker.Job, error) {
-	lang := c.cmd.Language().Preprocessed()
-	in := ".crosscc-source" + lang.Suffix()
-	out := "out" + path.Ext(c.cmd.Output())
-	j := &broker.Job{
-		Name: path.Base(c.s.Request.Args[0]), Identity: c.toolchain.Identity, Fingerprint: c.toolchain.Fingerprint,
-		Args: c.cmd.Compile(in, out, extra...), Dir: c.s.Request.Dir, Env: []string{"LC_ALL=" + c.settings.locale},
-		Outputs: []string{out}, Form: broker.Preprocessed, Debug: c.cmd.Debug(),
-	}
-	if broker.Hidden(j.Dir) || path.Clean(j.Dir) != j.Dir || !utf8.ValidString(j.Dir) {
-		if j.Dir = "/work"; j.Debug && c.toolchain.Family == argv.Clang {
-			return nil, stay(fleet.ReasonDebugInfo, "clang would name another working directory than %s", c.s.Request.Dir)
-		}
-		// gcc takes the directory from the text, and code names none.
-	}
-	j.Root = new(broker.Dir)
-	j.Root.Put(path.Join(j.Dir, in), broker.File{Blob: broker.BytesBlob(src.text)})
-	if name := c.sourceIn(j.Dir); src.main != nil && name != "" {
-		j.Root.Put(name, broker.File{Blob: broker.BytesBlob(src.main)})
-	}
-	if err := j.Validate(); err != nil {
-		return nil, stay(reasonName, "%v", err)
-	}
-	return j, nil
-}
-
-// sourceIn is where the compiler will look for the source to quote it, or
-// empty when it can't be put there.
-func (c *compile) sourceIn(dir string) string {
-	name := c.cmd.Source()
-	if !path.IsAbs(name) {
-		name = path.Join(dir, name)
-	}
-	if name = path.Clean(name); broker.Hidden(name) {
-		return ""
-	}
-	return name
-}
-
-// remote does the job at a helper. Its error is a *localJob or the end of the
-// session.
-func (a *Agent) remote(c *compile) (broker.Result, toolchains.Match, error) {
+// remote does the job at a helper: as a tree where that is known to be enough,
+// else as preprocessed text. Its error is a *localJob or the end of the session.
+func (a *Agent) remote(c *compile) (answer, error) {
 	extra, err := a.extra(c)
 	if err != nil {
-		return broker.Result{}, toolchains.None, err
+		return answer{}, err
 	}
-	src, err := c.preprocess()
-	if err != nil {
-		return broker.Result{}, toolchains.None, err
+	got, err := a.asTree(c, extra)
+	if no, ok := errors.AsType[*treeless](err); ok {
+		a.counters.Preprocessed(no.reason, no.text)
+		return a.asText(c, extra, no)
 	}
-	j, err := c.job(src, extra)
-	if err != nil {
-		return broker.Result{}, toolchains.None, err
-	}
-	res, match, err := a.fleet.Run(c.s.Context(), c.prospects, j, c.checkOutputs)
+	return got, err
+}
+
+// send gives a job to the fleet. A *broker.Refusal and a *broker.ChangedError
+// are the caller's to understand.
+func (a *Agent) send(c *compile, prospects []fleet.Prospect, j *broker.Job) (answer, error) {
+	check := func(res broker.Result) error { return c.checkOutputs(j, res) }
+	res, match, err := a.fleet.Run(c.s.Context(), prospects, j, check)
 	if c.s.gone() != nil {
-		return broker.Result{}, toolchains.None, c.s.gone()
+		return answer{}, c.s.gone()
 	}
+	return answer{Result: res, form: j.Form, match: match}, err
+}
+
+// refused is what becomes of a job that no helper did.
+func (c *compile) refused(err error) error {
 	if r, ok := errors.AsType[*broker.Refusal](err); ok {
-		return broker.Result{}, toolchains.None, &localJob{reason: r.Reason, text: r.Text, slot: true, helpers: true}
-	} else if err != nil {
-		return broker.Result{}, toolchains.None, c.failed(fleet.ReasonLost, "run the job", err)
+		return &localJob{reason: r.Reason, text: r.Text, slot: true, helpers: true}
 	}
-	return res, match, c.believe(src, res)
+	return c.failed(fleet.ReasonLost, "run the job", err)
 }
 
-// checkOutputs refuses what can't be the job's object, whoever made it.
-func (c *compile) checkOutputs(res broker.Result) error {
-	if res.ExitCode != 0 {
-		return nil
+// checkOutputs refuses what can't be the job's outputs, whoever made them. A
+// compile that fails may leave its dependencies.
+func (c *compile) checkOutputs(j *broker.Job, res broker.Result) error {
+	for _, o := range res.Outputs {
+		if !slices.Contains(j.Outputs, o.Path) || res.ExitCode != 0 && o.Path != depsName {
+			return broker.Refusef(reasonBadOutput, "returned %s, which was not asked for", o.Path)
+		}
+		if o.Path != c.object() {
+			continue
+		}
+		if err := c.checkObject(o); err != nil {
+			return broker.Refusef(reasonBadOutput, "returned a wrong object: %v", err)
+		}
 	}
-	if len(res.Outputs) != 1 {
-		return broker.Refusef(reasonBadOutput, "returned %d outputs instead of 1", len(res.Outputs))
-	}
-	if err := c.checkObject(res.Outputs[0]); err != nil {
-		return broker.Refusef(reasonBadOutput, "returned a wrong object: %v", err)
+	if res.ExitCode == 0 && len(res.Outputs) != len(j.Outputs) {
+		return broker.Refusef(reasonBadOutput, "returned %d outputs instead of %d", len(res.Outputs), len(j.Outputs))
 	}
 	return nil
-}
-
-// believe keeps results at bay whose words may not be the local compiler's.
-func (c *compile) believe(src source, res broker.Result) error {
-	if len(res.Stdout) > 0 {
-		return stay(reasonDiagnostics, "the compiler prints to standard output")
-	}
-	if (len(res.Stderr) > 0 || res.ExitCode != 0) && !c.believable(src, res) {
-		return stay(reasonDiagnostics, "the compiler has something to say that depends on more than preprocessed text")
-	}
-	return nil
-}
-
-// believable reports whether what the compiler printed is what it would have
-// printed at home.
-func (c *compile) believable(src source, res broker.Result) bool {
-	return c.toolchain.Family == argv.GCC && c.settings.exactLocale && !c.s.Request.Terminal && src.main != nil &&
-		provable(c.cmd.Source(), src.main, src.text, res.Stderr, c.settings.locale == localeUTF8)
 }
 
 // checkObject looks at the beginning of an object: is it of the target's

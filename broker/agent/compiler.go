@@ -93,29 +93,37 @@ func (a *Agent) identify(c *compile) error {
 		}
 	}
 	c.toolchain = tc
-	return c.knowable()
+	return a.knowable(c)
 }
 
 // knowable keeps jobs at home whose compiler can't be known by asking it once,
-// or whose words need more than preprocessed text.
-func (c *compile) knowable() error {
-	if name := c.script(); name != "" {
+// or whose source can't be read twice.
+func (a *Agent) knowable(c *compile) error {
+	name, err := a.scripts.get(c.s.Context(), c.key(), c.toolchain.Fingerprint, func() (string, error) { return c.script(), nil })
+	if err != nil {
+		return err
+	}
+	if name != "" {
 		return stay(reasonScript, "%s is a script, which may do anything", name)
 	}
 	if name := c.otherLibrary(); name != "" {
 		return stay(reasonProbe, "LD_LIBRARY_PATH gives the compiler %s", name)
 	}
-	if c.cmd.FailsOnLost() {
-		return stay(reasonWerror, "a warning that preprocessed text can't give would make it fail")
-	}
-	if c.cmd.Language().IsPreprocessed() {
-		return stay(reasonText, "the source is preprocessed already, and the object names its file")
-	}
 	st, err := c.s.root.Stat(c.s.abs(c.cmd.Source()))
 	if err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return stay(reasonText, "source %s is not a regular file, and can be read once", c.cmd.Source())
+		return stay(reasonSource, "source %s is not a regular file, and can be read once", c.cmd.Source())
 	}
 	return nil
+}
+
+// key names the compiler for a memo, with all that its answers depend on besides
+// its own files: where it is, and the variables by which it finds its parts.
+func (c *compile) key(words ...string) string {
+	root, err := c.s.root.ID()
+	if err != nil {
+		root = "?" + err.Error()
+	}
+	return strings.Join(append([]string{root, c.program, c.s.getenv("GCC_EXEC_PREFIX"), c.s.getenv("COMPILER_PATH"), c.s.getenv("PATH")}, words...), "\x00")
 }
 
 // script names a program of the toolchain that is a script: what it does

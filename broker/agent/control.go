@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -52,39 +51,6 @@ func (a *Agent) status(s *session) monitor.Status {
 		st.Helpers = a.fleet.Status(s.Context(), set.hosts, false)
 	}
 	return st
-}
-
-// explain says what would happen to a command, without compiling.
-func (a *Agent) explain(s *session) (monitor.Explanation, error) {
-	if len(s.Request.Args) == 0 {
-		return monitor.Explanation{}, errors.New("explain: no command given")
-	}
-	c, err := a.prepare(s)
-	if err == nil {
-		err = c.checkTarget()
-	}
-	e := monitor.Explanation{Verdict: "remote", Compiler: c.program}
-	if l, ok := errors.AsType[*localJob](err); ok {
-		e.Verdict, e.Reason, e.Detail = "local", l.reason, l.text
-	} else if err != nil {
-		return e, err
-	}
-	for _, p := range c.prospects {
-		e.Helpers = append(e.Helpers, monitor.HelperExplanation{Address: p.Address, Match: p.Match.String(), Reason: p.Text})
-	}
-	if c.toolchain.Version != "" {
-		e.Identity = c.toolchain.Identity.String()
-	}
-	if e.Verdict == "local" {
-		return e, nil
-	}
-	e.Form, e.Output = broker.Preprocessed.String(), c.cmd.Output()
-	extra, err := a.extra(c)
-	if err != nil {
-		return e, err
-	}
-	e.Command = append([]string{s.Request.Args[0]}, c.cmd.Compile("SOURCE"+c.cmd.Language().Preprocessed().Suffix(), c.cmd.Output(), extra...)...)
-	return e, nil
 }
 
 // fileOf is a blob as a file that can be handed to the wrapper.

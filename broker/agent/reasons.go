@@ -5,6 +5,7 @@ import (
 
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/fleet"
+	"github.com/crosscc/crosscc/broker/headers"
 	"github.com/crosscc/crosscc/broker/helper"
 	"github.com/crosscc/crosscc/broker/reapi/wire"
 )
@@ -24,6 +25,10 @@ const (
 	reasonTarget      broker.Reason = "output-target"
 	reasonUnwritten   broker.Reason = "unwritten"
 	reasonSettings    broker.Reason = "settings"
+	reasonSource      broker.Reason = "source"
+	reasonVerify      broker.Reason = "verify"
+	reasonDate        broker.Reason = "date"
+	reasonAsked       broker.Reason = "source-setting"
 )
 
 // A ReasonDoc is a row of the reasons page.
@@ -38,23 +43,53 @@ func Reasons() []ReasonDoc {
 		{reasonNotCompiler, "The program's name is not one of a compiler driver; crosscc runs it as it is and never asks it anything."},
 		{reasonProbe, "The compiler could not be asked what it is, or the environment gives it other libraries than those that it was asked with."},
 		{reasonScript, "The compiler or its assembler is a script: what it does depends on more than what it says of itself."},
-		{reasonWerror, "With -Werror a warning that preprocessed text can't give (-Wall's -Wmisleading-indentation, for one) would make the compile fail."},
+		{reasonWerror, "There is no tree, and with -Werror a warning that preprocessed text can't give (-Wall's -Wmisleading-indentation, for one) would make the compile fail."},
 		{reasonPreprocess, "The preprocessor failed or printed something; the local compiler says the same in one piece."},
-		{reasonText, "Preprocessed text does not say all that the source says: it tells the assembler to read a file (.incbin, .include), asks for its own columns (std::source_location), has pragmas that move macros (#pragma GCC target), takes a precompiled header, or is no regular file."},
+		{reasonText, "There is no tree, and preprocessed text does not say all that the source says: it tells the assembler to read a file (.incbin, .include), asks for its own columns (std::source_location), has pragmas that move macros (#pragma GCC target), or takes a precompiled header."},
+		{reasonSource, "The source is no regular file: it may be readable only once."},
 		{reasonName, "A name in the command can't be said to a helper."},
-		{reasonDiagnostics, "The helper's compiler printed something that preprocessed text can't prove to be what the local compiler prints."},
+		{reasonDiagnostics, "The helper's compiler printed something that may not be what the local one prints: to a terminal, in another language, or from preprocessed text that can't prove it."},
+		{reasonVerify, "The compile was done locally too (verify in the configuration), and what a helper had made was not the same. The log names the command."},
 		{reasonBadOutput, "What the helpers returned is not an object for the target; it was thrown away."},
 		{reasonTarget, "The output's name is taken by something that is no regular file, or by one with several links."},
 		{reasonUnwritten, "The output could not be written; the local compiler meets the same trouble and says it in its own words."},
 		{fleet.ReasonNoHost, "The host list names no helper."},
 		{fleet.ReasonNoHelper, "No helper is up."},
 		{fleet.ReasonNoMatch, "The helpers that are up have no toolchain like the local one."},
-		{fleet.ReasonDebugInfo, "Debug info was asked for, and from preprocessed source its line tables would differ; a host entry with debug=lines accepts that."},
+		{fleet.ReasonDebugInfo, "There is no tree, debug info was asked for, and from preprocessed source its line tables would differ; a host entry with debug=lines accepts that."},
 		{fleet.ReasonLost, "Every helper that was tried failed: it went away, or its machine was in trouble."},
 		{helper.ReasonRejected, "The helper does not take the job: it is not one plain compile, or a word of it is not allowed there."},
 		{helper.ReasonDraining, "The helper is going away."},
+		{helper.ReasonLocale, "The compiler has something to say in C.UTF-8, a locale that the helper lacks (Debian has it in libc-bin)."},
 		{wire.NotUTF8, "A name or a word of the job is not UTF-8, which REAPI can't say."},
 		{reasonSettings, "crosscc's configuration has a mistake; `crossctl doctor` names it."},
+	}
+}
+
+// TreeReasons are the rows of docs/reasons.md for jobs that can't go as a tree.
+// They go as preprocessed text; where that doesn't do either they are local, with
+// a reason of their own or one of these.
+func TreeReasons() []ReasonDoc {
+	return []ReasonDoc{
+		{headers.Computed, "The name of an included file is made by macros in a way that only a preprocessor can follow."},
+		{headers.AsmName, "The assembler reads a file (.incbin, .include) whose name is made by macros. No other form would hold it either: local."},
+		{headers.Timestamp, "__TIMESTAMP__ is used."},
+		{reasonDate, "__DATE__ or __TIME__ is used."},
+		{headers.Precompiled, "A precompiled header lies beside a header."},
+		{headers.Modules, "Header units or modules are imported."},
+		{headers.Pragma, "A pragma or attribute changes what is read (#pragma GCC dependency, an alias for a header's name)."},
+		{headers.Encoding, "A file's text is not ASCII's kin (UTF-16, say), or another input charset is set."},
+		{headers.Special, "A header is a FIFO, a device, or lies in /proc."},
+		{headers.Unreadable, "A header or its directory can't be read."},
+		{headers.TooLarge, "Too many files, directories or bytes for a tree."},
+		{headers.Changed, "A file changed while it was read, twice in a row."},
+		{headers.Option, "An option of the search path that the scanner does not know."},
+		{headers.OneFolder, "One directory is mounted at two places of the search path."},
+		{headers.Stale, "The compiler's own include directories changed while it was asked for them."},
+		{helper.ReasonTreeClosed, "A file of the tree lies where a helper has its toolchain, its libraries or nothing on purpose, or has a name that programs look for by themselves (specs, *.gch, *.so, *.cfg, *.mo), or the helper runs without a sandbox."},
+		{wire.NotUTF8, "A name is not UTF-8, which REAPI can't say."},
+		{reasonName, "The working directory's name can't be said to a helper."},
+		{reasonAsked, "The configuration says source = \"preprocessed\"."},
 	}
 }
 

@@ -47,6 +47,10 @@ Every compile that crosscc leaves to the build's own compiler has a reason with 
 	for _, r := range Reasons() {
 		fmt.Fprintf(&b, "* `%s`: %s\n", r.Reason, r.Text)
 	}
+	b.WriteString("\n## Why a job did not go as a tree\n\nIt went as preprocessed text, or was local where that would not be exact; `crossctl status` counts these apart.\n\n")
+	for _, r := range TreeReasons() {
+		fmt.Fprintf(&b, "* `%s`: %s\n", r.Reason, r.Text)
+	}
 	return b.String()
 }
 
@@ -62,6 +66,10 @@ func TestReasonsAreUnique(t *testing.T) {
 		add(string(r.Reason), r.Text)
 	}
 	for _, r := range Reasons() {
+		add(string(r.Reason), r.Text)
+	}
+	clear(seen) // some reasons are of both kinds
+	for _, r := range TreeReasons() {
 		add(string(r.Reason), r.Text)
 	}
 }

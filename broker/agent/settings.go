@@ -17,6 +17,10 @@ type settings struct {
 	// prints as the client's would.
 	locale      string
 	exactLocale bool
+	// preprocessed says that no trees are wanted.
+	preprocessed bool
+	// verify is the share of remote compiles that are done locally too.
+	verify float64
 }
 
 // settings reads what the wrapper's environment and its machine's files say.
@@ -32,7 +36,7 @@ func (a *Agent) settings(s *session) (settings, error) {
 		return set, err
 	}
 	a.adopt(c)
-	set.hosts = c.Helpers()
+	set.hosts, set.preprocessed, set.verify = c.Helpers(), c.Preprocessed, c.Verify
 	return set, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,6 +31,12 @@ type Client struct {
 	LocalSlots int
 	// Idle is how long an agent without work stays.
 	Idle time.Duration
+	// Preprocessed says that sources go as preprocessed text where they could go
+	// as trees.
+	Preprocessed bool
+	// Verify is the share of remote compiles, 0 to 1, that are done at home as
+	// well and compared.
+	Verify float64
 	// LogLevel is error, warn, info, debug or trace.
 	LogLevel string
 }
@@ -47,6 +54,10 @@ func clientSettings(c *Client) []setting {
 			func(v any) error { return set(&c.LocalSlots, v, slotsOf) }},
 		{Key{"idle", "CROSSCC_IDLE", `How long an agent without work stays. Default "10m".`},
 			func(v any) error { return set(&c.Idle, v, durationOf) }},
+		{Key{"source", "CROSSCC_SOURCE", `How sources travel: "tree" (default), with their headers, where that is known to be enough, or always "preprocessed".`},
+			func(v any) error { return set(&c.Preprocessed, v, sourceOf) }},
+		{Key{"verify", "CROSSCC_VERIFY", "The share of remote compiles, from 0 (default) to 1, that are also done locally and compared. Of those that differ the local object counts."},
+			func(v any) error { return set(&c.Verify, v, shareOf) }},
 		{Key{"log_level", "CROSSCC_LOG_LEVEL", `How much the agent and the wrapper log: "error", "warn", "info" (default), "debug" or "trace".`},
 			func(v any) error { return set(&c.LogLevel, v, levelOf) }},
 	}
@@ -168,6 +179,34 @@ func matchOf(value any) (toolchains.Match, error) {
 		return toolchains.Identical, err
 	}
 	return toolchains.Calibrated, err
+}
+
+func sourceOf(value any) (preprocessed bool, err error) {
+	s, err := oneOf(value, "tree", "preprocessed")
+	return s == "preprocessed", err
+}
+
+// shareOf reads a number from 0 to 1, which an environment has as text.
+func shareOf(value any) (float64, error) {
+	var f float64
+	switch v := value.(type) {
+	case float64:
+		f = v
+	case int64:
+		f = float64(v)
+	default:
+		s, err := text(value)
+		if err != nil {
+			return 0, err
+		}
+		if f, err = strconv.ParseFloat(s, 64); err != nil {
+			return 0, fmt.Errorf("%q is not a number from 0 to 1", s)
+		}
+	}
+	if !(f >= 0 && f <= 1) {
+		return 0, fmt.Errorf("%v is not a number from 0 to 1", f)
+	}
+	return f, nil
 }
 
 func slotsOf(value any) (int, error) { return whole(value, 0, maxSlots) }

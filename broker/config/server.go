@@ -54,7 +54,7 @@ func serverSettings(s *Server) []setting {
 			func(v any) error { return set(&s.GRPC, v, addressOf) }},
 		{Key{"distcc", "", `Where the distcc door listens. Default "off"; its port is 3632.`},
 			func(v any) error { return set(&s.Distcc, v, addressOf) }},
-		{Key{"http", "", `Where metrics and the dashboard are. Default "off"; the port is 3635.`},
+		{Key{"http", "", `Where ccache's storage is, at /ccache/. Default "off"; its port is 3635.`},
 			func(v any) error { return set(&s.HTTP, v, addressOf) }},
 		{Key{"stats", "", `Where distccd's statistics are. Default "off"; the port is 3633.`},
 			func(v any) error { return set(&s.Stats, v, addressOf) }},

@@ -118,6 +118,9 @@ type Want struct {
 	// Lines says that line tables would differ (debug info in preprocessed
 	// form): only hosts with debug=lines serve that.
 	Lines bool
+	// Exact says that the job needs the same bytes of every program: an identical
+	// toolchain, whatever a host entry allows.
+	Exact bool
 }
 
 // A Prospect is one helper with what it has for a Want.
@@ -169,7 +172,7 @@ func None(list []Prospect) *broker.Refusal {
 // Run gives the job to one of the prospects after another until one answers
 // with a result that check takes; those that match best come first. When all
 // fail, the error is a *broker.Refusal that says how. A *broker.ChangedError comes
-// through as it is: no other helper could take the job either.
+// at once: it is about the job.
 func (f *Fleet) Run(ctx context.Context, list []Prospect, j *broker.Job, check func(broker.Result) error) (broker.Result, toolchains.Match, error) {
 	left := slices.DeleteFunc(slices.Clone(list), func(p Prospect) bool { return p.Match == toolchains.None })
 	slices.SortStableFunc(left, func(a, b Prospect) int { return cmp.Compare(b.Match, a.Match) })
@@ -199,8 +202,8 @@ func (f *Fleet) Run(ctx context.Context, list []Prospect, j *broker.Job, check f
 		if ctx.Err() != nil {
 			return broker.Result{}, toolchains.None, context.Cause(ctx)
 		}
-		if changed, ok := errors.AsType[*broker.ChangedError](err); ok {
-			return broker.Result{}, toolchains.None, changed
+		if c, ok := errors.AsType[*broker.ChangedError](err); ok {
+			return broker.Result{}, toolchains.None, c
 		}
 		if r, ok := errors.AsType[*broker.Refusal](err); ok {
 			failed.Reason = r.Reason

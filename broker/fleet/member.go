@@ -181,6 +181,10 @@ func (f *Fleet) prospect(m *member, h config.Host, w Want) Prospect {
 		p.Reason, p.Text = ReasonNoMatch, "has a toolchain that matches "+match.String()+" only; the host entry wants "+h.Match.String()
 		return p
 	}
+	if w.Exact && match < toolchains.Identical {
+		p.Reason, p.Text = ReasonNoMatch, "has a toolchain that matches "+match.String()+" only; this command needs an identical one"
+		return p
+	}
 	if w.Lines {
 		if !h.Lines {
 			p.Reason, p.Text = ReasonDebugInfo, "would make other line tables from preprocessed source (debug=lines in its host entry allows that)"
@@ -317,8 +321,7 @@ func (f *Fleet) runAt(ctx context.Context, m *member, j *broker.Job) (broker.Res
 	_, refused := errors.AsType[*broker.Refusal](err)
 	_, changed := errors.AsType[*broker.ChangedError](err)
 	switch {
-	case changed: // the client's own file: it says nothing of the helper
-	case err == nil || refused:
+	case err == nil || refused || changed:
 		m.failures = 0
 	case ctx.Err() == nil:
 		m.failures++

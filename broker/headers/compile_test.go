@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/crosscc/crosscc/sandbox"
 	"github.com/crosscc/crosscc/toolchains"
@@ -17,6 +18,9 @@ import (
 
 // outDir is where a compile in a root writes; at home it is a link to there.
 const outDir = "/.crosscc"
+
+// maxTest bounds a file of a test's.
+const maxTest = 64 << 20
 
 // assemble makes the tree's files in an empty directory, as a helper would.
 func assemble(t testing.TB, tree *Tree) string {
@@ -33,25 +37,23 @@ func assemble(t testing.TB, tree *Tree) string {
 		}
 	}
 	must(os.Chmod(root, 0o755))
-	for _, d := range tree.Dirs {
-		must(os.MkdirAll(root+d, 0o755))
-	}
 	classes := map[int]string{}
-	for _, f := range tree.Files {
-		must(os.MkdirAll(filepath.Dir(root+f.Path), 0o755))
-		if first := classes[f.Class]; f.Class != 0 && first != "" {
-			must(os.Link(first, root+f.Path))
-			continue
+	for name, e := range tree.Root.All() {
+		name = root + name
+		switch {
+		case e.Dir != nil:
+			must(os.Mkdir(name, 0o755))
+		case e.Link != nil:
+			must(os.Symlink(e.Link.Target, name))
+		case e.File.Class != 0 && classes[e.File.Class] != "":
+			must(os.Link(classes[e.File.Class], name))
+		default:
+			classes[e.File.Class] = name
+			data, err := e.File.Blob.Bytes(maxTest)
+			must(err)
+			must(os.WriteFile(name, data, 0o644))
+			must(os.Chtimes(name, time.Unix(e.File.Modified, 0), time.Unix(e.File.Modified, 0)))
 		}
-		classes[f.Class] = root + f.Path
-		data, err := os.ReadFile(f.Path)
-		must(err)
-		must(os.WriteFile(root+f.Path, data, 0o644))
-		must(os.Chtimes(root+f.Path, f.Modified, f.Modified))
-	}
-	for _, l := range tree.Links {
-		must(os.MkdirAll(filepath.Dir(root+l.Path), 0o755))
-		must(os.Symlink(l.Target, root+l.Path))
 	}
 	return root
 }
@@ -143,7 +145,7 @@ func (h *home) holds(tree *Tree, deps []byte) {
 			h.t.Errorf("dependency %s: %v", name, err)
 			continue
 		}
-		if _, ok := slices.BinarySearchFunc(tree.Files, real, func(f File, p string) int { return strings.Compare(f.Path, p) }); !ok {
+		if _, ok := tree.Root.File(real); !ok {
 			h.t.Errorf("dependency %s is not in the tree", name)
 		}
 	}
@@ -297,11 +299,15 @@ func (h *home) order(driver string, args []string, cxx bool) bool {
 	if err != nil {
 		return false
 	}
-	v, err := h.s.cache.View(h.t.Context(), h.fd, h.dir)
+	w := h.s.cache.World()
+	v, err := w.View(h.t.Context(), w.Arrive(), h.fd)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	defer v.Close()
+	if err := v.Begin(h.dir); err != nil {
+		h.t.Fatal(err)
+	}
 	p, err := findPath(v, src, chains)
 	if err != nil {
 		h.t.Fatalf("%s %q: %v", driver, args, err)

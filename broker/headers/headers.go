@@ -39,6 +39,10 @@ type Source struct {
 	// Getenv answers for the variables that hold search paths. nil: none is
 	// set.
 	Getenv func(string) string
+	// Open opens a file of the client's by its absolute name, without links in
+	// it: that is how the blobs of the Tree are read, after the scan. nil is
+	// for who only looks at a Tree.
+	Open files.Open
 }
 
 // getenv is Getenv, or an empty environment.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,6 +41,9 @@ type home struct {
 	dir  string // the working directory
 	env  []string
 	s    *Scanner
+
+	asked    map[string]Source // by driver, see cached
+	compared int               // see reads
 }
 
 func newHome(t testing.TB) *home {
@@ -56,7 +61,7 @@ func newHome(t testing.TB) *home {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &home{t: t, root: root, fd: fd, dir: dir, env: []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C"}, s: New(later)}
+	return &home{t: t, root: root, fd: fd, dir: dir, env: []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C"}, s: New(later), asked: map[string]Source{}}
 }
 
 // later is a clock by which every file has settled.
@@ -107,17 +112,23 @@ func (h *home) write(files ...string) {
 // source makes the Source of one command.
 func (h *home) source(driver string, words ...string) Source {
 	h.t.Helper()
-	path := need(h.t, driver)
+	src := h.parse(driver, words)
+	var err error
+	if src.Defaults, err = Ask(h.t.Context(), h.system(), need(h.t, driver), src.Cmd); err != nil {
+		h.t.Fatal(err)
+	}
+	return src
+}
+
+// parse makes a Source without Defaults.
+func (h *home) parse(driver string, words []string) Source {
+	h.t.Helper()
 	d, ok := argv.ParseDriver(filepath.Base(driver))
 	if !ok {
 		h.t.Fatalf("%s is no driver's name", driver)
 	}
-	src := Source{Cmd: argv.Parse(words, argv.Env{Driver: d}), Dir: h.dir, Getenv: h.getenv}
-	var err error
-	if src.Defaults, err = Ask(h.t.Context(), h.system(), path, src.Cmd); err != nil {
-		h.t.Fatal(err)
-	}
-	return src
+	open := func(name string) (io.ReadCloser, error) { return os.Open(name) }
+	return Source{Cmd: argv.Parse(words, argv.Env{Driver: d}), Dir: h.dir, Getenv: h.getenv, Open: open}
 }
 
 func (h *home) scan(driver string, words ...string) (*Tree, error) {
@@ -138,12 +149,29 @@ func (h *home) tree(driver string, words ...string) *Tree {
 // names are the tree's files below the working directory, relative to it.
 func (h *home) names(t *Tree) string {
 	var out []string
-	for _, f := range t.Files {
-		if rel, ok := strings.CutPrefix(f.Path, h.dir+"/"); ok {
+	for _, name := range t.Paths() {
+		if rel, ok := strings.CutPrefix(name, h.dir+"/"); ok {
 			out = append(out, rel)
 		}
 	}
 	return strings.Join(out, " ")
+}
+
+// show writes all that a tree says.
+func show(t *Tree) string {
+	var b strings.Builder
+	for name, e := range t.Root.All() {
+		switch {
+		case e.File != nil:
+			fmt.Fprintf(&b, "%s %s %d %d\n", name, e.File.Blob.Digest, e.File.Modified, e.File.Class)
+		case e.Link != nil:
+			fmt.Fprintf(&b, "%s > %s\n", name, e.Link.Target)
+		default:
+			fmt.Fprintf(&b, "%s/\n", name)
+		}
+	}
+	fmt.Fprintf(&b, "%q %v\n", t.Words, t.NotUTF8)
+	return b.String()
 }
 
 // reason is the reason of an *Unsound.

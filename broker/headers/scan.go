@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/crosscc/crosscc/argv"
@@ -12,21 +13,33 @@ import (
 	"github.com/crosscc/crosscc/broker/headers/lex"
 )
 
-// A Scanner finds what compiles read, and remembers the texts of files and the
-// names in directories between scans. Its methods may be called at once; it
-// keeps no descriptor. Make it with New.
+// A Scanner finds what compiles read, and remembers between scans the texts of
+// files, the names in directories, and which name led where. Its methods may be
+// called at once; it keeps no descriptor. Make it with New.
 type Scanner struct {
 	cache *files.Cache
 	slots chan struct{} // a scan holds one: more at a time than processors only hold descriptors
+	spare sync.Pool     // of *marks
+
+	mu     sync.Mutex // guards the fields below
+	worlds map[files.RootID]*world
+	uses   int64 // scans so far
 }
 
 // New makes a Scanner. clock is for tests; nil means time.Now.
 func New(clock func() time.Time) *Scanner {
-	return &Scanner{cache: files.NewCache(clock), slots: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	return &Scanner{
+		cache: files.NewCache(clock), slots: make(chan struct{}, runtime.GOMAXPROCS(0)), worlds: map[files.RootID]*world{},
+		spare: sync.Pool{New: func() any { return &marks{once: map[query]*place{}, words: map[string]struct{}{}} }},
+	}
 }
 
 // Reads is how many files were read (not only looked at) since New.
 func (s *Scanner) Reads() int64 { return s.cache.Reads() }
+
+// maxBegins bounds how often one scan begins again because files came and went
+// while it looked.
+const maxBegins = 50
 
 // Scan finds all that the compile reads. root is a descriptor of the client's
 // root directory (O_PATH is enough); it stays the caller's and must be open
@@ -36,6 +49,8 @@ func (s *Scanner) Reads() int64 { return s.cache.Reads() }
 // cause of ctx. A header that does not exist is no error: what is not there is
 // not in the tree, and the compiler says so.
 func (s *Scanner) Scan(ctx context.Context, root int, src Source) (*Tree, error) {
+	w := s.world(root)
+	began := w.Arrive()
 	select {
 	case s.slots <- struct{}{}:
 		defer func() { <-s.slots }()
@@ -46,77 +61,81 @@ func (s *Scanner) Scan(ctx context.Context, root int, src Source) (*Tree, error)
 	if err != nil {
 		return nil, err
 	}
-	v, err := s.cache.View(ctx, root, src.Dir)
+	v, err := w.View(ctx, began, root)
 	if err != nil {
 		return nil, err
 	}
 	defer v.Close()
-	sc := &scan{
-		view: v, src: src, words: map[string]struct{}{},
-		angle: make(map[string]place, 512), quote: map[quoteKey]place{}, next: map[nextKey]place{},
-	}
-	if sc.search, err = findPath(v, src, chains); err != nil {
-		return nil, err
-	}
-	if err := sc.run(chains); err != nil {
-		if ctx.Err() != nil {
+	sc := &scan{view: v, world: w, src: src, chains: chains, marks: s.spare.Get().(*marks)}
+	defer s.spare.Put(sc.marks)
+	for range maxBegins {
+		tree, err := sc.attempt()
+		switch {
+		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
+		case !v.Stale():
+			return tree, err
 		}
-		return nil, err
 	}
-	return sc.tree(), nil
-}
-
-// Where a file was found, when not in a directory of the search path.
-const (
-	beside = -1 // in the directory of the file that names it
-	direct = -2 // by an absolute name, or given on the command line
-)
-
-// A place is a hit with the index of the search directory that it was made in.
-type place struct {
-	files.Hit
-	index int
-}
-
-type quoteKey struct {
-	from *files.Dir
-	name string
-}
-
-type nextKey struct {
-	after int
-	name  string
-}
-
-// A state is a file in the circumstances that decide what its names lead to.
-type state struct {
-	place
-	as files.Reading
+	return nil, files.Unsoundf(Changed, "headers come and go too fast")
 }
 
 // A scan is one Scan at work.
 type scan struct {
 	view   *files.View
+	world  *world
 	src    Source
+	chains chains
 	search searchPath
+	plan   *plan
 	main   *files.File
+	*marks
+}
 
-	angle map[string]place
-	quote map[quoteKey]place
-	next  map[nextKey]place
-
-	seen   map[state]struct{}
-	queue  []state
-	read   []*lex.Facts // of all files read as source
+// marks are what one attempt of a scan has seen.
+type marks struct {
+	used   files.Set // places of the plan
+	queued files.Set // nodes of the plan
+	queue  []*node
+	once   map[query]*place // places that are good for this attempt alone
+	read   []*lex.Facts     // of all files read as source
 	macros []pending
 	words  map[string]struct{}
 }
 
+func (m *marks) clear() {
+	m.used.Clear()
+	m.queued.Clear()
+	clear(m.once)
+	clear(m.words)
+	clear(m.queue)
+	clear(m.read)
+	clear(m.macros)
+	m.queue, m.read, m.macros = m.queue[:0], m.read[:0], m.macros[:0]
+}
+
+// attempt is a whole scan, of which the outcome counts if the view is not stale
+// in the end.
+func (s *scan) attempt() (*Tree, error) {
+	s.marks.clear()
+	defer s.marks.clear()
+	err := s.view.Begin(s.src.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if s.search, err = findPath(s.view, s.src, s.chains); err != nil {
+		return nil, err
+	}
+	s.plan = s.world.plan(s.view.Epoch(), s.search)
+	if err := s.run(); err != nil {
+		return nil, err
+	}
+	return s.tree()
+}
+
 // run follows all names until none is new.
-func (s *scan) run(c chains) error {
-	s.seen = make(map[state]struct{}, 512)
-	main, err := s.view.Find(s.view.Cwd, s.src.Cmd.Source())
+func (s *scan) run() error {
+	main, err := s.place(query{s.view.Cwd, nowhere, s.src.Cmd.Source()})
 	if err != nil {
 		return err
 	}
@@ -124,15 +143,15 @@ func (s *scan) run(c chains) error {
 		return files.Unsoundf(Unreadable, "%s: no such file", s.src.Cmd.Source())
 	}
 	s.main = main.File
-	s.add(place{main, direct}, s.language())
-	if err := s.commandLine(c.first); err != nil {
+	s.add(main, s.language())
+	if err := s.commandLine(s.chains.first); err != nil {
 		return err
 	}
 	for {
 		if err := s.drain(); err != nil {
 			return err
 		}
-		if err := s.settle(c.macros); err != nil {
+		if err := s.settle(s.chains.macros); err != nil {
 			return err
 		}
 		if len(s.queue) == 0 {
@@ -158,14 +177,14 @@ func (s *scan) commandLine(names []string) error {
 			return err
 		}
 		r := lex.Ref{Kind: lex.Include, Form: lex.Quote, Early: true, Name: name}
-		if err := s.resolve(state{place{files.Hit{From: s.view.Cwd}, direct}, s.language()}, r); err != nil {
+		if err := s.resolve(state{From: s.view.Cwd, index: direct, as: s.language()}, r); err != nil {
 			return err
 		}
 	}
 	if s.src.Cmd.Family() == argv.Clang || s.src.Cmd.Language().IsPreprocessed() {
 		return nil
 	}
-	p, err := s.angled("stdc-predef.h")
+	p, err := s.place(query{nil, s.search.bracket, "stdc-predef.h"})
 	if err == nil && p.File != nil {
 		s.add(p, s.language())
 	}
@@ -191,19 +210,17 @@ func orElse(err, other error) error {
 }
 
 // add queues a file to be read, once for each state.
-func (s *scan) add(p place, as files.Reading) {
-	st := state{p, as}
-	if _, ok := s.seen[st]; !ok {
-		s.seen[st] = struct{}{}
-		s.queue = append(s.queue, st)
+func (s *scan) add(p *place, as files.Reading) {
+	if n := s.plan.node(p, as); s.queued.Add(n.id) {
+		s.queue = append(s.queue, n)
 	}
 }
 
 func (s *scan) drain() error {
 	for len(s.queue) > 0 {
-		st := s.queue[len(s.queue)-1]
+		n := s.queue[len(s.queue)-1]
 		s.queue = s.queue[:len(s.queue)-1]
-		if err := s.open(st); err != nil {
+		if err := s.open(n); err != nil {
 			return err
 		}
 	}
@@ -211,20 +228,67 @@ func (s *scan) drain() error {
 }
 
 // open reads a file and follows the names in it.
-func (s *scan) open(st state) error {
-	t, err := s.take(st.File, st.as)
+func (s *scan) open(n *node) error {
+	t, err := s.take(n.File, n.as)
 	if err != nil {
 		return err
 	}
-	for _, r := range t.Facts.Refs {
-		if r.Early && st.File != s.main {
-			r.Early = false
+	if n.File == s.main {
+		for _, r := range t.Facts.Refs {
+			if err := s.precompiled(n.state, r); err != nil {
+				return err
+			}
 		}
-		if err := s.resolve(st, r); err != nil {
+	}
+	kids, macros := n.kids, n.macros
+	if n.facts != t.Facts {
+		if kids, macros, err = s.expand(n, t.Facts); err != nil {
+			return err
+		}
+	}
+	for _, r := range macros {
+		s.macros = append(s.macros, pending{n.state, r})
+	}
+	for _, k := range kids {
+		if err := s.follow(k); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// expand finds where all names of a node lead.
+func (s *scan) expand(n *node, facts *lex.Facts) (kids []kid, macros []lex.Ref, err error) {
+	for _, r := range facts.Refs {
+		if isMacro(r) {
+			macros = append(macros, r)
+		} else if kids, err = s.kids(kids, n.state, r); err != nil {
+			return nil, nil, err
+		}
+	}
+	if n.keep(facts, kids, macros) {
+		s.view.Spend(32 * (len(kids) + len(macros)))
+	}
+	return kids, macros, nil
+}
+
+// isMacro reports whether the name is a macro's.
+func isMacro(r lex.Ref) bool { return r.Form > lex.Angle }
+
+// follow goes where a name leads.
+func (s *scan) follow(k kid) error {
+	if err := s.use(k.place); err != nil || k.File == nil {
+		return err
+	}
+	if k.as != files.AsBytes {
+		s.add(k.place, k.as)
+		return nil
+	}
+	if s.view.Known(k.File) {
+		return nil
+	}
+	_, err := s.take(k.File, k.as)
+	return err
 }
 
 // take makes a file part of the tree, read in one way.
@@ -271,148 +335,89 @@ func troubled(f *files.File, t lex.Trouble) error {
 	return u
 }
 
-// resolve follows one name.
+// resolve follows one name that is not in the plan.
 func (s *scan) resolve(st state, r lex.Ref) error {
-	if r.Form > lex.Angle {
-		if r.Kind == lex.Shown && (r.Name == "__FILE__" || r.Name == "__BASE_FILE__") {
-			return nil // a file that is read anyway
-		}
+	if isMacro(r) {
 		s.macros = append(s.macros, pending{st, r})
 		return nil
 	}
+	if err := s.precompiled(st, r); err != nil {
+		return err
+	}
+	kids, err := s.kids(nil, st, r)
+	if err != nil {
+		return err
+	}
+	for _, k := range kids {
+		if err := s.follow(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// kids adds the places that one name leads to, whether a file is there or not.
+func (s *scan) kids(out []kid, st state, r lex.Ref) ([]kid, error) {
+	as := st.as
 	switch r.Kind {
 	case lex.Shown:
-		h, err := s.view.Find(s.view.Cwd, r.Name)
-		return s.reach(place{h, direct}, files.AsBytes, err)
+		return s.kid(out, query{s.view.Cwd, nowhere, r.Name}, files.AsBytes)
 	case lex.AsmInclude:
-		return s.assembler(r.Name, files.AsAsm)
+		return s.assembler(out, r.Name, files.AsAsm)
 	case lex.AsmBinary:
-		return s.assembler(r.Name, files.AsBytes)
-	}
-	if r.Early {
-		if err := s.precompiled(st, r); err != nil {
-			return err
-		}
-	}
-	as := st.as
-	if r.Kind == lex.Probe || r.Kind == lex.ProbeNext {
+		return s.assembler(out, r.Name, files.AsBytes)
+	case lex.Probe, lex.ProbeNext:
 		as = files.AsBytes
 	}
-	if r.Kind == lex.IncludeNext || r.Kind == lex.ProbeNext {
-		if err := s.followNext(st, r, as); err != nil || st.index >= 0 {
-			return err
-		}
-	}
-	p, err := s.lookUp(st, r)
-	return s.reach(p, as, err)
-}
-
-// reach takes a found file in.
-func (s *scan) reach(p place, as files.Reading, err error) error {
-	if err != nil || p.File == nil {
-		return err
-	}
-	if as == files.AsBytes {
-		if _, read := p.File.Digest(); read {
-			return nil
-		}
-		_, err := s.take(p.File, as)
-		return err
-	}
-	s.add(p, as)
-	return nil
-}
-
-// followNext does #include_next in a file that was found in the search path. In
-// a file found beside another gcc begins at the path's first directory, and
-// clang as if it were #include: the caller does that too.
-func (s *scan) followNext(st state, r lex.Ref, as files.Reading) error {
-	if st.index == direct || strings.HasPrefix(r.Name, "/") {
-		return nil
-	}
-	key := nextKey{st.index, r.Name}
-	p, ok := s.next[key]
-	if !ok {
-		var err error
-		if p, err = s.searchFrom(st.index+1, r.Name); err != nil {
-			return err
-		}
-		s.next[key] = p
-	}
-	return s.reach(p, as, nil)
-}
-
-// lookUp finds the file of an #include.
-func (s *scan) lookUp(st state, r lex.Ref) (place, error) {
 	if strings.HasPrefix(r.Name, "/") {
-		h, err := s.view.Find(s.view.Root, r.Name)
-		return place{h, direct}, err
+		return s.kid(out, query{s.view.Root, nowhere, r.Name}, as)
 	}
-	if r.Form == lex.Angle {
-		return s.angled(r.Name)
-	}
-	key := quoteKey{st.From, r.Name}
-	// -I- forbids a source its own directory; the command line's files are
-	// looked for in the working directory all the same.
-	if s.search.noSource && st.File != nil {
-		key.from = nil
-	}
-	if p, ok := s.quote[key]; ok {
-		return p, nil
-	}
-	p, err := s.quoted(key)
-	s.quote[key] = p
-	return p, err
-}
-
-func (s *scan) quoted(key quoteKey) (place, error) {
-	if key.from != nil {
-		h, err := s.view.Find(key.from, key.name)
-		if err != nil || h.File != nil {
-			return place{h, beside}, err
+	// #include_next in a file that was found beside another: gcc begins at the
+	// path's first directory, and clang as if it were #include. Both are taken.
+	if (r.Kind == lex.IncludeNext || r.Kind == lex.ProbeNext) && st.index != direct {
+		var err error
+		if out, err = s.kid(out, query{nil, st.index + 1, r.Name}, as); err != nil || st.index >= 0 {
+			return out, err
 		}
 	}
-	return s.searchFrom(0, key.name)
-}
-
-func (s *scan) angled(name string) (place, error) {
-	if p, ok := s.angle[name]; ok {
-		return p, nil
+	switch {
+	case r.Form == lex.Angle:
+		return s.kid(out, query{nil, s.search.bracket, r.Name}, as)
+	case s.search.noSource && st.File != nil:
+		// -I- forbids a source its own directory; the command line's files are
+		// looked for in the working directory all the same.
+		return s.kid(out, query{nil, 0, r.Name}, as)
 	}
-	p, err := s.searchFrom(s.search.bracket, name)
-	s.angle[name] = p
-	return p, err
+	return s.kid(out, query{st.From, 0, r.Name}, as)
 }
 
-// searchFrom looks in the search path, from one of its directories on.
-func (s *scan) searchFrom(i int, name string) (place, error) {
-	for ; i < len(s.search.dirs); i++ {
-		h, err := s.view.Find(s.search.dirs[i], name)
-		if err != nil || h.File != nil {
-			return place{h, i}, err
+func (s *scan) kid(out []kid, q query, as files.Reading) ([]kid, error) {
+	p, err := s.place(q)
+	if err != nil {
+		return nil, err
+	}
+	return append(out, kid{p, as}), nil
+}
+
+// assembler adds the places of a file of .include or .incbin: gas looks in the
+// working directory and in gcc's -I, clang in more. All files of that name
+// travel, so that each finds its own.
+func (s *scan) assembler(out []kid, name string, as files.Reading) ([]kid, error) {
+	out, err := s.kid(out, query{s.view.Cwd, nowhere, name}, as)
+	for _, d := range s.search.dirs {
+		if err != nil {
+			return nil, err
 		}
+		out, err = s.kid(out, query{d, nowhere, name}, as)
 	}
-	return place{}, nil
-}
-
-// assembler takes in a file of .include or .incbin: gas looks in the working
-// directory and in gcc's -I, clang in more. All files of that name travel, so
-// that each finds its own.
-func (s *scan) assembler(name string, as files.Reading) error {
-	for _, d := range append([]*files.Dir{s.view.Cwd}, s.search.dirs...) {
-		h, err := s.view.Find(d, name)
-		if err := s.reach(place{h, direct}, as, err); err != nil {
-			return err
-		}
-	}
-	return nil
+	return out, err
 }
 
 // precompiled finds X.gch in a place where gcc would prefer it to X. It does so
 // for the first file that is included, in every directory up to the one where
 // X is.
 func (s *scan) precompiled(st state, r lex.Ref) error {
-	if s.src.Cmd.Family() == argv.Clang {
+	if !r.Early || isMacro(r) || s.src.Cmd.Family() == argv.Clang {
 		return nil
 	}
 	dirs := slices.Clone(s.search.dirs)

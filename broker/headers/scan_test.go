@@ -1,6 +1,7 @@
 package headers
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/crosscc/crosscc/broker"
 )
 
 // TestNames holds one line for each way to name a file: what the directory has,
@@ -178,7 +181,7 @@ func TestChanges(t *testing.T) {
 		{"contents, same size", func(h *home) { h.write("x.h: int z;\n") }, false},
 		{"contents swapped", func(h *home) { h.write("x.h: int y;\n", "q/y.h: int x;\n") }, false},
 		{"replaced by rename", func(h *home) { h.write("n: int n;\n"); h.rename("n", "x.h") }, false},
-		{"touched", func(h *home) { os.Chtimes(h.dir+"/x.h", time.Unix(1, 0), time.Unix(1, 0)) }, false},
+		{"touched", func(h *home) { os.Chtimes(h.dir+"/x.h", time.Unix(1, 0), time.Unix(1, 0)) }, true},
 		{"in an earlier directory", func(h *home) { h.write("p/y.h: int y;\n") }, false},
 		{"moved to an earlier directory", func(h *home) { h.rename("q/y.h", "p/y.h") }, false},
 		{"directory deleted", func(h *home) { os.RemoveAll(h.dir + "/q") }, false},
@@ -192,7 +195,7 @@ func TestChanges(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return fmt.Sprintf("%+v", tree)
+		return show(tree)
 	}
 	for _, settled := range []bool{false, true} {
 		homes := make([]*home, len(tests))
@@ -267,24 +270,35 @@ func TestTree(t *testing.T) {
 	}
 	must(os.Symlink(h.dir+"/r", h.dir+"/l"))
 	must(os.Link(h.dir+"/r/x.h", h.dir+"/y.h"))
-	must(os.Chmod(h.dir+"/a.c", 0o755))
 	tree := h.tree("clang-14", "-Iempty", "-c", "a.c")
 	if got := h.names(tree); got != "a.c r/x.h y.h" {
 		t.Errorf("files %q", got)
 	}
-	for _, f := range tree.Files {
-		if twice := strings.HasSuffix(f.Path, "x.h") || strings.HasSuffix(f.Path, "y.h"); (f.Class != 0) != twice && strings.HasPrefix(f.Path, h.dir) {
-			t.Errorf("%s: class %d", f.Path, f.Class)
-		}
-		if strings.HasSuffix(f.Path, "a.c") != f.Executable {
-			t.Errorf("%s: executable %v", f.Path, f.Executable)
+	want := func(line string) {
+		t.Helper()
+		if !strings.Contains(show(tree), line) {
+			t.Errorf("no %q in\n%s", line, show(tree))
 		}
 	}
-	if fmt.Sprint(tree.Links) != fmt.Sprintf("[{%s/l %s/r}]", h.dir, h.dir) {
-		t.Errorf("links %v", tree.Links)
+	x := broker.DigestOf([]byte("\n")).String()
+	want(h.dir + "/y.h " + x + " 0 1\n")
+	want(h.dir + "/r/x.h " + x + " 0 1\n")
+	want(h.dir + "/l > " + h.dir + "/r\n")
+	want(h.dir + "/empty/\n")
+	if err := tree.Root.Validate(); err != nil {
+		t.Error(err)
 	}
-	if !strings.Contains(fmt.Sprint(tree.Dirs), h.dir+"/empty") {
-		t.Errorf("directories %v", tree.Dirs)
+	for name, e := range tree.Root.All() {
+		if e.File == nil {
+			continue
+		}
+		data, err := e.File.Blob.Bytes(maxTest)
+		if known, _ := os.ReadFile(name); err != nil || !bytes.Equal(data, known) {
+			t.Errorf("%s: %v, or not its content", name, err)
+		}
+		if e.File.Class != 0 && !strings.HasPrefix(name, h.dir) {
+			t.Errorf("%s: class %d", name, e.File.Class)
+		}
 	}
 	for _, w := range []string{"optimize", "pragma GCC target", "__DATE__"} {
 		if !tree.Has(w) {
@@ -306,7 +320,11 @@ func TestAtOnce(t *testing.T) {
 	for i := range got {
 		group.Go(func() {
 			tree, err := h.s.Scan(t.Context(), h.fd, src)
-			got[i] = fmt.Sprint(tree, err)
+			if err != nil {
+				got[i] = err.Error()
+			} else {
+				got[i] = show(tree)
+			}
 		})
 	}
 	group.Wait()

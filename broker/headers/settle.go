@@ -20,12 +20,9 @@ const ownMacro = "may be the compiler's own"
 // maxAliases bounds a chain of macros that stand for each other.
 const maxAliases = 16
 
-// definitions are all that is known of macros in the files of one scan.
-type definitions struct {
-	texts map[uint64][]string // "name", <name> or another identifier
-	read  []*lex.Facts
-	extra map[uint64]bool // from the command line, of another form
-}
+// definitions are all that is known of macros in the files of one scan, and on
+// the command line.
+type definitions []*lex.Facts
 
 // settle follows names that are macros. The scan knows of every definition that
 // the compiler can meet, so all files that any of them names are taken in. A
@@ -89,57 +86,48 @@ func (s *scan) followText(p pending, text string) error {
 }
 
 // definitions gathers what the files read so far and the command line define.
-func (s *scan) definitions(commandLine []string) *definitions {
-	d := &definitions{texts: map[uint64][]string{}, read: s.read, extra: map[uint64]bool{}}
-	for _, f := range s.read {
-		for _, t := range f.Texts {
-			d.texts[t.Macro] = append(d.texts[t.Macro], t.Body)
-		}
-	}
+func (s *scan) definitions(commandLine []string) definitions {
+	d := slices.Clone(s.read)
 	for _, word := range commandLine {
-		f := lex.File([]byte("#define "+strings.Replace(word, "=", " ", 1)+"\n"), lex.Source)
-		for _, t := range f.Texts {
-			d.texts[t.Macro] = append(d.texts[t.Macro], t.Body)
-		}
-		for _, h := range f.Others {
-			d.extra[h] = true
-		}
+		d = append(d, lex.File([]byte("#define "+strings.Replace(word, "=", " ", 1)+"\n"), lex.Source))
 	}
 	return d
 }
 
-// other reports whether the macro has a definition that is not plain text.
-func (d *definitions) other(h uint64) bool {
-	if d.extra[h] {
-		return true
-	}
-	for _, f := range d.read {
+// bodies are the plain texts that a macro is defined to; other is true when it
+// has a definition that is not plain.
+func (d definitions) bodies(macro string) (bodies []string, other bool) {
+	h := lex.HashName(macro)
+	for _, f := range d {
 		if f.Defines(h) {
-			return true
+			return nil, true
+		}
+		for _, t := range f.Plain(h) {
+			bodies = append(bodies, t.Body)
 		}
 	}
-	return false
+	return bodies, false
 }
 
-func (d *definitions) defined(name string) bool {
-	h := lex.HashName(name)
-	return len(d.texts[h]) > 0 || d.other(h)
+func (d definitions) defined(macro string) bool {
+	bodies, other := d.bodies(macro)
+	return len(bodies) > 0 || other
 }
 
 // names are the texts that a macro can stand for, or why that can't be said. A
 // macro without any definition stands for nothing: the compiler will say so.
-func (d *definitions) names(macro string, depth int) ([]string, string) {
-	h := lex.HashName(macro)
+func (d definitions) names(macro string, depth int) ([]string, string) {
+	bodies, other := d.bodies(macro)
 	switch {
-	case d.other(h):
+	case other:
 		return nil, "is defined to more than a name"
 	case depth > maxAliases:
 		return nil, "is defined in too many steps"
-	case len(d.texts[h]) == 0 && strings.HasPrefix(macro, "__"):
+	case len(bodies) == 0 && strings.HasPrefix(macro, "__"):
 		return nil, ownMacro
 	}
 	var names []string
-	for _, body := range d.texts[h] {
+	for _, body := range bodies {
 		switch body[0] {
 		case '"':
 			names = append(names, body)
@@ -161,7 +149,7 @@ func (d *definitions) names(macro string, depth int) ([]string, string) {
 
 // partDefined finds a macro inside <name>, where macros are replaced: one of the
 // files', or one that compilers define without underscores.
-func (d *definitions) partDefined(body string) string {
+func (d definitions) partDefined(body string) string {
 	for _, part := range strings.FieldsFunc(body, func(c rune) bool {
 		return c < 0x80 && c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z')
 	}) {

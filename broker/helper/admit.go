@@ -1,11 +1,12 @@
 package helper
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
+	"io"
 	"path"
 	"regexp"
+	"strings"
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
@@ -21,55 +22,184 @@ import (
 // precompiled header, which is an image of its memory, at a pragma; clang follows
 // #include wherever it stands.
 
-// admitPaths refuses files and directories that lie where the toolchain's are.
+// admit judges a job by its form.
+func (h *Helper) admit(j *broker.Job, cmd *argv.Command) error {
+	words, inputs := argv.Admit, admitText
+	switch j.Form {
+	case broker.Preprocessed:
+	case broker.Tree:
+		words, inputs = argv.AdmitWhole, h.admitTree
+	default:
+		return broker.Refusef(ReasonRejected, "the job has no form that is known here: %s", j.Form)
+	}
+	if err := words(cmd); err != nil {
+		return broker.Refusef(ReasonRejected, "%v", err)
+	}
+	for _, kv := range j.Env {
+		if !allowedEnv(j, kv) {
+			return broker.Refusef(ReasonRejected, "the environment says %s, which may change the object and is not honoured here", kv)
+		}
+	}
+	return inputs(j, cmd)
+}
+
+// allowedEnv is the list of what a client may say of the environment: two
+// locales that are alike everywhere, which decide quotes in messages (X16), and
+// in tree form the name that the working directory has for its compiler (X13).
+func allowedEnv(j *broker.Job, kv string) bool {
+	return kv == "LC_ALL=C" || kv == "LC_ALL=C.UTF-8" || j.Form == broker.Tree && kv == "PWD="+j.Dir
+}
+
+// admitTree refuses a tree in which the compiler would find what is not the
+// client's to say, or not find its work. What lies where the toolchain has its
+// files is looked at when the toolchain is known (admitPrivate).
+func (h *Helper) admitTree(j *broker.Job, cmd *argv.Command) error {
+	if h.o.Sandbox == "none" {
+		return broker.Refusef(ReasonTreeClosed, "without a sandbox the client's paths can't be shown to a compiler")
+	}
+	if name, why := j.Root.Closed(); why != "" {
+		return broker.Refusef(ReasonTreeClosed, "%s of the tree is closed: %s", name, why)
+	}
+	if why := broker.Closed(path.Join(j.Dir, "a")); why != "" {
+		return broker.Refusef(ReasonTreeClosed, "working directory %s is closed: %s", j.Dir, why)
+	}
+	if _, e, ok := j.Root.Lookup(j.Dir); !ok || e.Dir == nil {
+		return broker.Refusef(ReasonRejected, "working directory %s is not in the tree", j.Dir)
+	}
+	source := cmd.Source()
+	if !path.IsAbs(source) {
+		source = j.Dir + "/" + source // not cleaned: links and `..` are the tree's to say
+	}
+	_, e, ok := j.Root.Lookup(source)
+	if !ok || e.File == nil {
+		return broker.Refusef(ReasonRejected, "the source %s is not in the tree", source)
+	}
+	if cmd.Language().IsPreprocessed() {
+		return opens(e.File, cmd)
+	}
+	return nil
+}
+
+// admitPaths refuses what lies where the toolchain's files are.
 func admitPaths(j *broker.Job) error {
 	if broker.Hidden(j.Dir) {
 		return broker.Refusef(ReasonRejected, "working directory %s is where the helper's own files are", j.Dir)
 	}
 	for name, e := range j.Root.All() {
-		if e.Dir == nil && broker.Hidden(name) {
+		hidden := e.Dir == nil && broker.Hidden(name) || e.Dir != nil && broker.ClosedDir(name) != ""
+		if hidden || e.Link != nil && broker.ClosedLink(name, e.Link.Target) != "" {
 			return broker.Refusef(ReasonRejected, "input %s lies where the helper's own files are", name)
 		}
 	}
 	return nil
 }
 
+// loadsMemory is the pragma by which gcc takes a file for its memory, as a text
+// that is preprocessed may spell it: gcc complains of a universal character name
+// that stands for a plain letter, and reads the letter.
+var loadsMemory = regexp.MustCompile(spellings("pch_preprocess"))
+
+// maxSpelling is longer than any spelling that loadsMemory matches; a number with
+// more zeros in front than that is refused by itself.
+const maxSpelling = 512
+
+func spellings(word string) string {
+	var b strings.Builder
+	for _, c := range word {
+		fmt.Fprintf(&b, `(?:%c|\\u00%02[2]x|\\U000000%02[2]x|\\u\{0{0,8}%02[2]x\}|\\N\{[A-Z -]{1,24}\})`, c, c)
+	}
+	return `(?i)` + b.String() + `|\\u\{0{9}`
+}
+
 var (
-	opensFile  = regexp.MustCompile(`pch_preprocess|\.incbin|\.include\b`)
-	clangOpens = regexp.MustCompile(`^[ \t\f\v]*(?:#|%:|\?\?=)[ \t\f\v]*(?:include|include_next|import|embed|pragma[ \t]+clang[ \t]+module)\b`)
+	includes   = regexp.MustCompile(`\.include\b`)
+	clangOpens = regexp.MustCompile(`^(?:#|%:|\?\?=)[ \t\f\v]*(?:include|include_next|import|embed|pragma[ \t]+clang[ \t]+module)\b`)
 )
 
-// admitText refuses preprocessed text that makes a compiler open files.
-func admitText(j *broker.Job, cmd *argv.Command, clang bool) error {
-	if j.Form != broker.Preprocessed {
-		return nil
+// admitText refuses a job in preprocessed form whose files are not in their
+// places, or whose text makes a compiler open others.
+func admitText(j *broker.Job, cmd *argv.Command) error {
+	if err := admitPaths(j); err != nil {
+		return err
 	}
 	f, ok := j.Root.File(path.Join(j.Dir, cmd.Source()))
 	if !ok {
 		return broker.Refusef(ReasonRejected, "the source %s is not among the inputs", cmd.Source())
 	}
+	return opens(&f, cmd)
+}
+
+// opens refuses preprocessed text that makes a compiler open files.
+func opens(f *broker.File, cmd *argv.Command) error {
 	r, err := f.Blob.Open()
 	if err != nil {
 		return fmt.Errorf("read %s: %w", cmd.Source(), err)
 	}
 	defer r.Close()
-	// Lines of any length: what is longer than the buffer is looked at in
-	// pieces, each with the end of the one before it.
-	lines := bufio.NewReaderSize(r, 1<<16)
-	var tail []byte
-	for start := true; ; {
-		line, err := lines.ReadSlice('\n')
-		piece := append(tail, line...)
-		if opensFile.Match(piece) || clang && start && clangOpens.Match(line) {
+	// Texts have megabytes: they are looked at in pieces, each with the unfinished
+	// line of the one before it, or with the end of that when it is long.
+	buf := make([]byte, 1<<16+maxSpelling)
+	for kept, start := 0, true; ; {
+		n, err := io.ReadFull(r, buf[kept:])
+		piece := buf[:kept+n]
+		if at := opensAt(piece, start, cmd.Family() == argv.Clang); at >= 0 {
+			line, _, _ := bytes.Cut(piece[at:], []byte("\n"))
 			return broker.Refusef(ReasonRejected, "the text makes the compiler open a file: %.80q", bytes.TrimSpace(line))
 		}
-		if start = err == nil; start {
-			tail = tail[:0]
-		} else {
-			tail = append(tail[:0], line[max(0, len(line)-64):]...)
-		}
-		if err != nil && err != bufio.ErrBufferFull {
+		if err != nil {
 			return nil // the end; a blob that can't be read fails where it is placed
 		}
+		end := bytes.LastIndexByte(piece, '\n') + 1
+		start = end > 0
+		if len(piece)-end > maxSpelling {
+			end, start = len(piece)-maxSpelling, false
+		}
+		kept = copy(buf, piece[end:])
 	}
+}
+
+// opensAt finds in a piece of text what makes a compiler open a file; -1 when
+// there is nothing. start says that the piece begins with a line.
+func opensAt(piece []byte, start, clang bool) int {
+	for _, word := range []string{"pch_preprocess", ".incbin"} {
+		if at := bytes.Index(piece, []byte(word)); at >= 0 {
+			return at
+		}
+	}
+	if at := bytes.Index(piece, []byte(".include")); at >= 0 {
+		if found := includes.FindIndex(piece[at:]); found != nil {
+			return at + found[0]
+		}
+	}
+	// The expression is slow, and few texts have such names at all.
+	if bytes.Contains(piece, []byte(`\u`)) || bytes.Contains(piece, []byte(`\U`)) || bytes.Contains(piece, []byte(`\N`)) {
+		if found := loadsMemory.FindIndex(piece); found != nil {
+			return found[0]
+		}
+	}
+	if clang {
+		return directiveAt(piece, start)
+	}
+	return -1
+}
+
+// directiveAt finds a line by which clang opens a file.
+func directiveAt(piece []byte, start bool) int {
+	const blank = " \t\f\v"
+	at := 0
+	for line := range bytes.Lines(piece) {
+		text := bytes.TrimLeft(line, blank)
+		whole := start || at > 0
+		if at += len(line); !whole || len(text) == 0 || strings.IndexByte("#%?", text[0]) < 0 {
+			continue
+		}
+		// Most are markers, "# 12 "file"", and the expression is slow.
+		if name := bytes.TrimLeft(text[1:], blank); text[0] == '#' && (len(name) == 0 || strings.IndexByte("iep", name[0]) < 0) {
+			continue
+		}
+		if clangOpens.Match(text) {
+			return at - len(line)
+		}
+	}
+	return -1
 }

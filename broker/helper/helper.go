@@ -3,13 +3,16 @@
 // agent in the same process hands it a broker.Job; nothing in here knows which.
 //
 // Start with Helper.Run, which is the path of one job; the catalog (which
-// toolchains are there) and the key (when are two jobs one) stand beside it.
+// toolchains are there), the key (when are two jobs one), what is refused of a job
+// (admit.go, private.go) and where its files are shown (view.go, dirs.go, package
+// views) stand beside it.
 package helper
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,6 +20,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/helper/views"
 	"github.com/crosscc/crosscc/broker/store"
 	"github.com/crosscc/crosscc/sandbox"
 	"github.com/crosscc/crosscc/toolchains"
@@ -27,6 +31,10 @@ const (
 	ReasonNoMatch  broker.Reason = "no-match"        // no toolchain like the client's
 	ReasonRejected broker.Reason = "rejected"        // the job is not one plain compile, or policy forbids a word
 	ReasonDraining broker.Reason = "helper-draining" // the helper is going
+	ReasonLocale   broker.Reason = "helper-locale"   // messages in a locale that is not here
+	// ReasonTreeClosed: not in tree form, because the helper has files of its own
+	// where the tree has some, or can't show a tree at all.
+	ReasonTreeClosed broker.Reason = "tree-closed"
 )
 
 // errClosed is the cause of what Close stops.
@@ -37,9 +45,16 @@ type Options struct {
 	// Dir is the state directory: probe results and job views. It is made
 	// when it does not exist.
 	Dir string
-	// Views is an empty directory where the views of running jobs are
-	// assembled. The sandbox's user must be able to enter it.
+	// Views is an empty directory where views of jobs are assembled and kept. The
+	// sandbox's user must be able to enter it.
 	Views string
+	// ViewBytes bounds the views there, on disk; 0 means 2 GiB.
+	ViewBytes int64
+	// Memory is another such directory on a file system in memory, where small
+	// trees are assembled in less time: at most MemoryBytes together, with an
+	// equal part for each slot. "" means none.
+	Memory      string
+	MemoryBytes int64
 	// Store keeps inputs, outputs and results.
 	Store *store.Store
 	// Runner runs one program in the sandbox; Sandbox is its name in State.
@@ -63,6 +78,8 @@ type Helper struct {
 	o       Options
 	catalog *catalog
 	slots   *semaphore.Weighted
+	pools   []*views.Pool    // where a job's view is looked for, in this order
+	closure sandbox.Closures // of the toolchains' programs
 
 	closers []func() error // what Open opened beside it, in that order
 
@@ -88,6 +105,11 @@ func New(o Options) (*Helper, error) {
 		slots:   semaphore.NewWeighted(int64(o.Slots)),
 		state:   broker.State{Version: o.Version, Sandbox: o.Sandbox, Slots: o.Slots},
 		changed: make(chan struct{}),
+	}
+	var err error
+	if h.pools, err = openPools(o); err != nil {
+		stop(errClosed)
+		return nil, err
 	}
 	c, err := newCatalog(o, func(found []toolchains.Toolchain) {
 		h.update(func(s *broker.State) { s.Toolchains = found })
@@ -122,6 +144,25 @@ func (h *Helper) Ready(ctx context.Context) error {
 	case <-h.ctx.Done():
 		return errClosed
 	}
+}
+
+// Key is the text whose digest is the key of the job's result, for people. It
+// names all that decides what the compile says; nothing is run.
+func (h *Helper) Key(ctx context.Context, j *broker.Job) (string, error) {
+	p, err := h.plan(j)
+	if err != nil {
+		return "", err
+	}
+	if err := h.Ready(ctx); err != nil {
+		return "", err
+	}
+	tc, err := h.match(ctx, p)
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	writeKey(&b, tc, p)
+	return b.String(), nil
 }
 
 // Run runs one job; it is the helper's broker.Runner.
@@ -167,6 +208,9 @@ func (h *Helper) Close() error {
 	h.stop(errClosed)
 	h.jobs.Wait()
 	h.work.Wait()
+	for _, p := range h.pools {
+		p.Close()
+	}
 	return errors.Join(h.catalog.close(), closeAll(h.closers))
 }
 

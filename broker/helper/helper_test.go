@@ -23,12 +23,12 @@ import (
 
 // The helper of these tests has real compilers and no walls: what the walls do
 // is the sandbox's own to test, and this way the tests run as any user.
-func newHelper(t *testing.T, run sandbox.Runner) *Helper {
+func newHelper(t testing.TB, run sandbox.Runner) *Helper {
 	t.Helper()
 	return newHelperWith(t, "/usr/bin/gcc-12", run)
 }
 
-func newHelperWith(t *testing.T, driver string, run sandbox.Runner) *Helper {
+func newHelperWith(t testing.TB, driver string, run sandbox.Runner) *Helper {
 	t.Helper()
 	log := logrus.New()
 	log.SetOutput(io.Discard)
@@ -69,7 +69,7 @@ func newHelperWith(t *testing.T, driver string, run sandbox.Runner) *Helper {
 
 // enterableDir is a directory that the user of the sandbox can enter, as those
 // of a helper that root started must be.
-func enterableDir(t *testing.T) string {
+func enterableDir(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.Chmod(filepath.Dir(dir), 0o711); err != nil {
@@ -79,7 +79,7 @@ func enterableDir(t *testing.T) string {
 }
 
 // native is the one toolchain that newHelper finds.
-func native(t *testing.T, h *Helper) toolchains.Toolchain {
+func native(t testing.TB, h *Helper) toolchains.Toolchain {
 	t.Helper()
 	s, _ := h.State()
 	if len(s.Toolchains) != 1 {
@@ -88,7 +88,7 @@ func native(t *testing.T, h *Helper) toolchains.Toolchain {
 	return s.Toolchains[0]
 }
 
-func job(t *testing.T, h *Helper, text string) *broker.Job {
+func job(t testing.TB, h *Helper, text string) *broker.Job {
 	tc := native(t, h)
 	return &broker.Job{
 		Name: "gcc", Identity: tc.Identity, Fingerprint: tc.Fingerprint,
@@ -149,6 +149,18 @@ func TestRejected(t *testing.T) {
 		{"a working directory in the toolchain", func(j *broker.Job) { j.Dir = "/usr/lib/gcc" }, ReasonRejected},
 		{"a precompiled header in the text", func(j *broker.Job) {
 			j.Root = treeOf("/work/in.i", "#pragma GCC pch_preprocess \"/work/h.gch\"\nint x;\n")
+		}, ReasonRejected},
+		{"a precompiled header, its pragma in other letters", func(j *broker.Job) {
+			j.Root = treeOf("/work/in.i", "#pragma GCC \\U00000070\\u0063h\\u005Fpreprocess \"/work/h\"\nint x;\n")
+		}, ReasonRejected},
+		{"a precompiled header, its pragma in letters that newer compilers know", func(j *broker.Job) {
+			j.Root = treeOf("/work/in.i", "#pragma GCC \\u{70}c\\N{LATIN SMALL LETTER H}\\u{005f}preprocess \"/work/h\"\nint x;\n")
+		}, ReasonRejected},
+		{"a precompiled header, its pragma in long letters", func(j *broker.Job) {
+			j.Root = treeOf("/work/in.i", "#pragma GCC \\u{"+strings.Repeat("0", 1<<17)+"70}ch_preprocess \"/work/h\"\nint x;\n")
+		}, ReasonRejected},
+		{"a precompiled header, its pragma where the reader's buffer ends", func(j *broker.Job) {
+			j.Root = treeOf("/work/in.i", "#pragma GCC"+strings.Repeat(" ", 1<<16+maxSpelling-30)+"\\U00000070ch_preproces\\U00000073 \"/work/h\"\nint x;\n")
 		}, ReasonRejected},
 		{"a file for the assembler, behind a long line", func(j *broker.Job) {
 			j.Root = treeOf("/work/in.i", "int x; /*"+strings.Repeat("x", 1<<17)+"*/ __asm__(\".incbin \\\"/etc/passwd\\\"\");\n")
@@ -305,10 +317,12 @@ func TestAdmitText(t *testing.T) {
 		"#pragma clang module import x\n": true,
 		"#pragma clang diagnostic push\n": false,
 		"const char *s = \"#include\";\n": false,
+		strings.Repeat("int x;\n# 7 \"a.c\"\n", 1<<13) + "??= embed \"x\"\n": true,
+		strings.Repeat("int x;\n# 7 \"a.c\"\n", 1<<13) + "int y;\n":          false,
 	} {
 		j := job(t, h, text)
 		cmd := argv.Parse(j.Args, argv.Env{Driver: argv.Driver{Family: argv.Clang}})
-		if err := admitText(j, cmd, true); (err != nil) != bad {
+		if err := admitText(j, cmd); (err != nil) != bad {
 			t.Errorf("%q: %v, want a refusal: %t", text, err, bad)
 		}
 	}

@@ -1,12 +1,12 @@
 package helper
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
+	"bytes"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/toolchains"
@@ -21,6 +21,7 @@ func writeKey(w io.Writer, tc toolchains.Toolchain, p *plan) {
 		fmt.Fprintf(w, "program %q %s\n", role, tc.Fingerprint[role])
 	}
 	fmt.Fprintf(w, "driver %q\n", p.driver(tc))
+	fmt.Fprintf(w, "called %q\n", p.job.Name)
 	fmt.Fprintf(w, "dir %q\n", p.job.Dir)
 	for _, a := range p.args {
 		fmt.Fprintf(w, "arg %q\n", a)
@@ -28,15 +29,21 @@ func writeKey(w io.Writer, tc toolchains.Toolchain, p *plan) {
 	for _, e := range p.env {
 		fmt.Fprintf(w, "env %q\n", e)
 	}
+	line := make([]byte, 0, 512) // trees are long, and fmt is slow
 	for name, e := range p.job.Root.All() {
 		switch {
 		case e.File != nil:
-			fmt.Fprintf(w, "input %q %s %d %d\n", name, e.File.Blob.Digest, e.File.Modified, e.File.Class)
+			line = strconv.AppendQuote(append(line[:0], "input "...), name)
+			line = append(append(append(line, ' '), e.File.Blob.Digest.String()...), ' ')
+			line = append(strconv.AppendInt(line, e.File.Modified, 10), ' ')
+			line = strconv.AppendInt(line, int64(e.File.Class), 10)
 		case e.Link != nil:
-			fmt.Fprintf(w, "link %q %q\n", name, e.Link.Target)
+			line = strconv.AppendQuote(append(line[:0], "link "...), name)
+			line = strconv.AppendQuote(append(line, ' '), e.Link.Target)
 		default:
-			fmt.Fprintf(w, "directory %q\n", name)
+			line = strconv.AppendQuote(append(line[:0], "directory "...), name)
 		}
+		_, _ = w.Write(append(line, '\n'))
 	}
 	for _, o := range p.job.Outputs {
 		fmt.Fprintf(w, "output %q\n", o)
@@ -45,19 +52,7 @@ func writeKey(w io.Writer, tc toolchains.Toolchain, p *plan) {
 
 // keyOf is the digest of the key's text.
 func keyOf(tc toolchains.Toolchain, p *plan) broker.Digest {
-	h := sha256.New()
-	n := &counter{w: h}
-	writeKey(n, tc, p)
-	return broker.Digest{Hash: hex.EncodeToString(h.Sum(nil)), Size: n.n}
-}
-
-type counter struct {
-	w io.Writer
-	n int64
-}
-
-func (c *counter) Write(b []byte) (int, error) {
-	n, err := c.w.Write(b)
-	c.n += int64(n)
-	return n, err
+	var text bytes.Buffer
+	writeKey(&text, tc, p)
+	return broker.DigestOf(text.Bytes())
 }

@@ -29,15 +29,16 @@ func TestKey(t *testing.T) {
 		"a link more": func(_ *toolchains.Toolchain, p *plan) {
 			p.job.Root.Links = []broker.Link{{Name: "c", Target: "w"}}
 		},
-		"another time of a header": func(_ *toolchains.Toolchain, p *plan) { w(p).Files[0].Modified = 1 },
-		"a hard link":              func(_ *toolchains.Toolchain, p *plan) { w(p).Files[0].Class = 1 },
-		"words joined":             func(_ *toolchains.Toolchain, p *plan) { p.args = []string{"-O2 -c"} },
-		"words in another order":   func(_ *toolchains.Toolchain, p *plan) { slices.Reverse(p.args) },
-		"another directory":        func(_ *toolchains.Toolchain, p *plan) { p.job.Dir = "/v" },
-		"another locale":           func(_ *toolchains.Toolchain, p *plan) { p.env = []string{"LC_ALL=C.UTF-8"} },
-		"another version":          func(tc *toolchains.Toolchain, _ *plan) { tc.Version = "12.2.1" },
-		"another cc1":              func(tc *toolchains.Toolchain, _ *plan) { tc.Fingerprint = toolchains.Fingerprint{"cc1": "2"} },
-		"another driver":           func(tc *toolchains.Toolchain, p *plan) { tc.CXXPath, p.cxx = "/usr/bin/g++", true },
+		"another time of a header":   func(_ *toolchains.Toolchain, p *plan) { w(p).Files[0].Modified = 1 },
+		"a hard link":                func(_ *toolchains.Toolchain, p *plan) { w(p).Files[0].Class = 1 },
+		"words joined":               func(_ *toolchains.Toolchain, p *plan) { p.args = []string{"-O2 -c"} },
+		"words in another order":     func(_ *toolchains.Toolchain, p *plan) { slices.Reverse(p.args) },
+		"another name of the driver": func(_ *toolchains.Toolchain, p *plan) { p.job.Name = "cc" },
+		"another directory":          func(_ *toolchains.Toolchain, p *plan) { p.job.Dir = "/v" },
+		"another locale":             func(_ *toolchains.Toolchain, p *plan) { p.env = []string{"LC_ALL=C.UTF-8"} },
+		"another version":            func(tc *toolchains.Toolchain, _ *plan) { tc.Version = "12.2.1" },
+		"another cc1":                func(tc *toolchains.Toolchain, _ *plan) { tc.Fingerprint = toolchains.Fingerprint{"cc1": "2"} },
+		"another driver":             func(tc *toolchains.Toolchain, p *plan) { tc.CXXPath, p.cxx = "/usr/bin/g++", true },
 	} {
 		tc, p := base()
 		change(&tc, p)

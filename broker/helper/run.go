@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path"
 	"slices"
@@ -46,11 +47,12 @@ func (h *Helper) run(ctx context.Context, j *broker.Job) (broker.Result, error) 
 	if err := h.Ready(ctx); err != nil {
 		return broker.Result{}, err
 	}
-	tc, err := h.catalog.match(ctx, j, p.cmd.Language())
+	tc, err := h.match(ctx, p)
 	if err != nil {
 		return broker.Result{}, err
 	}
-	if res, err := h.cached(keyOf(tc, p), j); err == nil {
+	key := keyOf(tc, p)
+	if res, err := h.cached(key, j); err == nil {
 		return res, nil
 	}
 	release, err := h.acquire(ctx)
@@ -59,14 +61,34 @@ func (h *Helper) run(ctx context.Context, j *broker.Job) (broker.Result, error) 
 	}
 	defer release()
 	// The wait for a slot may have been long: what is run is what is keyed.
-	if tc, err = h.catalog.match(ctx, j, p.cmd.Language()); err != nil {
+	now, err := h.catalog.match(ctx, j, p.cmd.Language())
+	if err == nil && !same(now, tc) {
+		if tc, err = h.match(ctx, p); err == nil {
+			key = keyOf(tc, p)
+		}
+	}
+	if err != nil {
 		return broker.Result{}, err
 	}
 	res, err := h.compile(ctx, tc, p)
 	if err == nil && res.ExitCode == 0 {
-		h.keep(keyOf(tc, p), res)
+		h.keep(key, res)
 	}
 	return res, err
+}
+
+// match finds the toolchain for a plan, and refuses a tree that has files where
+// that toolchain has its own.
+func (h *Helper) match(ctx context.Context, p *plan) (toolchains.Toolchain, error) {
+	tc, err := h.catalog.match(ctx, p.job, p.cmd.Language())
+	if err != nil || p.job.Form != broker.Tree {
+		return tc, err
+	}
+	binds, err := h.closure.Of(tc.Programs)
+	if err != nil {
+		return tc, fmt.Errorf("files of %s: %w", tc.Driver(), err)
+	}
+	return tc, admitPrivate(p.job, privateOf(tc, binds))
 }
 
 // plan reads the job as a command line again and refuses what is not one plain
@@ -74,9 +96,6 @@ func (h *Helper) run(ctx context.Context, j *broker.Job) (broker.Result, error) 
 func (h *Helper) plan(j *broker.Job) (*plan, error) {
 	if err := j.Validate(); err != nil {
 		return nil, broker.Refusef(ReasonRejected, "%v", err)
-	}
-	if err := admitPaths(j); err != nil {
-		return nil, err
 	}
 	d, ok := argv.ParseDriver(j.Name)
 	if !ok {
@@ -90,37 +109,45 @@ func (h *Helper) plan(j *broker.Job) (*plan, error) {
 	if v := cmd.Verdict(); !v.Remote {
 		return nil, broker.Refusef(ReasonRejected, "not one plain compile: %s", v.Detail)
 	}
-	if err := argv.Admit(cmd); err != nil {
-		return nil, broker.Refusef(ReasonRejected, "%v", err)
-	}
-	if len(j.Outputs) != 1 || j.Outputs[0] != cmd.Output() {
-		return nil, broker.Refusef(ReasonRejected, "outputs %q are not what the command makes, %q", j.Outputs, cmd.Output())
-	}
-	for _, kv := range j.Env {
-		if !allowedEnv(kv) {
-			return nil, broker.Refusef(ReasonRejected, "the environment says %s, which may change the object and is not honoured here", kv)
-		}
-	}
-	if err := admitText(j, cmd, d.Family == argv.Clang || j.Identity.Family == argv.Clang); err != nil {
+	if err := h.admit(j, cmd); err != nil {
 		return nil, err
 	}
 	p := &plan{job: j, cmd: cmd, cxx: d.CXX, env: append([]string{"PATH=" + h.o.Path, "TMPDIR=/tmp"}, j.Env...)}
-	out := "0" + path.Ext(cmd.Output())
-	p.outs = []string{out}
-	p.args = cmd.Compile(cmd.Source(), path.Join(outDir, out))
-	return p, nil
+	return p, p.write()
 }
 
-// allowedEnv is the list of what a client may say of the environment: two
-// locales that are alike everywhere, which decide quotes in messages (X16).
-func allowedEnv(kv string) bool {
-	return kv == "LC_ALL=C" || kv == "LC_ALL=C.UTF-8"
+// write lays out what the compiler is told: its outputs get names below outDir.
+func (p *plan) write() error {
+	object := "0" + path.Ext(p.cmd.Output())
+	names := map[string]string{p.cmd.Output(): object}
+	if p.job.Form == broker.Tree {
+		const dependencies = "1.d"
+		if d, ok := p.cmd.Deps(); ok {
+			names[d.File] = dependencies
+		}
+		p.args = p.cmd.Whole(path.Join(outDir, object), path.Join(outDir, dependencies))
+	} else {
+		p.args = p.cmd.Compile(p.cmd.Source(), path.Join(outDir, object))
+	}
+	for _, o := range p.job.Outputs {
+		if names[o] != "" && !slices.Contains(p.outs, names[o]) {
+			p.outs = append(p.outs, names[o])
+		}
+	}
+	if len(p.outs) != len(names) || len(p.outs) != len(p.job.Outputs) {
+		return broker.Refusef(ReasonRejected, "outputs %q are not what the command makes, %q", p.job.Outputs, slices.Sorted(maps.Keys(names)))
+	}
+	return nil
 }
+
+// localeUTF8 asks for a locale that is not inside of every C library.
+const localeUTF8 = "LC_ALL=C.UTF-8"
 
 // localeFiles are what the C library reads for C.UTF-8, where this machine has
-// them. Where it has not the compiler prints as in C, and the client sees that.
+// them. Where it has not the compiler prints as in C, which is not what the client
+// would see at home.
 func localeFiles(env []string) []string {
-	if !slices.Contains(env, "LC_ALL=C.UTF-8") {
+	if !slices.Contains(env, localeUTF8) {
 		return nil
 	}
 	var list []string
@@ -135,16 +162,20 @@ func localeFiles(env []string) []string {
 
 // compile runs the plan in the sandbox.
 func (h *Helper) compile(ctx context.Context, tc toolchains.Toolchain, p *plan) (broker.Result, error) {
-	tree, drop, err := h.view(ctx, p.job)
+	tree, done, err := h.view(ctx, p.job)
 	if err != nil {
 		return broker.Result{}, err
 	}
-	defer drop()
-	driver := p.driver(tc)
+	defer done()
+	driver, locale := p.driver(tc), localeFiles(p.env)
 	out, err := h.o.Runner(ctx, &sandbox.Spec{
-		Path: driver, Args: append([]string{driver}, p.args...), Env: p.env, Dir: p.job.Dir,
-		Programs: append(localeFiles(p.env), tc.Programs...), Tree: tree, Out: outDir, Outputs: p.outs, Limits: jobLimits,
+		// A driver's own messages begin with the name that it was called by.
+		Path: driver, Args: append([]string{p.job.Name}, p.args...), Env: p.env, Dir: p.job.Dir,
+		Programs: append(locale, tc.Programs...), Tree: tree, Out: outDir, Outputs: p.outs, Limits: jobLimits,
 	})
+	if f, ok := errors.AsType[*sandbox.Failure](err); ok && f.Kind == sandbox.Conflict && p.job.Form == broker.Tree {
+		return broker.Result{}, broker.Refusef(ReasonTreeClosed, "%s", f.Detail)
+	}
 	if err != nil {
 		return broker.Result{}, err
 	}
@@ -152,16 +183,17 @@ func (h *Helper) compile(ctx context.Context, tc toolchains.Toolchain, p *plan) 
 	if err := h.doubt(ctx, tc); err != nil {
 		return broker.Result{}, err
 	}
-	res := broker.Result{ExitCode: out.ExitCode, Stdout: out.Stdout, Stderr: out.Stderr}
-	if out.ExitCode != 0 {
-		return res, nil
+	if len(out.Stderr) > 0 && len(locale) == 0 && slices.Contains(p.env, localeUTF8) {
+		return broker.Result{}, broker.Refusef(ReasonLocale, "has no C.UTF-8 locale, and the compiler has something to say")
 	}
-	for i, f := range out.Outputs {
+	res := broker.Result{ExitCode: out.ExitCode, Stdout: out.Stdout, Stderr: out.Stderr}
+	for _, f := range out.Outputs {
+		name := p.job.Outputs[slices.Index(p.outs, f.Name)]
 		d, err := h.o.Store.PutFile(f.File)
 		if err != nil {
-			return broker.Result{}, fmt.Errorf("keep output %s: %w", p.job.Outputs[i], err)
+			return broker.Result{}, fmt.Errorf("keep output %s: %w", name, err)
 		}
-		res.Outputs = append(res.Outputs, broker.Output{Path: p.job.Outputs[i], Blob: h.blob(d), Executable: f.Executable})
+		res.Outputs = append(res.Outputs, broker.Output{Path: name, Blob: h.blob(d), Executable: f.Executable})
 	}
 	return res, nil
 }

@@ -7,11 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"syscall"
 
 	"github.com/sirupsen/logrus"
 
-	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/store"
 	"github.com/crosscc/crosscc/sandbox"
 )
@@ -53,6 +51,8 @@ func Open(ctx context.Context, s Setup) (h *Helper, err error) {
 			err = errors.Join(err, closeAll(closers))
 		}
 	}()
+	memory, memoryBytes, gone := memoryDir(sharedMemory, s.Dir, s.Slots)
+	closers = append(closers, gone)
 	run, err := runner(ctx, s, views)
 	if err != nil {
 		return nil, err
@@ -63,7 +63,7 @@ func Open(ctx context.Context, s Setup) (h *Helper, err error) {
 	}
 	closers = append(closers, st.Close)
 	h, err = New(Options{
-		Dir: s.Dir, Views: views, Store: st, Runner: run, Sandbox: s.Sandbox,
+		Dir: s.Dir, Views: views, Memory: memory, MemoryBytes: memoryBytes, Store: st, Runner: run, Sandbox: s.Sandbox,
 		Search: s.Search, Path: s.Path, Slots: s.Slots, Version: s.Version, Log: s.Log,
 	})
 	if err != nil {
@@ -99,70 +99,4 @@ func runner(ctx context.Context, s Setup, dir string) (sandbox.Runner, error) {
 		return run, nil
 	}
 	return nil, fmt.Errorf("sandbox %q: say bwrap or none", s.Sandbox)
-}
-
-// viewsDir makes the directory for the views of running jobs, locked and empty.
-// The sandbox's user must be able to enter it: a root that keeps its state below
-// a closed home has it in /run.
-func viewsDir(state string) (dir string, unlock func() error, err error) {
-	dir = filepath.Join(state, "views")
-	if os.Geteuid() == 0 && !enterable(state) {
-		dir = "/run/crosscc-views-" + broker.DigestOf([]byte(state)).Hash[:16]
-	}
-	if err := os.Mkdir(dir, 0o711); err != nil && !errors.Is(err, os.ErrExist) {
-		return "", nil, err
-	}
-	if err := checkOwn(dir); err != nil {
-		return "", nil, err
-	}
-	// Opened, not created: the lock is on the directory itself.
-	f, err := os.Open(dir)
-	if err != nil {
-		return "", nil, err
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close()
-		return "", nil, fmt.Errorf("another helper uses it: lock %s: %w", dir, err)
-	}
-	return dir, f.Close, empty(dir)
-}
-
-// enterable reports whether anybody may pass through dir and what is above it.
-func enterable(dir string) bool {
-	for ; ; dir = filepath.Dir(dir) {
-		st, err := os.Stat(dir)
-		if err != nil || st.Mode()&0o001 == 0 {
-			return false
-		}
-		if dir == "/" {
-			return true
-		}
-	}
-}
-
-// checkOwn refuses a directory that somebody else put there.
-func checkOwn(dir string) error {
-	st, err := os.Lstat(dir)
-	if err != nil {
-		return err
-	}
-	sys, ok := st.Sys().(*syscall.Stat_t)
-	if !st.IsDir() || !ok || int(sys.Uid) != os.Geteuid() {
-		return fmt.Errorf("%s is not a directory of this user", dir)
-	}
-	return os.Chmod(dir, 0o711)
-}
-
-// empty removes what a helper that was killed left behind.
-func empty(dir string) error {
-	list, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	for _, e := range list {
-		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
-			return err
-		}
-	}
-	return nil
 }

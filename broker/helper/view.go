@@ -2,70 +2,58 @@ package helper
 
 import (
 	"context"
-	"fmt"
-	"io"
-	"os"
-	"path/filepath"
+	"errors"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/helper/views"
 )
 
-// view assembles the directory that the job sees: its files at the client's
-// paths. drop removes it.
-func (h *Helper) view(ctx context.Context, j *broker.Job) (dir string, drop func(), err error) {
-	dir, err = os.MkdirTemp(h.o.Views, "view-")
-	if err != nil {
-		return "", nil, fmt.Errorf("assemble job view: %w", err)
+const (
+	// viewsPerSlot is how many views are kept for each job slot. The jobs of one
+	// build share most headers; a few more let two builds take turns, and C and
+	// C++ in one.
+	viewsPerSlot = 4
+	// defaultViewBytes is Options.ViewBytes unless it says otherwise.
+	defaultViewBytes = 2 << 30
+)
+
+// openPools makes the pools of views, the fastest first.
+func openPools(o Options) ([]*views.Pool, error) {
+	bytes := o.ViewBytes
+	if bytes <= 0 {
+		bytes = defaultViewBytes
 	}
-	drop = func() { _ = os.RemoveAll(dir) } // what stays is removed at the next start
-	defer func() {
+	var pools []*views.Pool
+	if o.Memory != "" {
+		// Half of the memory is for views that are in use, whatever clients send.
+		p, err := views.New(views.Options{
+			Dir: o.Memory, Free: viewsPerSlot * o.Slots, Bytes: o.MemoryBytes, Each: o.MemoryBytes / int64(2*o.Slots),
+		})
 		if err != nil {
-			drop()
+			return nil, err
 		}
-	}()
-	// The sandbox's user enters here; it is nobody's secret, the job's own.
-	if err := os.Chmod(dir, 0o755); err != nil {
-		return "", nil, fmt.Errorf("assemble job view: %w", err)
+		pools = append(pools, p)
 	}
-	if err := os.MkdirAll(filepath.Join(dir, j.Dir), 0o755); err != nil {
-		return "", nil, fmt.Errorf("assemble job view: %w", err)
-	}
-	for name, e := range j.Root.All() {
-		if ctx.Err() != nil {
-			return "", nil, context.Cause(ctx)
-		}
-		if e.File == nil {
-			continue
-		}
-		if err := place(filepath.Join(dir, name), e.File); err != nil {
-			return "", nil, fmt.Errorf("assemble job view: %w", err)
-		}
-	}
-	return dir, drop, nil
+	p, err := views.New(views.Options{Dir: o.Views, Free: viewsPerSlot * o.Slots, Bytes: bytes})
+	return append(pools, p), err
 }
 
-// place writes one input. It is a copy: nothing a compiler could write to may
-// be a link to a stored blob (X18).
-func place(name string, f *broker.File) (err error) {
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return err
+// view gives a directory that shows the job's tree; done gives it back.
+func (h *Helper) view(ctx context.Context, j *broker.Job) (dir string, done func(), err error) {
+	for i, pool := range h.pools {
+		v, err := pool.Take(ctx, j.Root)
+		if err == nil {
+			return v.Path(), func() { pool.Return(v) }, nil
+		}
+		if bad, ok := errors.AsType[*views.Malformed](err); ok {
+			return "", nil, broker.Refusef(ReasonRejected, "%v", bad)
+		}
+		full := errors.Is(err, views.ErrTooLarge) || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.ENOMEM)
+		if !full || i == len(h.pools)-1 {
+			return "", nil, err
+		}
 	}
-	r, err := f.Blob.Open()
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	// O_EXCL: the view is new, so a file that is there is a name given twice.
-	w, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	n, err := io.Copy(w, io.LimitReader(r, f.Blob.Digest.Size+1))
-	if cerr := w.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil && n != f.Blob.Digest.Size {
-		err = fmt.Errorf("%s: %d bytes, digest says %d", f.Name, n, f.Blob.Digest.Size)
-	}
-	return err
+	return "", nil, errClosed
 }

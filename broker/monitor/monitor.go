@@ -19,7 +19,11 @@ type Status struct {
 	LocalReasons map[broker.Reason]uint64 `json:"local_reasons"`
 	// LocalLast says, in words, why the last job of each reason was local.
 	LocalLast map[broker.Reason]string `json:"local_last,omitempty"`
-	Helpers   []HelperStatus           `json:"helpers"`
+	// Preprocessed counts the jobs that could not go as a tree, by what was in
+	// the way, and says of the last of each in words what that was.
+	Preprocessed     map[broker.Reason]uint64 `json:"preprocessed_reasons"`
+	PreprocessedLast map[broker.Reason]string `json:"preprocessed_last,omitempty"`
+	Helpers          []HelperStatus           `json:"helpers"`
 	// Notes are sentences that whoever reads the numbers should know.
 	Notes []string `json:"notes,omitempty"`
 }
@@ -43,6 +47,10 @@ type Jobs struct {
 	Cached uint64 `json:"cached"`
 	Local  uint64 `json:"local"`
 	Failed uint64 `json:"failed"`
+	// Verified counts the remote and cached ones that were compiled locally as
+	// well and compared; Differed those that were not the same, and are local.
+	Verified uint64 `json:"verified"`
+	Differed uint64 `json:"differed"`
 }
 
 // Matches counts how well the toolchains matched of the jobs that a helper
@@ -88,12 +96,18 @@ type Explanation struct {
 	Reason  broker.Reason `json:"reason,omitempty"` // why local
 	Detail  string        `json:"detail,omitempty"` // the same in words
 	// Compiler is the program that would run here, and what it is.
-	Compiler string              `json:"compiler,omitempty"`
-	Identity string              `json:"identity,omitempty"`
-	Form     string              `json:"form,omitempty"` // preprocessed or tree
-	Output   string              `json:"output,omitempty"`
-	Command  []string            `json:"command,omitempty"` // what a helper would be asked to run
-	Helpers  []HelperExplanation `json:"helpers,omitempty"`
+	Compiler string `json:"compiler,omitempty"`
+	Identity string `json:"identity,omitempty"`
+	Form     string `json:"form,omitempty"` // preprocessed or tree
+	// Files is how many files a tree holds; NoTree is why there is none, in a
+	// word and in words.
+	Files        int           `json:"files,omitempty"`
+	NoTree       broker.Reason `json:"no_tree,omitempty"`
+	NoTreeDetail string        `json:"no_tree_detail,omitempty"`
+
+	Output  string              `json:"output,omitempty"`
+	Command []string            `json:"command,omitempty"` // what a helper would be asked to run
+	Helpers []HelperExplanation `json:"helpers,omitempty"`
 }
 
 // HelperExplanation says what one helper has for a job.
@@ -106,11 +120,33 @@ type HelperExplanation struct {
 // Counters counts jobs. The zero value is ready; all methods may be called at
 // once.
 type Counters struct {
-	mu      sync.Mutex // guards the fields below
-	jobs    Jobs
-	matches Matches
-	reasons map[broker.Reason]uint64
-	last    map[broker.Reason]string // text of the last job of each
+	mu           sync.Mutex // guards the fields below
+	jobs         Jobs
+	matches      Matches
+	local        tally
+	preprocessed tally
+}
+
+// A tally counts by reason and remembers the last text of each.
+type tally struct {
+	count map[broker.Reason]uint64
+	last  map[broker.Reason]string
+}
+
+func (t *tally) add(why broker.Reason, text string) {
+	if t.count == nil {
+		t.count, t.last = make(map[broker.Reason]uint64), make(map[broker.Reason]string)
+	}
+	t.count[why]++
+	t.last[why] = text
+}
+
+// copies are the two maps; JSON shows an empty count as {}.
+func (t *tally) copies() (count map[broker.Reason]uint64, last map[broker.Reason]string) {
+	if t.count == nil {
+		return make(map[broker.Reason]uint64), nil
+	}
+	return maps.Clone(t.count), maps.Clone(t.last)
 }
 
 // Local counts a job that the build's own compiler did, and why; text says the
@@ -119,12 +155,15 @@ func (c *Counters) Local(why broker.Reason, text string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.jobs.Local++
-	if c.reasons == nil {
-		c.reasons = make(map[broker.Reason]uint64)
-		c.last = make(map[broker.Reason]string)
-	}
-	c.reasons[why]++
-	c.last[why] = text
+	c.local.add(why, text)
+}
+
+// Preprocessed notes why a job could not go as a tree; how it ended is counted
+// apart.
+func (c *Counters) Preprocessed(why broker.Reason, text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.preprocessed.add(why, text)
 }
 
 // Remote counts a job that a helper answered.
@@ -147,6 +186,17 @@ func (c *Counters) Remote(m toolchains.Match, cached bool) {
 	}
 }
 
+// Verified counts a comparison of a helper's work with the local compiler's.
+func (c *Counters) Verified(same bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if same {
+		c.jobs.Verified++
+	} else {
+		c.jobs.Differed++
+	}
+}
+
 // Failed counts a job that nobody answered.
 func (c *Counters) Failed() {
 	c.mu.Lock()
@@ -159,8 +209,6 @@ func (c *Counters) Fill(s *Status) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s.Jobs, s.Matches = c.jobs, c.matches
-	s.LocalReasons, s.LocalLast = maps.Clone(c.reasons), maps.Clone(c.last)
-	if s.LocalReasons == nil {
-		s.LocalReasons = make(map[broker.Reason]uint64)
-	}
+	s.LocalReasons, s.LocalLast = c.local.copies()
+	s.Preprocessed, s.PreprocessedLast = c.preprocessed.copies()
 }

@@ -22,7 +22,7 @@ func TestCounters(t *testing.T) {
 		return string(data)
 	}
 	for _, want := range []string{
-		`"jobs":{"remote":0,"cached":0,"local":0,"failed":0}`, `"matches":{"identical":0,"calibrated":0,"lines":0}`,
+		`"jobs":{"remote":0,"cached":0,"local":0,"failed":0,`, `"matches":{"identical":0,"calibrated":0,"lines":0}`,
 		`"local_reasons":{}`, `"helpers":[]`,
 	} {
 		if got := shape(); !strings.Contains(got, want) {
@@ -36,7 +36,7 @@ func TestCounters(t *testing.T) {
 	c.Local("link", "b.out")
 	c.Failed()
 	for _, want := range []string{
-		`"jobs":{"remote":2,"cached":1,"local":2,"failed":1}`, `"matches":{"identical":1,"calibrated":1,"lines":1}`,
+		`"jobs":{"remote":2,"cached":1,"local":2,"failed":1,`, `"matches":{"identical":1,"calibrated":1,"lines":1}`,
 		`"local_reasons":{"link":2}`, `"local_last":{"link":"b.out"}`,
 	} {
 		if got := shape(); !strings.Contains(got, want) {

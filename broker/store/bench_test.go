@@ -9,6 +9,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/crosscc/crosscc/broker"
 )
@@ -58,6 +61,56 @@ func BenchmarkStart(b *testing.B) {
 		s.Close()
 	}
 	b.ReportMetric(float64(cpu.Milliseconds())/float64(b.N), "cpu-ms/op")
+}
+
+// TestStartReadsNames: a start opens each directory once, and reads no file but the
+// marker; its time goes by the number of entries and not by their size.
+func TestStartReadsNames(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "store")
+	fill(t, dir, 2000)
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	shards, err := filepath.Glob(filepath.Join(dir, "blobs", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	watched := make(map[int32]string)
+	for _, shard := range shards {
+		w, err := unix.InotifyAddWatch(fd, shard, unix.IN_ALL_EVENTS)
+		if err != nil {
+			t.Fatal(err)
+		}
+		watched[int32(w)] = shard
+	}
+	s := reopen(t, dir, Options{})
+	if n := s.Stats().Blobs; n != 2000 {
+		t.Fatalf("%d entries", n)
+	}
+	opened := make(map[string]int)
+	buf := make([]byte, 1<<20)
+	n, err := unix.Read(fd, buf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < n; {
+		e := (*unix.InotifyEvent)(unsafe.Pointer(&buf[i]))
+		name := string(bytes.TrimRight(buf[i+unix.SizeofInotifyEvent:i+unix.SizeofInotifyEvent+int(e.Len)], "\x00"))
+		i += unix.SizeofInotifyEvent + int(e.Len)
+		if name != "" || e.Mask&unix.IN_Q_OVERFLOW != 0 {
+			t.Errorf("event %#x of %s", e.Mask, filepath.Join(watched[e.Wd], name))
+		}
+		if e.Mask&unix.IN_OPEN != 0 {
+			opened[watched[e.Wd]]++
+		}
+	}
+	for _, shard := range shards {
+		if opened[shard] != 1 {
+			t.Errorf("%s was opened %d times", shard, opened[shard])
+		}
+	}
 }
 
 // cpuTime is what this process used so far. It says more than the wall's time on a

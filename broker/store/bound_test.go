@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -107,19 +109,68 @@ func TestBoundBecameSmaller(t *testing.T) {
 	}
 }
 
-// TestFutureIsNow: files of a time when the clock was wrong must not stay for ever.
-func TestFutureIsNow(t *testing.T) {
-	c := newClock()
-	c.forward(1000 * time.Hour)
-	s := open(t, Options{MaxBytes: 4 * block, Now: c.now})
-	put(t, s, "future")
-	c.forward(-1000 * time.Hour)
-	s = restart(t, s)
-	for i := range 4 {
-		put(t, s, fmt.Sprint(i))
+// TestClockJumps: whatever the machine's clock said while an entry was used, the
+// least recently used goes first, restarted or not.
+func TestClockJumps(t *testing.T) {
+	for name, jump := range map[string]time.Duration{
+		"was ahead":            -20 * 365 * 24 * time.Hour,
+		"stood at the start":   0,
+		"starts again in 1970": -56 * 365 * 24 * time.Hour,
+		"jumps ahead":          100 * 365 * 24 * time.Hour,
+	} {
+		c := newClock()
+		s := open(t, Options{MaxBytes: 4 * block, Now: c.now})
+		uses := []func(){
+			func() { put(t, s, "a") },
+			func() { put(t, s, "b") },
+			func() { s = restart(t, s) },
+			func() { put(t, s, "c") },
+			func() { has(t, s, "a") },
+			func() { c.forward(jump); s = restart(t, s) },
+			func() { put(t, s, "d") },
+			func() { has(t, s, "c") },
+			func() { s = restart(t, s) },
+			func() { put(t, s, "e") },
+			func() { put(t, s, "f") },
+		}
+		for _, use := range uses {
+			use()
+			c.forward(2 * useGrain)
+		}
+		for _, content := range []string{"a", "b"} {
+			_, err := s.Open(broker.DigestOf([]byte(content)))
+			misses(t, err, false, "not in the store")
+		}
+		for _, content := range []string{"c", "d", "e", "f"} {
+			if m := s.Missing([]broker.Digest{broker.DigestOf([]byte(content))}); m != nil {
+				t.Errorf("clock %s: %s was evicted", name, content)
+			}
+		}
 	}
-	_, err := s.Open(broker.DigestOf([]byte("future")))
-	misses(t, err, false, "not in the store")
+}
+
+// TestAbsurdTimes: a file of a time that no clock said goes first.
+func TestAbsurdTimes(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).UnixNano()
+	for mtime, want := range map[int64]int64{now: now, 0: 0, -1: 0, math.MinInt64: 0, math.MaxInt64: 0, lastUse: lastUse, lastUse + 1: 0} {
+		if got := usable(mtime); got != want {
+			t.Errorf("mtime %d counts as %d, want %d", mtime, got, want)
+		}
+	}
+	c := newClock()
+	s := open(t, Options{MaxBytes: 4 * block, Now: c.now})
+	old := file(s, blob, put(t, s, "old"))
+	for _, content := range []string{"1", "2", "3"} {
+		put(t, s, content)
+	}
+	if err := os.Chtimes(old, time.Time{}, time.Date(1925, 1, 1, 0, 0, 0, 0, time.UTC)); err != nil {
+		t.Fatal(err)
+	}
+	s = restart(t, s)
+	put(t, s, "4")
+	for _, content := range []string{"1", "2", "3", "4"} {
+		has(t, s, content)
+	}
 }
 
 // slow is an upload that stands still until it is told to go on.

@@ -228,12 +228,26 @@ func TestStrangeDirectories(t *testing.T) {
 		t.Fatal(err)
 	}
 	s = reopen(t, s.dir, Options{})
-	put(t, s, "content")
-	if err := os.RemoveAll(shard); err != nil { // while it is open
-		t.Fatal(err)
+	for name, do := range map[string]func() error{ // while it is open
+		"no shard":                  func() error { return os.RemoveAll(shard) },
+		"a file in a shard's place": func() error { return replace(func(p string) error { return os.WriteFile(p, nil, 0o600) })(shard) },
+		"a link in a shard's place": func() error { return replace(func(p string) error { return os.Symlink("/dev/null", p) })(shard) },
+	} {
+		put(t, s, "content")
+		if name != "no shard" {
+			if err := os.RemoveAll(file(s, blob, d)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := do(); err != nil {
+			t.Fatal(err)
+		}
+		_, err := s.Open(d)
+		misses(t, err, true, "")
+		put(t, s, "content")
+		has(t, s, "content")
+		if st := s.Stats(); st.Blobs != 1 {
+			t.Errorf("%s: %+v", name, st)
+		}
 	}
-	_, err := s.Open(d)
-	misses(t, err, true, "")
-	put(t, s, "content")
-	has(t, s, "content")
 }

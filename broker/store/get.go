@@ -96,25 +96,31 @@ func (w *wrongSize) Error() string {
 	return fmt.Sprintf("the content of this hash has %d bytes, not %d", w.have, w.want)
 }
 
-func (s *Store) openBlob(e entry, d broker.Digest) (_ *os.File, err error) {
-	f, st, err := s.openEntry(e)
+func (s *Store) openBlob(e entry, d broker.Digest) (*os.File, error) {
+	f, st, err := s.openChecked(e)
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			f.Close()
-		}
-	}()
-	if !e.checked || !same(e, st) {
-		if err := s.check(e, f); err != nil {
-			return nil, err
-		}
-	}
 	if st.Size() != d.Size {
+		f.Close()
 		return nil, &wrongSize{have: st.Size(), want: d.Size}
 	}
 	return f, nil
+}
+
+// openChecked opens a blob or claim, and checks it unless that was done.
+func (s *Store) openChecked(e entry) (*os.File, os.FileInfo, error) {
+	f, st, err := s.openEntry(e)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !e.checked || !same(e, st) {
+		if err := s.check(e, f); err != nil {
+			f.Close()
+			return nil, nil, err
+		}
+	}
+	return f, st, nil
 }
 
 // openEntry opens a file that must be regular.
@@ -154,7 +160,7 @@ func same(e entry, st os.FileInfo) bool {
 }
 
 // check hashes f, notes that it is well, and leaves it at its beginning. Others who
-// want the same blob wait, and need not hash it again.
+// want the same one wait, and need not hash it again.
 func (s *Store) check(e entry, f *os.File) error {
 	lock := &s.checking[e.sum[0]]
 	lock.Lock()
@@ -166,20 +172,31 @@ func (s *Store) check(e entry, f *os.File) error {
 	if now, ok := s.index.use(e.key); ok && now.birth == e.birth && now.checked && same(now, st) {
 		return nil
 	}
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
+	hash := checkBlob
+	if e.kind == claim {
+		hash = checkClaim
+	}
+	if err := hash(e.key, f); err != nil {
 		if isDamage(err) {
 			err = &damage{err}
 		}
 		return err
 	}
-	if sum := [32]byte(h.Sum(nil)); sum != e.sum {
-		return &damage{fmt.Errorf("its hash is %x", sum)}
-	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
 	s.index.update(e, func(e *entry) { e.checked, e.mtime = true, st.ModTime().UnixNano() })
+	return nil
+}
+
+func checkBlob(k key, f io.Reader) error {
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return err
+	}
+	if sum := [32]byte(h.Sum(nil)); sum != k.sum {
+		return &damage{fmt.Errorf("its hash is %x", sum)}
+	}
 	return nil
 }
 
@@ -198,7 +215,7 @@ func (s *Store) readRecord(e entry) ([]byte, error) {
 		return nil, err
 	}
 	i := bytes.IndexByte(b, '\n') + 1
-	if !bytes.Equal(b[:i], recordHead(e.key, b[i:])) {
+	if !bytes.Equal(b[:i], recordHead(e.key, sha256.Sum256(b[i:]))) {
 		return nil, &damage{errors.New("its checksum is wrong")}
 	}
 	return b[i:], nil
@@ -230,8 +247,8 @@ func (s *Store) has(d broker.Digest) bool {
 // touch writes the use of e to disk when the last one there is old, and reports
 // whether the file is still there.
 func (s *Store) touch(e entry) bool {
-	now := s.o.Now()
-	recent := func(e entry) bool { return now.Sub(time.Unix(0, e.mtime)) < useGrain }
+	now := s.now()
+	recent := func(e entry) bool { return now.Sub(time.Unix(0, e.mtime)).Abs() < useGrain }
 	if recent(e) {
 		return true
 	}

@@ -14,7 +14,7 @@ import (
 // of them take 13 MB, and the garbage collector has nothing to follow.
 type index struct {
 	max    int64
-	remove func(key) // takes the file of an entry away
+	remove func(key) error // takes the file of an entry away
 
 	mu       sync.Mutex // guards the fields below, and every rename and unlink of an entry's file
 	slots    []entry    // slots[0] is the head of the ring of last use: its next is the newest, its prev the oldest
@@ -46,7 +46,7 @@ const block = 4096
 func charge(size int64) int64 { return max(block, (size+block-1)/block*block) }
 
 // newIndex makes an index of found, which is in order of last use, oldest first.
-func newIndex(limit int64, found []entry, remove func(key)) *index {
+func newIndex(limit int64, found []entry, remove func(key) error) *index {
 	ix := &index{
 		max:     limit,
 		remove:  remove,
@@ -57,7 +57,7 @@ func newIndex(limit int64, found []entry, remove func(key)) *index {
 	for _, e := range found {
 		ix.insert(e)
 	}
-	ix.makeRoom(0)
+	_ = ix.makeRoom(0) // what cannot be removed now is tried again with the next write
 	return ix
 }
 
@@ -103,15 +103,27 @@ func (ix *index) forget(i int32) {
 	ix.free = append(ix.free, i)
 }
 
+// maxStuck is how many entries are passed over in the search for room: a file that
+// cannot be removed stays an entry, since it takes its room on disk and can be read.
+const maxStuck = 8
+
 // makeRoom evicts the oldest until n more bytes fit. ix.mu is held, and n fits
 // into what is not reserved.
-func (ix *index) makeRoom(n int64) {
-	for ix.used+ix.reserved+n > ix.max && ix.used > 0 {
+func (ix *index) makeRoom(n int64) error {
+	for stuck := 0; ix.used+ix.reserved+n > ix.max && ix.used > 0; {
 		i := ix.slots[0].prev
-		ix.remove(ix.slots[i].key)
+		if err := ix.remove(ix.slots[i].key); err != nil {
+			if stuck++; stuck == maxStuck {
+				return fmt.Errorf("make room: %w", err)
+			}
+			ix.unlink(i)
+			ix.link(i)
+			continue
+		}
 		ix.forget(i)
 		ix.counts.Evicted++
 	}
+	return nil
 }
 
 // use finds an entry and makes it the newest.
@@ -137,7 +149,8 @@ func (ix *index) update(e entry, change func(*entry)) {
 }
 
 // drop removes the entry that was e, with its file, and reports whether it was
-// still there.
+// still there. When the file cannot be removed the entry stays, to be looked at
+// again by who reads it.
 func (ix *index) drop(e entry) bool {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
@@ -145,10 +158,31 @@ func (ix *index) drop(e entry) bool {
 	if !ok || ix.slots[i].birth != e.birth || ix.closed {
 		return false
 	}
-	ix.remove(e.key)
-	ix.forget(i)
 	ix.counts.Damaged++
+	if err := ix.remove(e.key); err != nil {
+		ix.slots[i].checked = false
+		return true
+	}
+	ix.forget(i)
 	return true
+}
+
+// discard removes the entry of k, if there is one, with its file.
+func (ix *index) discard(k key) error {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	if ix.closed {
+		return ErrClosed
+	}
+	i, ok := ix.at[k]
+	if !ok {
+		return nil
+	}
+	if err := ix.remove(k); err != nil {
+		return err
+	}
+	ix.forget(i)
+	return nil
 }
 
 // A reservation is room for one file that is being written.
@@ -178,7 +212,9 @@ func (ix *index) reserve(size int64, upload bool, client string) (*reservation, 
 	case upload && ix.uploads[client]+r.bytes > limit, ix.reserved+r.bytes > ix.max:
 		return nil, fmt.Errorf("%d bytes: %w", size, ErrBusy)
 	}
-	ix.makeRoom(r.bytes)
+	if err := ix.makeRoom(r.bytes); err != nil {
+		return nil, err
+	}
 	r.hold(+1)
 	return r, nil
 }
@@ -255,6 +291,6 @@ func (ix *index) figures() Stats {
 	defer ix.mu.Unlock()
 	s := ix.counts
 	s.Max, s.Used, s.Reserved = ix.max, ix.used, ix.reserved
-	s.Blobs, s.Actions = ix.kept[blob], ix.kept[action]
+	s.Blobs, s.Actions, s.Claims = ix.kept[blob], ix.kept[action], ix.kept[claim]
 	return s
 }

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/crosscc/crosscc/broker"
 )
 
@@ -58,8 +60,8 @@ func (s *Store) putFile(f *os.File) (broker.Digest, error) {
 	}
 	e := entry{key: key{kind: blob}, size: st.Size(), checked: true}
 	whole := io.NewSectionReader(f, 0, st.Size()+1) // one more, to see it grow
-	err = s.write(room, &e, func(w io.Writer) (err error) {
-		e.sum, err = copyAll(w, whole, st.Size())
+	err = s.write(room, &e, func(f *os.File) (err error) {
+		e.sum, err = copyAll(f, whole, st.Size())
 		return err
 	})
 	return broker.Digest{Hash: e.name(), Size: e.size}, err
@@ -87,8 +89,8 @@ func (s *Store) put(d broker.Digest, r io.Reader, upload bool, client string) er
 	if err != nil {
 		return err
 	}
-	return s.write(room, &e, func(w io.Writer) error {
-		sum, err := copyAll(w, r, d.Size)
+	return s.write(room, &e, func(f *os.File) error {
+		sum, err := copyAll(f, r, d.Size)
 		if err == nil && sum != e.sum {
 			err = fmt.Errorf("%w: its hash is %x", ErrMismatch, sum)
 		}
@@ -123,7 +125,7 @@ const maxAction = 4 << 20
 
 // PutAction keeps value under key, in the place of an earlier one. Values are of at
 // most 4 MiB. The store believes its caller: only results that this machine made
-// itself may come here.
+// itself may come here. What a client says is a claim.
 func (s *Store) PutAction(key broker.Digest, value []byte) error {
 	if err := s.putAction(key, value); err != nil {
 		return fmt.Errorf("store action %s: %w", key, err)
@@ -139,26 +141,26 @@ func (s *Store) putAction(key broker.Digest, value []byte) error {
 	if len(value) > maxAction {
 		return fmt.Errorf("%d bytes of at most %d: %w", len(value), maxAction, ErrTooLarge)
 	}
-	record := append(recordHead(k, value), value...)
+	record := append(recordHead(k, sha256.Sum256(value)), value...)
 	room, err := s.index.reserve(int64(len(record)), false, "")
 	if err != nil {
 		return err
 	}
-	return s.write(room, &entry{key: k, size: int64(len(record))}, func(w io.Writer) error {
-		_, err := w.Write(record)
+	return s.write(room, &entry{key: k, size: int64(len(record))}, func(f *os.File) error {
+		_, err := f.Write(record)
 		return err
 	})
 }
 
-// recordHead is the first line of a record. The key is in it, so that a file under
-// another's name is damage too.
-func recordHead(k key, value []byte) []byte {
-	return fmt.Appendf(nil, "crosscc action 1 %s %x\n", k.name(), sha256.Sum256(value))
+// recordHead is the first line of a record or claim whose value has this sum. The
+// key is in it, so that a file under another's name is damage too.
+func recordHead(k key, sum [32]byte) []byte {
+	return fmt.Appendf(nil, "crosscc %s 1 %s %x\n", k.kind, k.name(), sum)
 }
 
 // write has fill write a new file and makes it the entry e, whose sum fill may
 // still set. It ends the reservation.
-func (s *Store) write(room *reservation, e *entry, fill func(io.Writer) error) error {
+func (s *Store) write(room *reservation, e *entry, fill func(*os.File) error) error {
 	defer room.release()
 	name := filepath.Join(s.dir, incoming, strconv.FormatUint(s.temps.Add(1), 10))
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o444)
@@ -175,13 +177,14 @@ func (s *Store) write(room *reservation, e *entry, fill func(io.Writer) error) e
 	if err != nil {
 		return err
 	}
-	now := s.o.Now()
+	now := s.now()
 	if err := setUsed(name, now); err != nil {
 		return err
 	}
 	e.mtime = usedAt(now)
-	// A blob that was hashed is as good as ours; any other is mended by ours.
-	keep := func(there entry) bool { return there.checked && there.size == e.size }
+	// A blob that was hashed is as good as ours; any other is mended by ours, and
+	// the value of a key is what was put last.
+	keep := func(there entry) bool { return e.kind == blob && there.checked && there.size == e.size }
 	return room.commit(*e, keep, func() error { return s.place(name, e.key) })
 }
 
@@ -189,12 +192,16 @@ func (s *Store) write(room *reservation, e *entry, fill func(io.Writer) error) e
 func (s *Store) place(name string, k key) error {
 	err := os.Rename(name, s.path(k))
 	switch {
-	case err == nil:
-		return nil
 	case errors.Is(err, fs.ErrNotExist): // the first of its shard
 		err = os.MkdirAll(s.shard(k), 0o700)
-	default: // somebody's directory is in the way, or it is hopeless
+	case errors.Is(err, unix.EISDIR), errors.Is(err, fs.ErrExist): // a directory of somebody's
 		err = os.RemoveAll(s.path(k))
+	case errors.Is(err, unix.ENOTDIR): // a file of somebody's
+		if err = os.Remove(s.shard(k)); err == nil {
+			err = os.Mkdir(s.shard(k), 0o700)
+		}
+	default: // also what is hopeless: no reason to lose what is there
+		return err
 	}
 	if err != nil {
 		return err

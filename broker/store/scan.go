@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -52,11 +53,7 @@ func (s *Store) scan() ([]entry, error) {
 		return nil, err
 	}
 	all := slices.Concat(parts...)
-	// A clock that was wrong once must not keep entries for ever.
-	now := s.o.Now().UnixNano()
-	slices.SortFunc(all, func(a, b entry) int {
-		return cmp.Compare(min(a.mtime, now), min(b.mtime, now))
-	})
+	slices.SortFunc(all, func(a, b entry) int { return cmp.Compare(a.mtime, b.mtime) })
 	return all, nil
 }
 
@@ -87,13 +84,26 @@ func (s *Store) scanShard(k key) ([]entry, error) {
 		}
 		if st.Mode&unix.S_IFMT != unix.S_IFREG {
 			s.o.Logf("store: %s is no regular file; it is removed", filepath.Join(dir.Name(), name))
-			s.remove(e.key)
+			_ = s.remove(e.key) // it is no entry, removed or not
 			continue
 		}
-		e.size, e.mtime = st.Size, st.Mtim.Nano()
+		e.size, e.mtime = st.Size, usable(st.Mtim.Nano())
 		found = append(found, e)
 	}
 	return found, nil
+}
+
+// lastUse is the latest mtime that is taken for a use: year 2200. What is later, or
+// wrapped around int64, nobody's clock said; it would leave the store's no room to
+// go on.
+const lastUse = 230 * 365 * 24 * int64(time.Hour)
+
+// usable is an mtime as a last use, with those that can be none before all others.
+func usable(mtime int64) int64 {
+	if mtime > lastUse {
+		return 0
+	}
+	return max(mtime, 0)
 }
 
 // openShard opens a directory of entries; it is nil when there is none. A file or

@@ -1,13 +1,15 @@
 // Package store keeps content and results of compiles on disk: blobs by their
-// SHA-256, and small action records by the digest of a key.
+// SHA-256, small action records by the digest of a key, and claims, which are what
+// clients say and no compile reads, by a name.
 //
 // The files are the truth. A blob is the plain file blobs/ab/abcd…, named by what
-// is in it; a record is actions/ab/abcd…, with its key and checksum in its first
-// line. The index of sizes and last use lives in memory and is made anew at start
-// from what stat says (the mtime of a file is its last use, to within useGrain):
-// there is no index on disk that could be damaged, or disagree.
+// is in it; a record is actions/ab/abcd… and a claim claims/ab/abcd…, with its key
+// and checksum in its first line. The index of sizes and last use lives in memory and is made anew at start
+// from what stat says (the mtime of a file is its last use, to within useGrain, by
+// the store's own clock): there is no index on disk that could be damaged, or
+// disagree.
 //
-// Nothing is ever synced to disk. A file is written in incoming/ and renamed, so
+// No entry is ever synced to disk. A file is written in incoming/ and renamed, so
 // a process that is killed leaves a whole file or none; and a machine that loses
 // power may leave any rubbish under a right name, which is found because every
 // blob is hashed when it is first read after a start, and every record each time.
@@ -64,7 +66,7 @@ type Options struct {
 	// included; each counts as whole blocks of 4 KiB, at least one. 0 means
 	// DefaultMaxBytes.
 	MaxBytes int64
-	// Now is the clock, for last use. nil means time.Now.
+	// Now is the machine's clock. nil means time.Now. It may jump: see Store.now.
 	Now func() time.Time
 	// Logf is told of damage and of what it did to it. nil is silence.
 	Logf func(format string, args ...any)
@@ -78,8 +80,10 @@ type Store struct {
 	o      Options
 	marker *os.File // flock'ed while the store is open
 	index  *index
+	opened time.Time // by the machine's clock
+	epoch  time.Time // the same moment by the store's
 
-	temps    atomic.Uint64   // numbers the files in incoming
+	temps    atomic.Uint64   // numbers the files in incoming, from where no late writer of an earlier Store is
 	checking [256]sync.Mutex // by the first byte of a sum: held to hash a blob or to change its mtime
 }
 
@@ -121,9 +125,23 @@ func (s *Store) open() error {
 	if err != nil {
 		return err
 	}
+	s.temps.Store(uint64(time.Now().UnixNano()))
+	s.opened = s.o.Now()
+	s.epoch = s.opened
+	if n := len(found); n > 0 {
+		if newest := time.Unix(0, found[n-1].mtime); newest.After(s.epoch) {
+			s.epoch = newest
+		}
+	}
 	s.index = newIndex(s.o.MaxBytes, found, s.remove)
 	return nil
 }
+
+// now is the time by the store's own clock, which orders uses and nothing else. It
+// begins no earlier than the last use that is on disk, and goes on by the monotonic
+// clock: so neither a board that starts in 1970 until it finds the network, nor a
+// clock that once was years ahead, makes old entries newer than new ones.
+func (s *Store) now() time.Time { return s.epoch.Add(s.o.Now().Sub(s.opened)) }
 
 // lock makes sure that dir is a store and this process's.
 func (s *Store) lock() error {
@@ -154,10 +172,26 @@ func (s *Store) lock() error {
 	case layoutVersion:
 		return nil
 	case "": // new, or its maker died before the next line
-		_, err := s.marker.WriteString(layoutVersion)
-		return err
+		return s.mark()
 	}
 	return fmt.Errorf("its layout is %q and this build knows %q: remove the directory to start anew", version, layoutVersion)
+}
+
+// mark makes the directory a store. This once it waits for the disk: entries that
+// outlive a power cut without the marker would be a stranger's.
+func (s *Store) mark() error {
+	if _, err := s.marker.WriteString(layoutVersion); err != nil {
+		return err
+	}
+	if err := s.marker.Sync(); err != nil {
+		return err
+	}
+	dir, err := os.Open(s.dir)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
 }
 
 func mustBeEmpty(dir string) error {
@@ -189,8 +223,9 @@ type Stats struct {
 	Reserved int64 // bytes promised to what is being written
 	Blobs    int
 	Actions  int
+	Claims   int
 
-	Hits    int64 // reads of a blob or record that was there
+	Hits    int64 // reads of what was there
 	Misses  int64 // reads that found none, damage included
 	Damaged int64 // files removed because they were not what they should be
 	Evicted int64 // files removed to make room
@@ -201,7 +236,7 @@ func (s *Store) Stats() Stats { return s.index.figures() }
 
 // A Miss is the error of a read that found nothing fit to hand out.
 type Miss struct {
-	What    string // blob or action
+	What    string // blob, action or claim
 	Digest  broker.Digest
 	Damaged bool  // something was there and has been removed
 	Reason  error // why
@@ -222,11 +257,12 @@ type kind uint8
 const (
 	blob kind = iota
 	action
+	claim
 	kinds
 )
 
-func (k kind) String() string { return [...]string{"blob", "action"}[k] }
-func (k kind) dir() string    { return [...]string{"blobs", "actions"}[k] }
+func (k kind) String() string { return [...]string{"blob", "action", "claim"}[k] }
+func (k kind) dir() string    { return k.String() + "s" }
 
 // incoming is where files are written.
 const incoming = "incoming"
@@ -257,12 +293,13 @@ func (s *Store) path(k key) string { return filepath.Join(s.shard(k), k.name()) 
 
 // remove takes an entry's file away. The index calls it while it is locked, so
 // that no file under the same name can have come since.
-func (s *Store) remove(k key) {
-	err := os.Remove(s.path(k))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		err = os.RemoveAll(s.path(k)) // somebody's directory
+func (s *Store) remove(k key) error {
+	err := os.RemoveAll(s.path(k)) // all: it may be somebody's directory
+	if errors.Is(err, unix.ENOTDIR) {
+		return nil // a file in the place of its shard
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil {
 		s.o.Logf("store: %v", err)
 	}
+	return err
 }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,16 +15,16 @@ import (
 	"strings"
 	"time"
 
-	"github.com/crosscc/crosscc/e2e/object"
+	"github.com/crosscc/crosscc/e2e/site"
 )
 
-// A target is what Lua is built for.
+// A target is what a project is built for.
 type target struct {
 	chost string // as a Gentoo build would call it; the build's compiler is chost-gcc
 	tools string // prefix of the same target's tools on Debian
 	// emulator runs the target's programs here; none for the host's own.
 	emulator []string
-	note     string // why it is in the demo
+	note     string // why it is in the demo; "" for one that is not
 }
 
 func targets() []target {
@@ -33,193 +35,187 @@ func targets() []target {
 			[]string{"qemu-riscv64-static", "-L", "/usr/riscv64-linux-gnu"}, "a RISC-V board helped by a PC"},
 		{"x86_64-pc-linux-gnu", "x86_64-linux-gnu-",
 			nil, "the host's own, by the name that Gentoo has for it"},
+		{"arm-unknown-linux-gnueabihf", "arm-linux-gnueabihf-",
+			[]string{"qemu-arm-static", "-L", "/usr/arm-linux-gnueabihf"}, ""},
 	}
 }
 
-// A row is what came of one target.
-type row struct {
-	target    target
-	files     int // objects
-	identical int
-	took      time.Duration // of the build through crosscc
-	status    status        // what the agent counted for it
-	faults    []string      // each object that differs, each compile that was local
+// A build is one project for one target with one compiler.
+type build struct {
+	project project
+	target  target
+	family  string // gcc or clang
+	full    bool   // with the project's larger tests
 }
 
-// build builds Lua twice in the same directory, so that the compilers see equal
-// names, and compares.
-func (s *site) build(ctx context.Context, t target, source string, jobs int) (row, error) {
-	r := row{target: t}
-	src := filepath.Join(source, "src")
-	before, err := s.status(ctx)
+func (b build) String() string { return b.project.name + " " + b.family + " " + b.target.chost }
+
+// A row is what came of one build.
+type row struct {
+	build     build
+	files     int // objects and dependency files
+	identical int
+	took      time.Duration // of the build through crosscc
+	status    site.Status   // what the agent counted for it
+	faults    []string      // each file that differs, each compile that was local
+}
+
+// run builds the project twice in the same directory, so that the compilers see
+// equal names, and compares.
+func (b build) run(ctx context.Context, s *site.Site, source string, jobs int) (row, error) {
+	r := row{build: b}
+	src := filepath.Join(source, b.project.dir)
+	if b.project.prepare != nil {
+		if err := b.project.prepare(ctx, src, b); err != nil {
+			return r, fmt.Errorf("prepare: %w", err)
+		}
+	}
+	clean, err := made(src)
+	if err != nil {
+		return r, err
+	}
+	before, err := s.Status(ctx)
 	if err != nil {
 		return r, err
 	}
 	begin := time.Now()
-	if err := s.make(ctx, t, src, jobs, filepath.Join(s.bin, "crosscc")+" "+t.chost+"-gcc"); err != nil {
+	if err := b.make(ctx, s, src, jobs, s.Program("crosscc")+" "+b.compiler()); err != nil {
 		return r, fmt.Errorf("build through crosscc: %w", err)
 	}
 	r.took = time.Since(begin)
-	after, err := s.status(ctx)
+	after, err := s.Status(ctx)
 	if err != nil {
 		return r, err
 	}
-	r.status = after.since(before)
-	if err := t.run(ctx, src); err != nil {
-		return r, fmt.Errorf("run lua: %w", err)
+	r.status = after.Since(before)
+	if b.project.try != nil {
+		if err := b.project.try(ctx, src, b.target); err != nil {
+			return r, fmt.Errorf("run what was built: %w", err)
+		}
 	}
-	kept := filepath.Join(s.dir, "objects-"+t.chost)
-	if err := keepObjects(src, kept); err != nil {
+	have, err := take(src, clean)
+	if err != nil {
 		return r, err
 	}
-	if err := s.make(ctx, t, src, jobs, t.localCompiler()); err != nil {
+	if err := b.make(ctx, s, src, jobs, b.localCompiler()); err != nil {
 		return r, fmt.Errorf("build without crosscc: %w", err)
 	}
-	if err := r.compare(kept, src, s.debug); err != nil {
+	want, err := take(src, clean)
+	if err != nil {
 		return r, err
 	}
-	return r, runIn(ctx, src, nil, "make", "clean")
+	return r, r.compare(have, want)
+}
+
+// compiler is what a build calls: a Gentoo build has a name for it that this
+// machine need not have.
+func (b build) compiler() string {
+	if b.family == "gcc" {
+		return b.target.chost + "-" + b.driver("gcc", "g++")
+	}
+	return b.localCompiler()
 }
 
 // localCompiler is what crosscc stands for: the name that the build says, where
 // this machine has it, else Debian's name for the same target.
-func (t target) localCompiler() string {
-	if path, err := exec.LookPath(t.chost + "-gcc"); err == nil {
+func (b build) localCompiler() string {
+	if b.family == "clang" {
+		return b.driver("clang-14", "clang++-14") + " --target=" + strings.TrimSuffix(b.target.tools, "-")
+	}
+	name := b.target.chost + "-" + b.driver("gcc", "g++")
+	if path, err := exec.LookPath(name); err == nil {
 		return path
 	}
-	return t.tools + "gcc"
+	return b.target.tools + b.driver("gcc", "g++")
 }
 
-// make is Lua's own Makefile with its own flags; only the tools are named.
-func (s *site) make(ctx context.Context, t target, src string, jobs int, compiler string) error {
-	args := []string{"-j" + strconv.Itoa(jobs), "linux",
-		"CC=" + compiler, "AR=" + t.tools + "ar rcu", "RANLIB=" + t.tools + "ranlib"}
-	if s.debug {
-		args = append(args, "MYCFLAGS=-g")
+func (b build) driver(c, cxx string) string {
+	if b.project.cxx {
+		return cxx
 	}
-	return runIn(ctx, src, s.env, "make", args...)
+	return c
 }
 
-// since is what was counted between two questions.
-func (st status) since(before status) status {
-	st.Jobs.Remote -= before.Jobs.Remote
-	st.Jobs.Cached -= before.Jobs.Cached
-	st.Jobs.Local -= before.Jobs.Local
-	st.Jobs.Failed -= before.Jobs.Failed
-	reasons := make(map[string]int)
-	for why, n := range st.LocalReasons {
-		if n -= before.LocalReasons[why]; n > 0 {
-			reasons[why] = n
+// make is the project's own Makefile with its own flags; only the tools are named.
+func (b build) make(ctx context.Context, s *site.Site, src string, jobs int, compiler string) error {
+	args := append([]string{"-j" + strconv.Itoa(jobs)}, b.project.words(b, compiler)...)
+	return site.Run(ctx, src, s.Env, "make", args...)
+}
+
+// made are the files below a directory, by their names in it.
+func made(src string) (map[string]bool, error) {
+	all := make(map[string]bool)
+	err := filepath.WalkDir(src, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			all[path] = true
 		}
-	}
-	st.LocalReasons = reasons
-	return st
+		return err
+	})
+	return all, err
 }
 
-// program exercises strings, tables, closures, integers and floats of the lua
-// that was built; answer is what it must print.
-const (
-	program = `
-local function fib(n) if n < 2 then return n end return fib(n - 1) + fib(n - 2) end
-local t = {}
-for w in ("the quick brown fox"):gmatch("%a+") do t[#t + 1] = w:upper() end
-table.sort(t)
-print(_VERSION, fib(20), table.concat(t, " "), 7 // 2, 2^0.5, 1 << 40)`
-	answer = "Lua 5.4\t6765\tBROWN FOX QUICK THE\t3\t1.4142135623731\t1099511627776\n"
-)
-
-func (t target) run(ctx context.Context, src string) error {
-	words := append(slices.Clone(t.emulator), filepath.Join(src, "lua"), "-e", program)
-	got, err := output(ctx, src, nil, words[0], words[1:]...)
+// take removes all that a build added to a directory, and gives back the objects
+// and dependency files among it.
+func take(src string, clean map[string]bool) (map[string][]byte, error) {
+	all, err := made(src)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if got != answer {
-		return fmt.Errorf("it prints %q, want %q", got, answer)
-	}
-	return nil
-}
-
-// keepObjects moves the objects of a build away, and all else that it made.
-func keepObjects(src, kept string) error {
-	objects, err := filepath.Glob(filepath.Join(src, "*.o"))
-	if err != nil {
-		return err
-	}
-	if err := os.Mkdir(kept, 0o755); err != nil {
-		return err
-	}
-	for _, o := range objects {
-		if err := os.Rename(o, filepath.Join(kept, filepath.Base(o))); err != nil {
-			return err
-		}
-	}
-	for _, made := range []string{"lua", "luac", "liblua.a"} {
-		if err := os.Remove(filepath.Join(src, made)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// compare counts objects, and lists what should not be.
-func (r *row) compare(remote, local string, debug bool) error {
-	objects, err := filepath.Glob(filepath.Join(local, "*.o"))
-	if err != nil {
-		return err
-	}
-	r.files = len(objects)
-	if r.files == 0 {
-		return errors.New("the build made no object")
-	}
-	for _, o := range objects {
-		if err := compareObjects(filepath.Join(remote, filepath.Base(o)), o, debug); err != nil {
-			r.faults = append(r.faults, err.Error())
+	out := make(map[string][]byte)
+	for path := range all {
+		if clean[path] {
 			continue
 		}
-		r.identical++
+		switch filepath.Ext(path) {
+		case ".o", ".lo", ".d":
+			if out[path], err = os.ReadFile(path); err != nil {
+				return nil, err
+			}
+		}
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
 	}
-	if n := r.status.Jobs.Remote + r.status.Jobs.Cached; n != r.files {
-		r.faults = append(r.faults, fmt.Sprintf("%d compiles were remote or cached, of %d objects", n, r.files))
+	return out, nil
+}
+
+// compare counts files, and lists what should not be.
+func (r *row) compare(have, want map[string][]byte) error {
+	r.files = len(want)
+	objects := 0
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		if filepath.Ext(name) != ".d" {
+			objects++
+		}
+		switch got, ok := have[name]; {
+		case !ok:
+			r.fault("%s was not made", filepath.Base(name))
+		case !bytes.Equal(got, want[name]):
+			r.fault("%s differs", filepath.Base(name))
+		default:
+			r.identical++
+		}
+	}
+	if objects == 0 || objects == r.files {
+		return errors.New("the build made no object, or no dependency file")
+	}
+	if n := r.status.Jobs.Remote + r.status.Jobs.Cached; n != objects {
+		r.fault("%d compiles were remote or cached, of %d objects", n, objects)
 	}
 	for why, n := range r.status.LocalReasons {
 		if why != "link" { // a link is no compile: it is always local
-			r.faults = append(r.faults, fmt.Sprintf("%d compiles were local: %s", n, why))
+			r.fault("%d compiles were local: %s", n, why)
 		}
 	}
+	for why, n := range r.status.Preprocessed {
+		r.fault("%d compiles had no tree: %s", n, why)
+	}
 	if n := r.status.Jobs.Failed; n > 0 {
-		r.faults = append(r.faults, fmt.Sprintf("%d jobs failed", n))
+		r.fault("%d jobs failed", n)
 	}
 	return nil
 }
 
-func compareObjects(remote, local string, debug bool) error {
-	if debug {
-		return object.SameCode(remote, local)
-	}
-	a, err := os.ReadFile(remote)
-	if err != nil {
-		return err
-	}
-	b, err := os.ReadFile(local)
-	if err != nil {
-		return err
-	}
-	if !bytes.Equal(a, b) {
-		return fmt.Errorf("%s differs", filepath.Base(local))
-	}
-	return nil
-}
-
-// reasons is "2 (link 2)" or "0".
-func (st status) reasons() string {
-	var words []string
-	for why, n := range st.LocalReasons {
-		words = append(words, fmt.Sprintf("%s %d", why, n))
-	}
-	slices.Sort(words)
-	if len(words) == 0 {
-		return strconv.Itoa(st.Jobs.Local)
-	}
-	return fmt.Sprintf("%d (%s)", st.Jobs.Local, strings.Join(words, ", "))
+func (r *row) fault(format string, args ...any) {
+	r.faults = append(r.faults, fmt.Sprintf(format, args...))
 }

@@ -1,7 +1,9 @@
 // Command demo is `make demo`: it builds Lua for three targets through crosscc
 // and a helper on loopback, builds it again with the compilers that crosscc
-// stands for, and compares the objects byte by byte. It ends with a table, and
-// with status 1 when one object differs or one compile was not remote.
+// stands for, and compares objects and dependency files byte by byte, debug info
+// and all. It ends with a table, and with status 1 when one file differs or one
+// compile was not remote. Other projects, targets and compilers can be named: that
+// is `make e2e-projects`.
 //
 // Start with run, which is the demo from top to bottom.
 package main
@@ -15,7 +17,12 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"syscall"
+
+	"github.com/crosscc/crosscc/e2e/debian"
+	"github.com/crosscc/crosscc/e2e/site"
 )
 
 func main() {
@@ -31,14 +38,57 @@ func main() {
 	}
 }
 
+// options are the command line.
+type options struct {
+	bin, cache                   string
+	projects, targets, compilers string
+	full                         bool
+	jobs                         int
+}
+
+func parse(args []string) (o options, err error) {
+	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
+	flags.StringVar(&o.bin, "bin", "bin", "directory of crosscc, crossccd and crossctl")
+	flags.StringVar(&o.cache, "cache", ".cache/demo", "directory that keeps source packages and apt's lists")
+	flags.StringVar(&o.projects, "projects", "lua", "what to build: lua, zlib, fmt; or all")
+	flags.StringVar(&o.targets, "targets", "", "begins of targets' names, such as aarch64,riscv64; or all; default: those of the demo")
+	flags.StringVar(&o.compilers, "compilers", "gcc", "gcc, clang; or all")
+	flags.BoolVar(&o.full, "full", false, "with the projects' larger tests")
+	flags.IntVar(&o.jobs, "j", runtime.NumCPU(), "make's jobs at once")
+	return o, flags.Parse(args)
+}
+
+// builds are what the options name, project by project.
+func (o options) builds() ([]build, error) {
+	var list []build
+	for _, p := range projects() {
+		for _, family := range []string{"gcc", "clang"} {
+			for _, t := range targets() {
+				if named(o.projects, p.name) && named(o.compilers, family) && (named(o.targets, t.chost) || o.targets == "" && t.note != "") {
+					list = append(list, build{p, t, family, o.full})
+				}
+			}
+		}
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("nothing to build: no such project, target or compiler")
+	}
+	return list, nil
+}
+
+// named reports whether a list of begins of names has name.
+func named(list, name string) bool {
+	return list == "all" || list != "" && slices.ContainsFunc(strings.Split(list, ","), func(s string) bool { return strings.HasPrefix(name, s) })
+}
+
 // run is the demo. What it starts is over when it returns, whatever ctx does.
 func run(ctx context.Context, args []string) (err error) {
-	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
-	bin := flags.String("bin", "bin", "directory of crosscc, crossccd and crossctl")
-	cache := flags.String("cache", ".cache/demo", "directory that keeps Lua's source package and apt's lists")
-	debug := flags.Bool("debug", false, "build with -g: code and data must be identical, line tables need not")
-	jobs := flags.Int("j", runtime.NumCPU(), "make's jobs at once")
-	if err := flags.Parse(args); err != nil {
+	o, err := parse(args)
+	if err != nil {
+		return err
+	}
+	builds, err := o.builds()
+	if err != nil {
 		return err
 	}
 	if runtime.GOARCH != "amd64" {
@@ -53,24 +103,34 @@ func run(ctx context.Context, args []string) (err error) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return err
 	}
-	source := filepath.Join(dir, "lua")
-	name, err := fetchLua(ctx, *cache, source)
-	if err != nil {
-		return fmt.Errorf("fetch Lua's source: %w", err)
-	}
-	s, err := startSite(ctx, *bin, dir, *debug)
+	packages, err := debian.Open(o.cache)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.stop()) }()
-	fmt.Printf("Lua is Debian's %s without its patches; the helper listens at %s\n", name, s.helper)
+	s, err := site.Start(ctx, o.bin, dir, os.Environ())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Stop()) }()
+	fmt.Printf("the helper listens at %s\n", s.Helper)
 
 	var rows []row
-	for _, t := range targets() {
-		fmt.Printf("building Lua for %s, through crosscc and without\n", t.chost)
-		r, err := s.build(ctx, t, source, *jobs)
+	sources := make(map[string]string) // of projects that are unpacked
+	for _, b := range builds {
+		source := sources[b.project.name]
+		if source == "" {
+			source = filepath.Join(dir, b.project.name)
+			version, err := b.project.unpack(ctx, packages, source, o.full)
+			if err != nil {
+				return fmt.Errorf("fetch %s: %w", b.project.name, err)
+			}
+			sources[b.project.name] = source
+			fmt.Printf("%s is Debian's %s without its patches\n", b.project.name, version)
+		}
+		fmt.Printf("building %s with %s for %s, through crosscc and without\n", b.project.name, b.family, b.target.chost)
+		r, err := b.run(ctx, s, source, o.jobs)
 		if err != nil {
-			return fmt.Errorf("%s: %w", t.chost, err)
+			return fmt.Errorf("%v: %w", b, err)
 		}
 		rows = append(rows, r)
 	}

@@ -3,30 +3,48 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/crosscc/crosscc/e2e/site"
 )
 
 // printTable is what the demo ends with.
 func printTable(w io.Writer, rows []row) {
 	fmt.Fprintln(w)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "target\tfiles\tremote\tcached\tlocal (why)\tidentical\ttime")
+	fmt.Fprintln(t, "project\tcompiler\ttarget\tfiles\tremote\tcached\tlocal (why)\tidentical\ttime")
 	for _, r := range rows {
-		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%s\t%d of %d\t%.1f s\n", r.target.chost, r.files,
-			r.status.Jobs.Remote, r.status.Jobs.Cached, r.status.reasons(), r.identical, r.files, r.took.Seconds())
+		b := r.build
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%s\t%d of %d\t%.1f s\n", b.project.name, b.family, b.target.chost, r.files,
+			r.status.Jobs.Remote, r.status.Jobs.Cached, reasons(r.status), r.identical, r.files, r.took.Seconds())
 	}
 	t.Flush()
 	fmt.Fprintln(w)
 }
 
-// verdict is an error that lists every object that differs and every compile
-// that was local.
+// reasons is "2 (link 2)" or "0".
+func reasons(st site.Status) string {
+	var words []string
+	for why, n := range st.LocalReasons {
+		words = append(words, fmt.Sprintf("%s %d", why, n))
+	}
+	slices.Sort(words)
+	if len(words) == 0 {
+		return strconv.Itoa(st.Jobs.Local)
+	}
+	return fmt.Sprintf("%d (%s)", st.Jobs.Local, strings.Join(words, ", "))
+}
+
+// verdict is an error that lists every file that differs and every compile that
+// was local.
 func verdict(rows []row) error {
 	var faults []string
 	for _, r := range rows {
 		for _, f := range r.faults {
-			faults = append(faults, r.target.chost+": "+f)
+			faults = append(faults, r.build.String()+": "+f)
 		}
 	}
 	if len(faults) > 0 {

@@ -184,3 +184,33 @@ func write(t *testing.T, name, text string, mode os.FileMode) {
 		t.Fatal(err)
 	}
 }
+
+// The short way to stat says what the careful one says.
+func TestOwnRoot(t *testing.T) {
+	own, err := At("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer own.Close()
+	other, err := At(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if !own.own || other.own {
+		t.Errorf("/ is our own root: %t; a temporary directory is: %t", own.own, other.own)
+	}
+	careful := &Root{fd: own.fd}
+	for _, name := range []string{"/", "/etc/passwd", "/usr/bin/../bin/env", "/bin", "/nowhere/x", "/etc/passwd/x", "/proc/self/fd/0"} {
+		for _, look := range []func(*Root) (unix.Stat_t, error){
+			func(r *Root) (unix.Stat_t, error) { return r.Stat(name) },
+			func(r *Root) (unix.Stat_t, error) { return r.Lstat(name) },
+		} {
+			st, err := look(own)
+			want, wantErr := look(careful)
+			if st.Ino != want.Ino || st.Mode != want.Mode || !errors.Is(err, errors.Unwrap(wantErr)) && wantErr != nil || err != nil && wantErr == nil {
+				t.Errorf("%s: inode %d, %v; carefully %d, %v", name, st.Ino, err, want.Ino, wantErr)
+			}
+		}
+	}
+}

@@ -46,30 +46,29 @@ const (
 const (
 	maxFile    = 32 << 20  // bytes of one file
 	maxBytes   = 512 << 20 // bytes of all files
-	maxFiles   = 20000     //
+	maxFiles   = 20000     // files, and links
 	maxDirs    = 3000      // directories looked into; each is a descriptor while the view lives
 	maxLookups = 1000000   // names looked up in a directory
 	maxDepth   = 60        // directories above a file
+	maxPath    = 3800      // bytes of a directory's name, so that a file's fits the kernel's 4095
+	maxPaths   = 15 << 20  // bytes of all names, as broker.Dir bounds them
 	maxName    = 255       // bytes of one name, the kernel's own bound
 	maxLinks   = 40        // symbolic links in one name, the kernel's own bound
 )
 
-// A Cache keeps the texts of files and the names in directories between views.
-// It keeps no descriptor, and may be used by several goroutines.
+// A Cache keeps the texts of files. It keeps no descriptor, and may be used by
+// several goroutines.
 type Cache struct {
-	clock    func() time.Time
-	texts    cache[textKey, *Text]
-	listings cache[Inode, *listing]
-	reading  [64]sync.Mutex // by inode: held while a file is read
-	reads    atomic.Int64
-	buffers  sync.Pool // of *[]byte, for contents while they are looked at
+	clock   func() time.Time
+	texts   cache[textKey, *Text]
+	reading [64]sync.Mutex // by inode: held while a file is read
+	reads   atomic.Int64
+	buffers sync.Pool // of *[]byte, for contents while they are looked at
+	dirents sync.Pool // of *[]byte, for directories
 }
 
-// Bounds of the memory of a Cache, in bytes, roughly.
-const (
-	maxTexts    = 48 << 20
-	maxListings = 12 << 20
-)
+// maxTexts bounds the memory of a Cache, in bytes, roughly.
+const maxTexts = 24 << 20
 
 // NewCache makes an empty Cache. clock tells how old a file is; nil means
 // time.Now.
@@ -78,7 +77,9 @@ func NewCache(clock func() time.Time) *Cache {
 		clock = time.Now
 	}
 	c := &Cache{clock: clock}
-	c.texts.bound, c.listings.bound = maxTexts, maxListings
+	c.texts.bound = maxTexts
+	c.buffers.New = func() any { return new([]byte) }
+	c.dirents.New = func() any { return new([]byte) }
 	return c
 }
 

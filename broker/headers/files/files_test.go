@@ -32,19 +32,27 @@ func TestCacheBound(t *testing.T) {
 }
 
 // view looks at a directory of the test's as if it were a root.
-func view(t *testing.T, c *Cache, root string) *View {
+func view(t *testing.T, w *World, root string) *View {
 	t.Helper()
 	fd, err := unix.Open(root, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = unix.Close(fd) }()
-	v, err := c.View(t.Context(), fd, "/cwd")
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	v, err := w.View(t.Context(), w.Arrive(), fd)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(v.Close)
-	return v
+	for range 2 {
+		if err := v.Begin("/cwd"); err != nil {
+			t.Fatal(err)
+		}
+		if !v.Stale() {
+			return v
+		}
+	}
+	t.Fatal("stale twice")
+	return nil
 }
 
 // TestWalk: names are walked as by the kernel in a chroot, with a listing and
@@ -78,9 +86,9 @@ func TestWalk(t *testing.T) {
 		{"/mixed.h", "", ""}, {"/MIXED.H", "", ""}, {"é.h", "", ""},
 	}
 	for _, clock := range []func() time.Time{nil, func() time.Time { return time.Now().Add(time.Hour) }} {
-		c := NewCache(clock)
+		w := NewCache(clock).World()
 		for range 2 {
-			v := view(t, c, root)
+			v := view(t, w, root)
 			for _, tt := range tests {
 				h, err := v.Find(v.Cwd, tt.name)
 				got, from := "", ""
@@ -94,6 +102,7 @@ func TestWalk(t *testing.T) {
 			if _, err := v.Find(v.Root, "loop/x"); err == nil {
 				t.Error("a loop of links ends in a file")
 			}
+			v.Close()
 		}
 	}
 }
@@ -110,11 +119,12 @@ func TestYoung(t *testing.T) {
 	}
 	now := time.Now()
 	c := NewCache(func() time.Time { return now })
+	w := c.World()
 	for i, want := range []int64{1, 2, 3, 3, 3} {
 		if i == 2 {
 			now = now.Add(time.Minute)
 		}
-		v := view(t, c, root)
+		v := view(t, w, root)
 		h, err := v.Find(v.Cwd, "a.h")
 		if err != nil {
 			t.Fatal(err)
@@ -126,5 +136,6 @@ func TestYoung(t *testing.T) {
 		if c.Reads() != want {
 			t.Errorf("look %d: %d reads, want %d", i, c.Reads(), want)
 		}
+		v.Close()
 	}
 }

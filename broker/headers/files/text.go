@@ -1,8 +1,7 @@
 package files
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
+	"bytes"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -10,16 +9,6 @@ import (
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/headers/lex"
 )
-
-// A stat is what proves that a file is as it was.
-type stat struct {
-	Inode
-	size, mtime, ctime int64
-}
-
-func statOf(st *unix.Stat_t) stat {
-	return stat{Inode{st.Dev, st.Ino}, st.Size, st.Mtim.Nano(), st.Ctim.Nano()}
-}
 
 // A Reading is what a file is read as.
 type Reading uint8
@@ -43,96 +32,152 @@ type textKey struct {
 // A Text is what is known of a file's content.
 type Text struct {
 	Facts   *lex.Facts // nil for AsBytes
+	stat    stat       // of the file
 	digest  broker.Digest
-	settled bool // the file was old enough when it was read
+	twin    string // the hash of the content without a byte order mark
+	settled bool   // the file was old enough when it was read
 }
 
 // Text reads a file in one way, or knows it from before; first tells whether it
 // is new to this View.
 func (v *View) Text(f *File, as Reading) (t *Text, first bool, err error) {
-	if t := f.texts[as]; t != nil {
+	c := v.capture(f)
+	if t := c.texts[as]; t != nil {
 		return t, false, nil
 	}
-	if t, err = v.text(f, as); err != nil {
+	if err := v.ctx.Err(); err != nil {
 		return nil, false, err
 	}
-	if f.digest.Hash != "" && f.digest != t.digest {
-		return nil, false, Unsoundf(Changed, "%s changed while it was read", f.Path())
+	if v.bytes += c.stat.size; c.stat.size > maxFile || v.bytes > maxBytes {
+		return nil, false, Unsoundf(TooLarge, "%s has %d bytes", f.Path(), c.stat.size)
 	}
-	f.digest, f.texts[as] = t.digest, t
+	t = f.texts[as]
+	if t == nil || t.stat != c.stat || !t.settled && f.ticks[as] < v.began {
+		if t, err = v.text(f, c.stat, as); err != nil {
+			return nil, false, err
+		}
+		c = v.capture(f) // it may have moved
+	}
+	for _, other := range c.texts {
+		if other != nil && other.digest != t.digest {
+			return nil, false, Unsoundf(Changed, "%s changed while it was read", f.Path())
+		}
+	}
+	c.texts[as], c.content = t, f.contents[as]
 	return t, true, nil
 }
 
-func (v *View) text(f *File, as Reading) (*Text, error) {
-	if err := v.ctx.Err(); err != nil {
+// capture is what the View read of a file.
+func (v *View) capture(f *File) *captured {
+	i := v.found.get(f.num)
+	if i == 0 {
+		v.captured = append(v.captured, captured{file: f, stat: f.stat})
+		i = int32(len(v.captured))
+		v.found.set(f.num, i)
+	}
+	return &v.captured[i-1]
+}
+
+// text reads a file, or knows it from another World, and keeps what it says. The
+// World is free for others meanwhile.
+func (v *View) text(f *File, st stat, as Reading) (*Text, error) {
+	in, err := v.fd(f.entry.in)
+	if err != nil {
 		return nil, err
 	}
-	if v.bytes += f.stat.size; f.stat.size > maxFile || v.bytes > maxBytes {
-		return nil, Unsoundf(TooLarge, "%s has %d bytes", f.Path(), f.stat.size)
+	tick := v.w.Now()
+	t, err := v.apart(place{in, f.entry}, st, as)
+	if err != nil {
+		return nil, err
 	}
-	key := textKey{f.stat, as}
-	old, ok := v.c.texts.get(key)
+	f.texts[as], f.ticks[as], f.contents[as] = t, tick, number(v.w, v.w.contents, t.twin)
+	v.w.Spend(t.cost())
+	return t, nil
+}
+
+// apart reads while others may have the World.
+func (v *View) apart(at place, st stat, as Reading) (*Text, error) {
+	v.w.release()
+	defer func() { v.w.lock <- struct{}{} }()
+	return v.w.c.text(at, st, as)
+}
+
+func (t *Text) cost() int {
+	if t.Facts == nil {
+		return 300
+	}
+	return 300 + t.Facts.Size()
+}
+
+// A place is where a file is read.
+type place struct {
+	in int // its directory
+	*entry
+}
+
+// text is the file's text in the state st.
+func (c *Cache) text(at place, st stat, as Reading) (*Text, error) {
+	key := textKey{st, as}
+	old, ok := c.texts.get(key)
 	if ok && old.settled {
 		return old, nil
 	}
 	// Many jobs begin at once and want the same headers: one reads.
-	lock := &v.c.reading[f.stat.ino%uint64(len(v.c.reading))]
+	lock := &c.reading[st.ino%uint64(len(c.reading))]
 	lock.Lock()
 	defer lock.Unlock()
-	if old, ok = v.c.texts.get(key); ok && old.settled {
+	if old, ok = c.texts.get(key); ok && old.settled {
 		return old, nil
 	}
-	return v.read(f, key, old)
+	return c.read(at, key, old)
 }
 
 // read reads a file; old is what was known of it, or nil.
-func (v *View) read(f *File, key textKey, old *Text) (*Text, error) {
-	settled := v.c.clock().UnixNano()-f.stat.ctime > int64(grain)
-	buffer, _ := v.c.buffers.Get().(*[]byte)
-	if buffer == nil {
-		buffer = new([]byte)
-	}
-	defer v.c.buffers.Put(buffer)
-	data, err := f.content(buffer)
+func (c *Cache) read(at place, key textKey, old *Text) (*Text, error) {
+	settled := c.clock().UnixNano()-key.ctime > int64(grain)
+	buffer := c.buffers.Get().(*[]byte)
+	defer c.buffers.Put(buffer)
+	data, err := at.content(key.stat, buffer)
 	if err != nil {
 		return nil, err
 	}
-	v.c.reads.Add(1)
-	sum := sha256.Sum256(data)
-	t := &Text{settled: settled, digest: broker.Digest{Hash: hex.EncodeToString(sum[:]), Size: int64(len(data))}}
-	cost := 300
+	c.reads.Add(1)
+	t := &Text{stat: key.stat, settled: settled, digest: broker.DigestOf(data)}
+	t.twin = t.digest.Hash
+	if bare, ok := bytes.CutPrefix(data, []byte("\xef\xbb\xbf")); ok {
+		t.twin = broker.DigestOf(bare).Hash
+	}
 	if key.as != AsBytes {
 		if old != nil && old.digest == t.digest {
 			t.Facts = old.Facts
 		} else {
 			t.Facts = lex.File(data, lex.Language(key.as))
 		}
-		cost += t.Facts.Size()
 	}
-	v.c.texts.put(key, t, cost)
+	c.texts.put(key, t, t.cost())
 	return t, nil
 }
 
 // content reads all of a file, which must be what it was when it was looked at,
 // before and after. The content lies in the buffer, which grows as needed.
-func (f *File) content(buffer *[]byte) ([]byte, error) {
-	fd, err := unix.Openat(f.in.fd, f.base, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+func (p place) content(st stat, buffer *[]byte) ([]byte, error) {
+	fd, err := unix.Openat(p.in, p.name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, Unsoundf(Unreadable, "%s: %v", f.Path(), err)
+		return nil, Unsoundf(Unreadable, "%s: %v", p.path(), err)
 	}
 	defer func() { _ = unix.Close(fd) }()
-	changed := Unsoundf(Changed, "%s changed while it was read", f.Path())
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil || statOf(&st) != f.stat {
+	changed := Unsoundf(Changed, "%s changed while it was read", p.path())
+	var now unix.Stat_t
+	if err := unix.Fstat(fd, &now); err != nil || statOf(&now) != st {
 		return nil, changed
 	}
 	// One byte more shows that it grew, and is room for the scanner's newline.
-	*buffer = slices.Grow((*buffer)[:0], int(f.stat.size)+1)
-	n, err := readFull(fd, (*buffer)[:f.stat.size+1])
+	*buffer = slices.Grow((*buffer)[:0], int(st.size)+1)
+	n, err := readFull(fd, (*buffer)[:st.size+1])
 	if err != nil {
-		return nil, Unsoundf(Unreadable, "%s: %v", f.Path(), err)
+		return nil, Unsoundf(Unreadable, "%s: %v", p.path(), err)
 	}
-	if err := unix.Fstat(fd, &st); err != nil || statOf(&st) != f.stat || int64(n) != f.stat.size {
+	if err := unix.Fstat(fd, &now); err != nil || statOf(&now) != st || int64(n) != st.size {
 		return nil, changed
 	}
 	return (*buffer)[:n], nil

@@ -3,81 +3,64 @@ package files
 import (
 	"context"
 	"errors"
-	"slices"
-	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/crosscc/crosscc/broker"
 )
 
-// A View is one scan's look at the client's files. It walks names as the kernel
-// does, link by link, and looks each entry of a directory up once: what it saw
-// first is what it says. One goroutine uses it, until Close.
+// A View is one scan's look at the client's files. What it gives was so at some
+// moment after the scan's job arrived: everything that is there is looked at in
+// the View, or was by another one since then; what is not there is told by its
+// directory's listing. One goroutine uses it, until Close, and holds the World
+// meanwhile.
+//
+// When something turns out to be other than it was, the View is stale: what was
+// found so far may not fit together, errors too. It begins again then.
 type View struct {
 	Root *Dir
 	Cwd  *Dir // the working directory
 
-	ctx     context.Context
-	c       *Cache
-	dirs    []*Dir
-	files   []*File
-	links   []*entry
-	bytes   int64
-	lookups int
+	ctx   context.Context
+	w     *World
+	began Tick
+	epoch int64
+	root  int // the caller's
+	*marks
 
-	entrySlab []entry
-	fileSlab  []File
+	trail     Trail
+	recording bool
+	unproven  bool
+
+	files, links, dirs, lookups int
+	bytes                       int64
 }
 
-// An Inode tells a file from all others that exist.
-type Inode struct{ dev, ino uint64 }
-
-// A Dir is a directory, once for each physical name that it is reached by.
-type Dir struct {
-	Name  string // absolute, without links; "" for the root
-	ID    Inode
-	up    *Dir
-	depth int
-	fd    int // O_PATH
-	kids  map[string]*entry
-	names *listing // nil: the kernel is asked for each name
+// marks are what a View knows of the entries, by their numbers.
+type marks struct {
+	touched  Set   // entries that are as known
+	fds      table // by directory: its descriptor, + 1
+	open     []int32
+	unlisted Set   // directories of which no listing can be had now
+	found    table // by file: where it is in captured, + 1
+	captured []captured
+	absent   map[absent]struct{}
 }
 
-// An entry is what a name in a directory is. Those that are absent are kept too.
-type entry struct {
+// captured is a file as the View read it.
+type captured struct {
+	file    *File
+	stat    stat
+	content int32
+	texts   [readings]*Text
+}
+
+// absent is a name that the kernel says is not there.
+type absent struct {
 	in   *Dir
 	name string
-	dir  *Dir   // a directory
-	file *File  // a regular file
-	link string // the text of a symbolic link
-	odd  bool   // a FIFO, a socket, a device
 }
 
-func (e *entry) path() string { return e.in.Name + "/" + e.name }
-
-// A File is a regular file.
-type File struct {
-	Executable bool
-	in         *Dir
-	base       string
-	stat       stat
-	digest     broker.Digest   // once one of texts is there
-	texts      [readings]*Text // as far as it was read
-}
-
-// Path is the file's absolute name, without links.
-func (f *File) Path() string { return f.in.Name + "/" + f.base }
-
-// ID tells whether two files are one.
-func (f *File) ID() Inode { return f.stat.Inode }
-
-// Modified is when its content changed last.
-func (f *File) Modified() time.Time { return time.Unix(0, f.stat.mtime) }
-
-// Digest is of its content, and false as long as that was not read.
-func (f *File) Digest() (broker.Digest, bool) { return f.digest, f.digest.Hash != "" }
+// A Trail is what a search met on its way.
+type Trail []*entry
 
 // A Hit is a file, or nil when there is none, with the directory that its name
 // was found in, a link in the last part of it not followed: that is where a
@@ -87,57 +70,42 @@ type Hit struct {
 	From *Dir
 }
 
-// A Link is a symbolic link and its text.
-type Link struct {
-	Path, Target string
-}
-
-// nothing is an entry that is not there.
-var nothing entry
-
-// slab is how many entries or files are allocated at once.
-const slab = 64
-
-func (v *View) newEntry(d *Dir, name string) *entry {
-	if len(v.entrySlab) == 0 {
-		v.entrySlab = make([]entry, slab)
-	}
-	e := &v.entrySlab[0]
-	v.entrySlab = v.entrySlab[1:]
-	e.in, e.name = d, name
-	return e
-}
-
-func (v *View) newFile(e *entry, st *unix.Stat_t) *File {
-	if len(v.fileSlab) == 0 {
-		v.fileSlab = make([]File, slab)
-	}
-	f := &v.fileSlab[0]
-	v.fileSlab = v.fileSlab[1:]
-	f.in, f.base, f.stat, f.Executable = e.in, e.name, statOf(st), st.Mode&0o111 != 0
-	v.files = append(v.files, f)
-	return f
-}
-
-// View looks at the files below root, a descriptor of a directory that stays the
-// caller's, from the working directory cwd. The caller closes the View.
-func (c *Cache) View(ctx context.Context, root int, cwd string) (*View, error) {
-	v := &View{ctx: ctx, c: c}
-	if err := v.open(root, cwd); err != nil {
-		v.Close()
+// View is for a look at the files below root, a descriptor of a directory that
+// stays the caller's until Close, for a job that arrived at began. It waits for
+// its turn, or for the end of ctx. Begin comes next.
+func (w *World) View(ctx context.Context, began Tick, root int) (*View, error) {
+	if err := w.acquire(ctx); err != nil {
 		return nil, err
 	}
-	return v, nil
+	return &View{ctx: ctx, w: w, began: began, root: root, marks: w.takeMarks()}, nil
 }
 
-func (v *View) open(root int, cwd string) error {
-	fd, err := unix.FcntlInt(uintptr(root), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		return Unsoundf(Unreadable, "root: %v", err)
+func (w *World) takeMarks() *marks {
+	n := len(w.spare)
+	if n == 0 {
+		return &marks{absent: map[absent]struct{}{}}
 	}
-	if v.Root, err = v.newDir(nil, "", fd); err != nil {
+	m := w.spare[n-1]
+	w.spare = w.spare[:n-1]
+	return m
+}
+
+// Stale reports whether the View must begin again.
+func (v *View) Stale() bool { return v.epoch != v.w.epoch }
+
+// Epoch numbers the time in which no answer about names became wrong.
+func (v *View) Epoch() int64 { return v.w.epoch }
+
+// Begin finds the root and the working directory, and forgets what the View has
+// seen so far; it sees things that are new enough, and need not look again.
+func (v *View) Begin(cwd string) error {
+	v.forget()
+	v.epoch = v.w.epoch
+	v.Root, v.Cwd = v.w.root, nil
+	if err := v.touch(v.Root.entry); err != nil {
 		return err
 	}
+	var err error
 	v.Cwd, err = v.DirAt(v.Root, cwd)
 	if err == nil && v.Cwd == nil {
 		err = Unsoundf(Changed, "working directory %s does not exist", cwd)
@@ -145,35 +113,222 @@ func (v *View) open(root int, cwd string) error {
 	return err
 }
 
-// Close lets go of the descriptors. What the View gave stays valid.
-func (v *View) Close() {
-	for _, d := range v.dirs {
-		_ = unix.Close(d.fd)
+// forget clears the marks, but for descriptors.
+func (v *View) forget() {
+	v.touched.Clear()
+	v.unlisted.Clear()
+	for _, c := range v.captured {
+		v.found.set(c.file.num, 0)
 	}
+	clear(v.captured)
+	v.captured = v.captured[:0]
+	clear(v.absent)
+	v.files, v.links, v.dirs, v.lookups, v.bytes = 0, 0, 0, 0, 0
 }
 
-// newDir owns fd, also when it fails.
-func (v *View) newDir(up *Dir, name string, fd int) (*Dir, error) {
-	d := &Dir{up: up, fd: fd, kids: map[string]*entry{}}
-	v.dirs = append(v.dirs, d)
-	if up != nil {
-		d.Name, d.depth = up.Name+"/"+name, up.depth+1
+// Close lets go of the descriptors and the World. What the View gave stays
+// valid.
+func (v *View) Close() {
+	v.forget()
+	for _, n := range v.open {
+		_ = unix.Close(int(v.fds.get(n)) - 1)
+		v.fds.set(n, 0)
+	}
+	v.open = v.open[:0]
+	v.fds.set(v.w.root.num, 0)
+	v.w.spare = append(v.w.spare, v.marks)
+	v.marks = nil
+	v.w.release()
+}
+
+// Record begins to note what a search meets.
+func (v *View) Record() { v.trail, v.recording, v.unproven = v.trail[:0], true, false }
+
+// Recorded ends that. proven is false when the search rests on something that
+// may change without a trace, and must be made each time.
+func (v *View) Recorded() (t Trail, proven bool) {
+	v.recording = false
+	return append(Trail(nil), v.trail...), !v.unproven
+}
+
+// Again does for a search of the past what the search would do now: it makes sure
+// that what it met is still there. When that is not so the View is stale.
+func (v *View) Again(t Trail) error {
+	for _, e := range t {
+		if err := v.touch(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Spend adds what is kept along with the World to its cost.
+func (v *View) Spend(bytes int) { v.w.Spend(bytes) }
+
+// Lookups counts names looked up in a directory, and bounds them.
+func (v *View) Lookups() int { return v.lookups }
+
+// Charge adds to Lookups.
+func (v *View) Charge(n int) error {
+	if v.lookups += n; v.lookups > maxLookups {
+		return Unsoundf(TooLarge, "more than %d names are looked up", maxLookups)
+	}
+	return nil
+}
+
+// touch makes sure that what is known of e is not older than the job.
+func (v *View) touch(e *entry) error {
+	if !v.touched.Add(e.id) {
+		return nil
+	}
+	if e.in != nil {
+		if err := v.touch(e.in.entry); err != nil {
+			return err
+		}
+	}
+	if e.tick < v.began {
+		if err := v.refresh(e); err != nil {
+			return err
+		}
+	}
+	if d := e.dir; d != nil && d.relied == v.w.epoch && !v.usable(d) {
+		v.list(d)
+	}
+	return v.count(e)
+}
+
+// count holds the View to the bounds.
+func (v *View) count(e *entry) error {
+	switch {
+	case e.dir != nil:
+		v.dirs++
+	case e.link != "":
+		v.links++
+	default:
+		v.files++
+	}
+	switch {
+	case v.dirs > maxDirs:
+		return Unsoundf(TooLarge, "more than %d directories are looked into", maxDirs)
+	case v.files > maxFiles:
+		return Unsoundf(TooLarge, "more than %d files are looked at", maxFiles)
+	case v.links > maxFiles:
+		return Unsoundf(TooLarge, "more than %d links are followed", maxFiles)
+	}
+	return nil
+}
+
+// refresh looks at a known entry once more. One that is something else now is
+// lost, which makes the View stale.
+func (v *View) refresh(e *entry) error {
+	if e.dir != nil {
+		return v.reopen(e.dir)
+	}
+	tick := v.w.Now()
+	fd, err := v.fd(e.in)
+	if err != nil {
+		return err
+	}
+	if e.link != "" {
+		if link, err := readLink(fd, e); err != nil || link != e.link {
+			v.w.lose(e)
+		}
+		e.tick = tick
+		return nil
+	}
+	st, mode, err := statAt(fd, e)
+	switch {
+	case err != nil && !errors.Is(err, unix.ENOENT):
+		return Unsoundf(Unreadable, "%s: %v", e.path(), err)
+	case err != nil || e.file == nil || mode != unix.S_IFREG:
+		v.w.lose(e)
+	default:
+		e.file.look(v.w, st)
+	}
+	e.tick = tick
+	return nil
+}
+
+// reopen looks at a known directory once more, and keeps it open.
+func (v *View) reopen(d *Dir) error {
+	e := d.entry
+	tick := v.w.Now()
+	fd := v.root
+	if e.in != nil {
+		in, err := v.fd(e.in)
+		if err != nil {
+			return err
+		}
+		switch fd, err = openDir(in, e.name); {
+		case isNoDir(err):
+			v.w.lose(e)
+			return nil
+		case err != nil:
+			return Unsoundf(Unreadable, "%s: %v", d.Name, err)
+		}
+		if old := v.fds.get(d.num); old != 0 {
+			_ = unix.Close(int(old) - 1)
+			v.fds.set(d.num, int32(fd)+1)
+		} else {
+			v.keep(d, fd)
+		}
+	} else {
+		v.fds.set(d.num, int32(fd)+1) // the caller's: not in open
 	}
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
-		return nil, Unsoundf(Unreadable, "%s: %v", d.Name, err)
+		return Unsoundf(Unreadable, "%s: %v", d.Name, err)
 	}
-	d.ID = Inode{st.Dev, st.Ino}
-	switch {
-	case len(v.dirs) > maxDirs:
-		return nil, Unsoundf(TooLarge, "more than %d directories are looked into", maxDirs)
-	case d.depth > maxDepth:
-		return nil, Unsoundf(TooLarge, "%s is more than %d directories deep", d.Name, maxDepth)
-	case d.Name == "/proc" || d.Name == "/sys" || d.Name == "/dev":
-		return nil, Unsoundf(Special, "%s is no directory of files", d.Name)
+	e.tick = tick
+	now := statOf(&st)
+	if e.in == nil && d.ID == (Inode{}) {
+		d.ID, d.honest = now.Inode, isHonest(fd)
 	}
-	d.names = v.c.listing(d, &st)
-	return d, nil
+	if now.Inode != d.ID {
+		v.w.lose(e)
+		return nil
+	}
+	d.stat = now
+	return nil
+}
+
+// keep has Close close the directory's descriptor.
+func (v *View) keep(d *Dir, fd int) {
+	v.fds.set(d.num, int32(fd)+1)
+	v.open = append(v.open, d.num)
+}
+
+// fd is the directory's descriptor.
+func (v *View) fd(d *Dir) (int, error) {
+	if fd := v.fds.get(d.num); fd != 0 {
+		return int(fd) - 1, nil
+	}
+	if err := v.reopen(d); err != nil {
+		return -1, err
+	}
+	if fd := v.fds.get(d.num); fd != 0 && d.entry.dir == d {
+		return int(fd) - 1, nil
+	}
+	return -1, Unsoundf(Changed, "directory %s changed while it was looked at", d.Name)
+}
+
+func openDir(in int, name string) (int, error) {
+	return unix.Openat(in, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+}
+
+// isNoDir reports whether the error of openDir says that the name is no
+// directory: a link is one of these.
+func isNoDir(err error) bool {
+	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP)
+}
+
+func readLink(fd int, e *entry) (string, error) {
+	var buf [unix.PathMax]byte
+	n, err := unix.Readlinkat(fd, e.name, buf[:])
+	if err != nil || n == 0 || n == len(buf) {
+		return "", Unsoundf(Changed, "link %s can't be read", e.path())
+	}
+	return string(buf[:n]), nil
 }
 
 // look finds one entry. Its error is an *Unsound: what a compiler would say of a
@@ -181,192 +336,135 @@ func (v *View) newDir(up *Dir, name string, fd int) (*Dir, error) {
 //
 // asDir: the name stands before a slash, so that it is most likely a directory.
 func (v *View) look(d *Dir, name string, asDir bool) (*entry, error) {
-	if e := d.kids[name]; e != nil {
-		return e, nil
+	if err := v.Charge(1); err != nil {
+		return nil, err
 	}
-	if v.lookups++; v.lookups > maxLookups {
-		return nil, Unsoundf(TooLarge, "more than %d names are looked up", maxLookups)
+	e := d.kids[name]
+	var err error
+	if e != nil {
+		err = v.touch(e)
+	} else {
+		e, err = v.meet(d, name, asDir)
 	}
-	if d.names.lacks(name) {
+	if v.recording && err == nil && e != &nothing {
+		v.trail = append(v.trail, e)
+	}
+	return e, err
+}
+
+// meet looks at a name that is not known, in a directory that was touched.
+func (v *View) meet(d *Dir, name string, asDir bool) (*entry, error) {
+	if d.list == nil && !asDir || d.list != nil && !v.usable(d) {
+		v.list(d)
+	}
+	if v.usable(d) && d.list.lacks(name) {
+		v.rely(d, name)
 		return &nothing, nil
 	}
-	e := v.newEntry(d, name)
-	if len(v.files) > maxFiles {
-		return nil, Unsoundf(TooLarge, "more than %d files are looked at", maxFiles)
+	if _, gone := v.absent[absent{d, name}]; gone {
+		v.unproven = true
+		return &nothing, nil
 	}
 	if len(name) > maxName {
 		return nil, Unsoundf(Unreadable, "a name of %d bytes in %s", len(name), d.Name)
 	}
-	if err := v.identify(e, asDir); err != nil {
-		return nil, err
+	e := &entry{in: d, name: name, tick: v.w.Now()}
+	found, err := v.identify(e, asDir)
+	if err != nil || !found {
+		return &nothing, orElse(err, v.lacks(d, name))
 	}
-	d.kids[name] = e
-	return e, nil
+	v.w.add(e)
+	v.touched.Add(e.id)
+	return e, v.count(e)
 }
 
-// identify asks the kernel what an entry is.
-func (v *View) identify(e *entry, asDir bool) error {
+func orElse(err, other error) error {
+	if err != nil {
+		return err
+	}
+	return other
+}
+
+// lacks notes that the kernel says that d has no such name.
+func (v *View) lacks(d *Dir, name string) error {
+	if !v.usable(d) {
+		v.list(d)
+	}
+	if !v.usable(d) || d.list.has(name) {
+		v.absent[absent{d, name}] = struct{}{}
+		v.unproven = true
+		return nil
+	}
+	v.rely(d, name)
+	return nil
+}
+
+// identify asks the kernel what an entry is; false when there is none.
+func (v *View) identify(e *entry, asDir bool) (bool, error) {
+	fd, err := v.fd(e.in)
+	if err != nil {
+		return false, err
+	}
 	if asDir {
-		switch err := v.enter(e); {
-		case errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP): // a link is one of these
-		case err == nil, errors.Is(err, unix.ENOENT):
-			return nil
-		default:
-			return err
+		if err := v.enter(fd, e); !isNoDir(err) {
+			return err == nil, err
+		} else if errors.Is(err, unix.ENOENT) {
+			return false, nil
 		}
 	}
-	var st unix.Stat_t
-	switch err := unix.Fstatat(e.in.fd, e.name, &st, unix.AT_SYMLINK_NOFOLLOW); {
+	st, mode, err := statAt(fd, e)
+	switch {
 	case errors.Is(err, unix.ENOENT):
-		return nil
+		return false, nil
 	case err != nil:
-		return Unsoundf(Unreadable, "%s: %v", e.path(), err)
+		return false, Unsoundf(Unreadable, "%s: %v", e.path(), err)
 	}
-	switch st.Mode & unix.S_IFMT {
+	switch mode {
 	case unix.S_IFREG:
-		e.file = v.newFile(e, &st)
+		e.file = v.w.newFile(e, st)
 	case unix.S_IFDIR:
-		if err := v.enter(e); err != nil {
-			return Unsoundf(Changed, "%s: %v", e.path(), err)
+		if err := v.enter(fd, e); err != nil {
+			return false, Unsoundf(Changed, "%s: %v", e.path(), err)
 		}
 	case unix.S_IFLNK:
-		return v.readLink(e)
+		if e.link, err = readLink(fd, e); err != nil {
+			return false, err
+		}
 	default:
 		e.odd = true
 	}
-	return nil
+	return true, nil
 }
 
 // enter opens a directory. Its error is not an *Unsound where e is no directory.
-func (v *View) enter(e *entry) error {
-	fd, err := unix.Openat(e.in.fd, e.name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+func (v *View) enter(in int, e *entry) error {
+	name := e.path()
+	fd, err := openDir(in, e.name)
 	switch {
-	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP):
+	case isNoDir(err):
 		return err
 	case err != nil:
-		return Unsoundf(Unreadable, "%s: %v", e.path(), err)
+		return Unsoundf(Unreadable, "%s: %v", name, err)
 	}
-	e.dir, err = v.newDir(e.in, e.name, fd)
-	return err
-}
-
-func (v *View) readLink(e *entry) error {
-	var buf [unix.PathMax]byte
-	n, err := unix.Readlinkat(e.in.fd, e.name, buf[:])
-	if err != nil || n == 0 {
-		return Unsoundf(Changed, "link %s can't be read", e.path())
+	var st unix.Stat_t
+	switch err = unix.Fstat(fd, &st); {
+	case err != nil:
+		err = Unsoundf(Unreadable, "%s: %v", name, err)
+	case e.in.depth == maxDepth || len(name) > maxPath:
+		err = Unsoundf(TooLarge, "%.300s is too deep", name)
+	case name == "/proc" || name == "/sys" || name == "/dev":
+		err = Unsoundf(Special, "%s is no directory of files", name)
 	}
-	e.link = string(buf[:n])
-	v.links = append(v.links, e)
+	if err != nil {
+		_ = unix.Close(fd)
+		return err
+	}
+	e.dir = v.w.newDir(e, name)
+	e.dir.stat = statOf(&st)
+	e.dir.ID, e.dir.honest = e.dir.stat.Inode, isHonest(fd)
+	v.keep(e.dir, fd)
 	return nil
 }
 
-// DirAt finds the directory that name leads to from another; nil when there is
-// none.
-func (v *View) DirAt(from *Dir, name string) (*Dir, error) { return v.dirAt(from, name, maxLinks) }
-
-func (v *View) dirAt(from *Dir, name string, links int) (*Dir, error) {
-	if strings.HasPrefix(name, "/") {
-		from = v.Root
-	}
-	for name != "" && from != nil {
-		part, rest, _ := strings.Cut(name, "/")
-		name = rest
-		switch part {
-		case "", ".":
-			continue
-		case "..":
-			if from.up != nil {
-				from = from.up
-			}
-			continue
-		}
-		e, err := v.look(from, part, true)
-		if err != nil {
-			return nil, err
-		}
-		if e.link == "" {
-			from = e.dir
-			continue
-		}
-		if links--; links < 0 {
-			return nil, Unsoundf(Unreadable, "%s: too many links", e.path())
-		}
-		if from, err = v.dirAt(e.in, e.link, links); err != nil {
-			return nil, err
-		}
-	}
-	return from, nil
-}
-
-// Find looks a file up; the Hit has none when there is none. A directory is
-// none to a compiler that looks for a header.
-func (v *View) Find(from *Dir, name string) (Hit, error) {
-	f, in, err := v.follow(from, name, maxLinks)
-	return Hit{f, in}, err
-}
-
-func (v *View) follow(from *Dir, name string, links int) (*File, *Dir, error) {
-	if len(name) >= unix.PathMax {
-		return nil, nil, Unsoundf(Unreadable, "a name of %d bytes", len(name))
-	}
-	in, base := from, name
-	if i := strings.LastIndexByte(name, '/'); i >= 0 {
-		var err error
-		if in, err = v.dirAt(from, name[:i+1], links); err != nil || in == nil {
-			return nil, nil, err
-		}
-		base = name[i+1:]
-	}
-	if base == "" || base == "." || base == ".." {
-		return nil, nil, nil
-	}
-	e, err := v.look(in, base, false)
-	switch {
-	case err != nil:
-		return nil, nil, err
-	case e.odd:
-		return nil, nil, Unsoundf(Special, "%s is not a regular file", e.path())
-	case e.link == "":
-		return e.file, in, nil
-	case links == 0:
-		return nil, nil, Unsoundf(Unreadable, "%s: too many links", e.path())
-	}
-	f, _, err := v.follow(e.in, e.link, links-1)
-	return f, in, err
-}
-
-// Exists reports whether name, from a directory on, is anything at all but a
-// link to nothing.
-func (v *View) Exists(from *Dir, name string) (bool, error) {
-	if d, err := v.DirAt(from, name); d != nil || err != nil {
-		return d != nil, err
-	}
-	h, err := v.Find(from, name)
-	return h.File != nil, err
-}
-
-// Read are the files of which the content was read.
-func (v *View) Read() []*File {
-	return slices.DeleteFunc(slices.Clone(v.files), func(f *File) bool { return f.digest.Hash == "" })
-}
-
-// Links are the links that any name led through, or to.
-func (v *View) Links() []Link {
-	var out []Link
-	for _, e := range v.links {
-		out = append(out, Link{e.path(), e.link})
-	}
-	return out
-}
-
-// Dirs are the names of the directories that were looked into, without the root.
-func (v *View) Dirs() []string {
-	var out []string
-	for _, d := range v.dirs {
-		if d.Name != "" {
-			out = append(out, d.Name)
-		}
-	}
-	return out
-}
+// Known reports whether the View read the file, in any way.
+func (v *View) Known(f *File) bool { return v.found.get(f.num) != 0 }

@@ -14,6 +14,7 @@
 package lex
 
 import (
+	"cmp"
 	"hash/maphash"
 	"slices"
 )
@@ -84,7 +85,7 @@ const (
 // Facts are what one file's text says. They are never changed once made.
 type Facts struct {
 	Refs   []Ref
-	Texts  []Text
+	Texts  []Text   // sorted by Macro
 	Others []uint64 // HashName of every macro that is defined in another way, sorted
 	// Wrapper: a macro hands one of its arguments on to __has_include.
 	Wrapper bool
@@ -111,6 +112,16 @@ func (f *Facts) Size() int {
 func (f *Facts) Defines(macro uint64) bool {
 	_, ok := slices.BinarySearch(f.Others, macro)
 	return ok
+}
+
+// Plain are those of Texts that are of one macro.
+func (f *Facts) Plain(macro uint64) []Text {
+	i, ok := slices.BinarySearchFunc(f.Texts, macro, func(t Text, h uint64) int { return cmp.Compare(t.Macro, h) })
+	n := i
+	for ok && n < len(f.Texts) && f.Texts[n].Macro == macro {
+		n++
+	}
+	return f.Texts[i:n]
 }
 
 // seed makes hashes of names; they never leave the process.
@@ -207,6 +218,7 @@ func (f *facts) done() *Facts {
 		f.Words = append(f.Words, w)
 	}
 	slices.Sort(f.Words)
+	slices.SortStableFunc(f.Texts, func(a, b Text) int { return cmp.Compare(a.Macro, b.Macro) })
 	f.Refs, f.Texts = slices.Clip(f.Refs), slices.Clip(f.Texts)
 	out := f.Facts
 	return &out

@@ -24,7 +24,7 @@ serve:
   --config F        configuration file (default /etc/crosscc/crossccd.toml)
   --grpc ADDR       door for REAPI (default 127.0.0.1:3634)
   --distcc ADDR     door for distcc (default off: not built yet)
-  --http ADDR       dashboard and metrics (default off: not built yet)
+  --http ADDR       ccache's storage, at /ccache/ (default off)
   --stats ADDR      distcc's statistics (default off: not built yet)
   --allow CIDR      who may connect from elsewhere than this machine; may be given again
   --state DIR       store and probe results (default /var/lib/crosscc, or the user's state directory)

@@ -37,7 +37,7 @@ func TestCommandLines(t *testing.T) {
 		{[]string{"serve", "--allow", "192.168.1.0/40"}, 2, "", "192.168.1.0/40"},
 		{[]string{"serve", "--grpc", "off"}, 2, "", "no door is open"},
 		{[]string{"serve", "--distcc", "127.0.0.1:3632"}, 2, "", "--distcc is not built yet"},
-		{[]string{"serve", "--http", "127.0.0.1:0"}, 2, "", "--http is not built yet"},
+		{[]string{"serve", "--http", "0.0.0.0:0", "--grpc", "off", "--state", filepath.Join(dir, "s"), "--sandbox", "none"}, 1, "", "http door: listen at \"0.0.0.0:0\": other machines can reach"},
 		{[]string{"serve", "--stats", "127.0.0.1:0"}, 2, "", "--stats is not built yet"},
 		{[]string{"serve", "--sandbox", "docker"}, 2, "", "--sandbox docker is not built yet"},
 		{[]string{"serve", "--grpc", "0.0.0.0:0", "--state", filepath.Join(dir, "s"), "--sandbox", "none"}, 1, "", "--allow 192.168.1.0/24"},

@@ -76,36 +76,60 @@ func pathOf(env Env) string {
 	return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 }
 
+// A door is a server at an address of the configuration.
+type door struct {
+	name   string // in the ready file
+	addr   config.Address
+	limits trust.Limits
+	serve  func(net.Listener) error
+	drain  func(context.Context) error // lets what runs end
+	close  func()                      // stops it
+}
+
 // serveDoors opens the doors, says so in the ready file, and serves.
 func serveDoors(ctx context.Context, f serverFlags, h *helper.Helper, log logrus.FieldLogger) error {
 	allow, err := trust.ParseAllow(f.server.Allow)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
-	l, err := trust.Listen(f.server.GRPC.String(), allow, trust.Limits{Refused: func(peer net.Addr, why string) {
-		log.WithField("peer", peer).Info("connection refused: " + why)
-	}})
-	if err != nil {
-		return err
-	}
 	srv := reapi.NewServer(reapi.Backend{Run: h.Run, Store: h.Store(), State: h.State, Logf: log.Infof}, reapi.ServerOptions{})
-	failed := make(chan error, 1)
-	go func() { failed <- srv.Serve(l) }()
-	log.WithField("grpc", doorOf(l)).Info("helper is ready")
-	if err := writeReady(f.ready, "grpc "+doorOf(l)+"\n"); err != nil {
-		srv.Close()
+	doors := []door{
+		{name: "grpc", addr: f.server.GRPC, serve: srv.Serve, drain: srv.Drain, close: srv.Close},
+		httpDoor(f.server.HTTP, h.Store(), log),
+	}
+	failed := make(chan error, len(doors))
+	open, ready := log, ""
+	for _, d := range doors {
+		if d.addr.Off() {
+			continue
+		}
+		d.limits.Refused = func(peer net.Addr, why string) {
+			log.WithField("peer", peer).Info("connection refused: " + why)
+		}
+		l, err := trust.Listen(d.addr.String(), allow, d.limits)
+		if err != nil {
+			return fmt.Errorf("%s door: %w", d.name, err)
+		}
+		defer d.close()
+		go func() { failed <- fmt.Errorf("%s door: %w", d.name, d.serve(l)) }()
+		open, ready = open.WithField(d.name, doorOf(l)), ready+d.name+" "+doorOf(l)+"\n"
+	}
+	open.Info("helper is ready")
+	if err := writeReady(f.ready, ready); err != nil {
 		return err
 	}
 	select {
 	case err := <-failed:
-		return fmt.Errorf("grpc door: %w", err)
+		return err
 	case <-ctx.Done():
 	}
 	log.Info("helper leaves: running jobs may finish")
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
-	err = errors.Join(h.Drain(drain), srv.Drain(drain))
-	srv.Close()
+	err = h.Drain(drain)
+	for _, d := range doors {
+		err = errors.Join(err, d.drain(drain))
+	}
 	return err
 }
 
@@ -199,14 +223,14 @@ func setJobs(s *config.Server, v string) error {
 
 // unbuilt says which wanted parts do not exist yet.
 func unbuilt(s config.Server) error {
-	if s.GRPC.Off() {
+	if s.GRPC.Off() && s.HTTP.Off() {
 		return fmt.Errorf("%w: no door is open: give --grpc an address", errUsage)
 	}
 	for _, d := range []struct {
 		name string
 		on   bool
 	}{
-		{"--distcc", !s.Distcc.Off()}, {"--http", !s.HTTP.Off()}, {"--stats", !s.Stats.Off()}, {"--sandbox docker", s.Sandbox == "docker"},
+		{"--distcc", !s.Distcc.Off()}, {"--stats", !s.Stats.Off()}, {"--sandbox docker", s.Sandbox == "docker"},
 	} {
 		if d.on {
 			return fmt.Errorf("%w: %s is not built yet", errUsage, d.name)

@@ -27,7 +27,9 @@ const zeroStatus = `{
     "remote": 0,
     "cached": 0,
     "local": 0,
-    "failed": 0
+    "failed": 0,
+    "verified": 0,
+    "differed": 0
   },
   "matches": {
     "identical": 0,
@@ -35,6 +37,7 @@ const zeroStatus = `{
     "lines": 0
   },
   "local_reasons": {},
+  "preprocessed_reasons": {},
   "helpers": [],
   "notes": [
     "no agent runs; the next build starts one"

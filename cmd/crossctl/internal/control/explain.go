@@ -39,7 +39,8 @@ func showExplanation(w io.Writer, e monitor.Explanation) {
 		{"reason", string(e.Reason)},
 		{"compiler", e.Compiler},
 		{"identity", e.Identity},
-		{"form", e.Form},
+		{"form", formOf(e)},
+		{"no tree", e.NoTreeDetail},
 		{"output", e.Output},
 		{"command", quoted(e.Command)},
 	}
@@ -55,6 +56,14 @@ func showExplanation(w io.Writer, e monitor.Explanation) {
 		r[1] = plain(r[1])
 	}
 	table(w, rows)
+}
+
+// formOf says how the source would travel.
+func formOf(e monitor.Explanation) string {
+	if e.Files > 0 {
+		return fmt.Sprintf("%s of %d files", e.Form, e.Files)
+	}
+	return e.Form
 }
 
 // verdict says where the command would be compiled, and why.

@@ -62,6 +62,7 @@ func (c *control) absent(why string) []string {
 func emptyStatus() monitor.Status {
 	return monitor.Status{
 		LocalReasons: map[broker.Reason]uint64{},
+		Preprocessed: map[broker.Reason]uint64{},
 		Helpers:      []monitor.HelperStatus{},
 	}
 }
@@ -84,7 +85,11 @@ func showStatus(w io.Writer, s monitor.Status) {
 	}
 	if len(s.LocalReasons) > 0 {
 		fmt.Fprintln(w)
-		showReasons(w, s.LocalReasons, s.LocalLast)
+		showReasons(w, "LOCAL BECAUSE OF", s.LocalReasons, s.LocalLast)
+	}
+	if len(s.Preprocessed) > 0 {
+		fmt.Fprintln(w)
+		showReasons(w, "NO TREE BECAUSE OF", s.Preprocessed, s.PreprocessedLast)
 	}
 	for i, n := range s.Notes {
 		if i == 0 {
@@ -101,11 +106,15 @@ func showCounts(w io.Writer, s monitor.Status) {
 			time.Duration(a.Uptime)*time.Second, a.LocalRunning, a.LocalSlots)
 	}
 	j, m := s.Jobs, s.Matches
-	table(w, [][]string{
+	rows := [][]string{
 		{"agent", agent},
 		{"jobs", fmt.Sprintf("%d remote, %d cached, %d local, %d failed", j.Remote, j.Cached, j.Local, j.Failed)},
 		{"matches", fmt.Sprintf("%d identical, %d calibrated, %d lines", m.Identical, m.Calibrated, m.Lines)},
-	})
+	}
+	if j.Verified+j.Differed > 0 {
+		rows = append(rows, []string{"verified", fmt.Sprintf("%d the same, %d not", j.Verified, j.Differed)})
+	}
+	table(w, rows)
 }
 
 func showHelpers(w io.Writer, helpers []monitor.HelperStatus) {
@@ -117,13 +126,13 @@ func showHelpers(w io.Writer, helpers []monitor.HelperStatus) {
 	table(w, rows)
 }
 
-// showReasons lists the reasons of local jobs, the most frequent first, with
-// what was said of the last.
-func showReasons(w io.Writer, reasons map[broker.Reason]uint64, last map[broker.Reason]string) {
+// showReasons lists reasons, the most frequent first, with what was said of the
+// last job of each.
+func showReasons(w io.Writer, title string, reasons map[broker.Reason]uint64, last map[broker.Reason]string) {
 	names := slices.SortedFunc(maps.Keys(reasons), func(a, b broker.Reason) int {
 		return cmp.Or(cmp.Compare(reasons[b], reasons[a]), cmp.Compare(a, b))
 	})
-	rows := [][]string{{"LOCAL BECAUSE OF", "JOBS", "THE LAST ONE"}}
+	rows := [][]string{{title, "JOBS", "THE LAST ONE"}}
 	for _, n := range names {
 		rows = append(rows, []string{cell(string(n)), strconv.FormatUint(reasons[n], 10), cell(last[n])})
 	}

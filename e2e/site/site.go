@@ -1,4 +1,7 @@
-package main
+// Package site starts a helper and a client on loopback whose state and
+// configuration are their own: the end-to-end tests and the demo meet no agent
+// of the user's, and leave none behind. Start with Start.
+package site
 
 import (
 	"bytes"
@@ -16,29 +19,32 @@ import (
 
 const (
 	// startLimit bounds the helper's start, which probes every compiler here.
-	startLimit = 60 * time.Second
+	startLimit = 90 * time.Second
 	// stopLimit bounds how long the helper and the agent may take to go.
-	stopLimit = 15 * time.Second
+	stopLimit = 20 * time.Second
 )
 
-// A site is one helper and one client with a state of their own, so that the
-// demo meets no configuration and no agent of the user's.
-type site struct {
-	bin    string // directory of the programs
-	dir    string
-	helper string // HOST:PORT
-	debug  bool
-	env    []string // of the client
-	serve  *exec.Cmd
+// A Site is one helper and one client.
+type Site struct {
+	// Env is the environment of the client's builds.
+	Env []string
+	// Helper is the address of the helper's door, HOST:PORT.
+	Helper string
+
+	bin   string // directory of the programs
+	serve *exec.Cmd
 }
 
-// startSite starts the helper and waits until its door is open.
-func startSite(ctx context.Context, bin, dir string, debug bool) (*site, error) {
+// Start starts a helper and waits until its door is open. bin is the directory of
+// crosscc, crossccd and crossctl; dir, which the caller made and removes, is the
+// state's and is open to other users: a helper that was started as root works as
+// one. environ is what Env has besides the client's own.
+func Start(ctx context.Context, bin, dir string, environ []string) (*Site, error) {
 	bin, err := filepath.Abs(bin)
 	if err != nil {
 		return nil, err
 	}
-	s := &site{bin: bin, dir: dir, debug: debug}
+	s := &Site{bin: bin}
 	client, state := filepath.Join(dir, "client"), filepath.Join(dir, "helper")
 	empty, log := filepath.Join(dir, "empty.toml"), filepath.Join(dir, "helper.log")
 	if err := errors.Join(os.Mkdir(client, 0o700), os.Mkdir(state, 0o755), os.WriteFile(empty, nil, 0o644)); err != nil {
@@ -57,15 +63,11 @@ func startSite(ctx context.Context, bin, dir string, debug bool) (*site, error) 
 	if err := s.serve.Start(); err != nil {
 		return nil, fmt.Errorf("start a helper: %w", err)
 	}
-	if s.helper, err = awaitReady(ctx, ready); err != nil {
+	if s.Helper, err = awaitReady(ctx, ready); err != nil {
 		text, _ := os.ReadFile(log)
-		return nil, errors.Join(fmt.Errorf("start a helper: %w\n%s", err, text), s.stop())
+		return nil, errors.Join(fmt.Errorf("start a helper: %w\n%s", err, text), s.Stop())
 	}
-	host := "grpc://" + s.helper
-	if debug {
-		host += ",debug=lines"
-	}
-	s.env = append(os.Environ(), "CROSSCC_HOSTS="+host, "CROSSCC_DIR="+client, "CROSSCC_CONFIG="+empty,
+	s.Env = append(environ, "CROSSCC_HOSTS=grpc://"+s.Helper, "CROSSCC_DIR="+client, "CROSSCC_CONFIG="+empty,
 		"CROSSCC_SOCKET="+filepath.Join(client, "agent.sock"), "LC_ALL=C.UTF-8")
 	return s, nil
 }
@@ -88,13 +90,16 @@ func awaitReady(ctx context.Context, ready string) (string, error) {
 	return "", fmt.Errorf("not ready after %v", startLimit)
 }
 
-// stop ends agent and helper and waits until both are gone.
-func (s *site) stop() error {
+// Program is the path of one of the programs.
+func (s *Site) Program(name string) string { return filepath.Join(s.bin, name) }
+
+// Stop ends agent and helper and waits until both are gone.
+func (s *Site) Stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
 	defer cancel()
 	var errs []error
-	if s.env != nil {
-		if st, err := s.status(ctx); err == nil && st.Agent.PID > 0 {
+	if s.Env != nil {
+		if st, err := s.Status(ctx); err == nil && st.Agent.PID > 0 {
 			errs = append(errs, stopProcess(ctx, st.Agent.PID))
 		}
 	}
@@ -120,18 +125,21 @@ func stopProcess(ctx context.Context, pid int) error {
 	return fmt.Errorf("the agent, process %d, did not end within %v and was killed", pid, stopLimit)
 }
 
-// A status is what the demo reads of `crossctl status --json`.
-type status struct {
+// A Status is what is read here of `crossctl status --json`.
+type Status struct {
 	Agent struct{ PID int }
 	Jobs  struct{ Remote, Cached, Local, Failed int }
-	// LocalReasons count local jobs by the reason for it.
+	// LocalReasons count local jobs by the reason for it, Preprocessed those
+	// that could not go as trees.
 	LocalReasons map[string]int `json:"local_reasons"`
+	Preprocessed map[string]int `json:"preprocessed_reasons"`
 }
 
-func (s *site) status(ctx context.Context) (status, error) {
-	var st status
-	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "crossctl"), "status", "--json")
-	cmd.Env = s.env
+// Status asks the client's agent.
+func (s *Site) Status(ctx context.Context) (Status, error) {
+	var st Status
+	cmd := exec.CommandContext(ctx, s.Program("crossctl"), "status", "--json")
+	cmd.Env = s.Env
 	out, err := cmd.Output()
 	if err != nil {
 		return st, fmt.Errorf("%v: %w", cmd, err)
@@ -142,14 +150,36 @@ func (s *site) status(ctx context.Context) (status, error) {
 	return st, nil
 }
 
-// runIn runs a command and shows what it said only when it fails. When ctx ends
-// the command's whole process group does.
-func runIn(ctx context.Context, dir string, env []string, name string, args ...string) error {
-	_, err := output(ctx, dir, env, name, args...)
+// Since is what was counted between two questions.
+func (st Status) Since(before Status) Status {
+	st.Jobs.Remote -= before.Jobs.Remote
+	st.Jobs.Cached -= before.Jobs.Cached
+	st.Jobs.Local -= before.Jobs.Local
+	st.Jobs.Failed -= before.Jobs.Failed
+	st.LocalReasons = less(st.LocalReasons, before.LocalReasons)
+	st.Preprocessed = less(st.Preprocessed, before.Preprocessed)
+	return st
+}
+
+func less(now, before map[string]int) map[string]int {
+	left := make(map[string]int)
+	for why, n := range now {
+		if n -= before[why]; n > 0 {
+			left[why] = n
+		}
+	}
+	return left
+}
+
+// Run runs a command, and its error has what the command said. When ctx ends the
+// command's whole process group does.
+func Run(ctx context.Context, dir string, env []string, name string, args ...string) error {
+	_, err := Output(ctx, dir, env, name, args...)
 	return err
 }
 
-func output(ctx context.Context, dir string, env []string, name string, args ...string) (string, error) {
+// Output is Run and all that the command said.
+func Output(ctx context.Context, dir string, env []string, name string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir, cmd.Env = dir, env
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -1,4 +1,4 @@
-package main
+package debian
 
 import (
 	"testing"
@@ -48,7 +48,7 @@ Components: main
 			var got []string
 			for _, e := range c.read(c.text) {
 				if e.main {
-					got = append(got, e.line())
+					got = append(got, e.line("deb-src"))
 				}
 			}
 			if d := cmp.Diff(c.want, got); d != "" {

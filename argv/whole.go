@@ -1,0 +1,104 @@
+package argv
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Whole gives the words for compiling the source itself, with its headers, into the file output: the tree form of the
+// command. Its dependencies, if it makes any, go to the file depFile, for the very target that the driver would name.
+// What the user said stays as it was said, in its order; extra words (the client's own include directories, clang's
+// features) stand behind the user's. A command of that form gives itself again.
+func (c *Command) Whole(output, depFile string, extra ...string) []string {
+	d := c.depWords()
+	var out []string
+	for i := range c.words {
+		if c.whole(&c.words[i]) {
+			out = append(out, c.words[i].text...)
+		}
+	}
+	out = append(append(out, extra...), c.keptCPP(d.wanted)...)
+	if d.wanted {
+		out = append(out, c.wholeDeps(d, depFile)...)
+	}
+	if x := c.inputs[0].x; x != "" {
+		out = append(out, "-x", x)
+	}
+	mode := "-c"
+	if c.assembly {
+		mode = "-S"
+	}
+	return append(out, mode, c.Source(), "-o", output)
+}
+
+// whole reports whether a word goes along as it is.
+func (c *Command) whole(w *word) bool {
+	switch w.kind {
+	case kindPlain, kindTarget, kindDebug, kindDiagnostic, kindAssembler, kindXclang:
+		return !w.native()
+	case kindCPP:
+		return c.family != Clang || !c.unusedWithoutDefaults(w)
+	case kindLinker:
+		return c.family == Clang // which says of each that it is not used
+	}
+	return false
+}
+
+// unusedWithoutDefaults finds words that only choose among clang's own include directories. Those are given by name, so
+// clang would say that the word was not used.
+func (c *Command) unusedWithoutDefaults(w *word) bool {
+	switch w.name {
+	case "-stdlib=", "--stdlib=", "-nobuiltininc":
+		return true
+	case "-ibuiltininc":
+		return slices.ContainsFunc(c.words, func(w word) bool { return w.name == "-nobuiltininc" })
+	}
+	return false
+}
+
+// wholeDeps are the dependency words. gcc's driver adds a target of its own to -MD where it sees none, so that word is
+// handed past it.
+func (c *Command) wholeDeps(d depWords, depFile string) []string {
+	words := c.depOptions(d, depFile)
+	if c.family == Clang {
+		return words
+	}
+	return append([]string{"-Wp," + words[0] + "," + depFile}, words[3:]...) // "-MD -MF FILE" and the rest
+}
+
+// AdmitWhole says whether a helper may run a job's command in tree form, as [Command.Whole] makes it. The source may
+// have any name: it is looked up where only the client's files are. The error names the word.
+func AdmitWhole(c *Command) error {
+	if v := c.Verdict(); !v.Remote {
+		return fmt.Errorf("not a compile that a helper runs: %s (%s)", v.Reason, v.Detail)
+	}
+	if len(c.outputs) != 1 || !inside(c.Output()) {
+		return fmt.Errorf("output %q is not a clean relative name", c.outputs)
+	}
+	if d, ok := c.Deps(); ok && !inside(d.File) {
+		return fmt.Errorf("dependency file %q is not a clean relative name", d.File)
+	}
+	if name := c.Source(); strings.ContainsAny(name[:1], "-@") || strings.ContainsRune(name, 0) {
+		return fmt.Errorf("source %q does not read as a file name", name)
+	}
+	for _, w := range c.words {
+		if err := admitWhole(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// admitWhole judges one word. Those for the preprocessor name directories and files of the client's, macros and
+// targets, which are text; the linker's are not acted upon, because nothing is linked.
+func admitWhole(w word) error {
+	switch w.kind {
+	case kindCPP, kindToCPP, kindDependency, kindLinker:
+		if slices.ContainsFunc(w.text, func(s string) bool { return strings.HasPrefix(s, "@") || strings.ContainsRune(s, 0) }) {
+			return fmt.Errorf("option %q is not one that a helper runs", w.text)
+		}
+		return nil
+	}
+	return admit(w)
+}

@@ -1,0 +1,73 @@
+package agent
+
+import (
+	"errors"
+
+	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/fleet"
+	"github.com/crosscc/crosscc/broker/monitor"
+)
+
+// explain says what would happen to a command, without compiling.
+func (a *Agent) explain(s *session) (monitor.Explanation, error) {
+	if len(s.Request.Args) == 0 {
+		return monitor.Explanation{}, errors.New("explain: no command given")
+	}
+	c, err := a.prepare(s)
+	e := monitor.Explanation{Verdict: "remote", Compiler: c.program, Helpers: explainHelpers(c.prospects)}
+	if c.toolchain.Version != "" {
+		e.Identity = c.toolchain.Identity.String()
+	}
+	if err == nil {
+		err = c.checkTargets()
+	}
+	if err == nil {
+		err = a.explainForm(c, &e)
+	}
+	if l, ok := errors.AsType[*localJob](err); ok {
+		e.Verdict, e.Reason, e.Detail = "local", l.reason, l.text
+		return e, nil
+	}
+	return e, err
+}
+
+// explainForm says in which form the job would travel, and what a helper would be
+// asked to run.
+func (a *Agent) explainForm(c *compile, e *monitor.Explanation) error {
+	extra, err := a.extra(c)
+	if err != nil {
+		return err
+	}
+	j, _, err := a.treeJob(c, extra)
+	if no, ok := errors.AsType[*treeless](err); ok {
+		e.NoTree, e.NoTreeDetail = no.reason, no.text
+		prospects, err := a.textual(c, no)
+		if err != nil {
+			return err
+		}
+		e.Helpers = explainHelpers(prospects)
+		e.Form, e.Output = broker.Preprocessed.String(), c.cmd.Output()
+		source := "SOURCE" + c.cmd.Language().Preprocessed().Suffix()
+		e.Command = append([]string{c.s.Request.Args[0]}, c.cmd.Compile(source, c.cmd.Output(), extra...)...)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	e.Form, e.Output = j.Form.String(), c.cmd.Output()
+	for _, entry := range j.Root.All() {
+		if entry.File != nil {
+			e.Files++
+		}
+	}
+	e.Command = append([]string{c.s.Request.Args[0]}, j.Args...)
+	return nil
+}
+
+func explainHelpers(list []fleet.Prospect) []monitor.HelperExplanation {
+	var out []monitor.HelperExplanation
+	for _, p := range list {
+		out = append(out, monitor.HelperExplanation{Address: p.Address, Match: p.Match.String(), Reason: p.Text})
+	}
+	return out
+}

@@ -1,0 +1,161 @@
+package agent
+
+import (
+	"errors"
+	"path"
+	"unicode/utf8"
+
+	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/fleet"
+	"github.com/crosscc/crosscc/toolchains"
+)
+
+// asText has a job done from preprocessed text, for want of a tree.
+func (a *Agent) asText(c *compile, extra []string, why *treeless) (answer, error) {
+	prospects, err := a.textual(c, why)
+	if err != nil {
+		return answer{}, err
+	}
+	src, err := c.preprocess()
+	if err != nil {
+		return answer{}, err
+	}
+	j, err := c.job(src, extra)
+	if err != nil {
+		return answer{}, err
+	}
+	got, err := a.send(c, prospects, j)
+	if err != nil {
+		return answer{}, c.refused(err)
+	}
+	return got, c.believe(src, got.Result)
+}
+
+// textual keeps jobs at home that need more than preprocessed text.
+func (a *Agent) textual(c *compile, why *treeless) ([]fleet.Prospect, error) {
+	switch {
+	case why.local:
+		return nil, stay(why.reason, "%s", why.text)
+	case c.cmd.FailsOnLost():
+		return nil, stay(reasonWerror, "no tree (%s), and of preprocessed text a warning may be lost that would make it fail", why.text)
+	case c.cmd.Language().IsPreprocessed():
+		return nil, stay(reasonText, "no tree (%s), and the source is preprocessed already, so that the object names its file", why.text)
+	}
+	prospects, err := a.find(c, broker.Preprocessed)
+	if l, ok := errors.AsType[*localJob](err); ok && l.reason == fleet.ReasonDebugInfo {
+		l.text = "no tree (" + why.text + "): " + l.text
+	}
+	return prospects, err
+}
+
+// source is the text of a job with what the diagnostics need of it.
+type source struct {
+	text []byte
+	main []byte // the source file itself; nil when it can't be read
+}
+
+// preprocess has the client's compiler make the text. The dependency file, if
+// one is wanted, is written by it as well, in its place.
+func (c *compile) preprocess() (source, error) {
+	depFile := ""
+	if d, ok := c.cmd.Deps(); ok {
+		depFile = d.File
+	}
+	text, err := c.cpp(c.cmd.Preprocess(depFile))
+	if err != nil {
+		return source{}, err
+	}
+	src := source{text: text}
+	// Without it a diagnostic would lack the lines it quotes: not provable.
+	if data, err := c.s.root.ReadFile(c.s.abs(c.cmd.Source()), maxWords); err == nil {
+		src.main = data
+	}
+	if c.toolchain.Family == argv.GCC && c.cmd.ReadsComments() && mayFallThrough(src.main) {
+		commented, err := c.cpp(append([]string{"-C"}, c.cmd.Preprocess("")...))
+		if err != nil {
+			return source{}, err
+		}
+		src.text = withComments(text, commented)
+	}
+	if why := unsendable(src.text, c.toolchain.Family, c.isCXX()); why != "" {
+		return source{}, stay(reasonText, "%s", why)
+	}
+	return src, nil
+}
+
+// cpp runs the client's compiler as a preprocessor. One that fails or prints
+// leaves the job to the local compiler, which says the same in one piece.
+func (c *compile) cpp(words []string) ([]byte, error) {
+	release, err := c.cpps.acquire(c.s.Context())
+	if err != nil {
+		return nil, err
+	}
+	out, err := c.s.runAs(c.s.Context(), c.argv0, toolchains.Program{Path: c.program, Args: words}, maxText)
+	release()
+	if err != nil {
+		return nil, c.failed(reasonPreprocess, "preprocess", err)
+	}
+	if out.Status != 0 || len(out.Stderr) > 0 {
+		return nil, stay(reasonPreprocess, "the preprocessor has something to say")
+	}
+	return out.Stdout, nil
+}
+
+// job is the command and its text as something that a helper can run.
+func (c *compile) job(src source, extra []string) (*broker.Job, error) {
+	lang := c.cmd.Language().Preprocessed()
+	in := ".crosscc-source" + lang.Suffix()
+	out := c.object()
+	j := &broker.Job{
+		Name: path.Base(c.s.Request.Args[0]), Identity: c.toolchain.Identity, Fingerprint: c.toolchain.Fingerprint,
+		Args: c.cmd.Compile(in, out, extra...), Dir: c.s.Request.Dir, Env: []string{"LC_ALL=" + c.settings.locale},
+		Outputs: []string{out}, Form: broker.Preprocessed, Debug: c.cmd.Debug(),
+	}
+	if broker.Hidden(j.Dir) || path.Clean(j.Dir) != j.Dir || !utf8.ValidString(j.Dir) {
+		if j.Dir = "/work"; j.Debug && c.toolchain.Family == argv.Clang {
+			return nil, stay(fleet.ReasonDebugInfo, "clang would name another working directory than %s", c.s.Request.Dir)
+		}
+		// gcc takes the directory from the text, and code names none.
+	}
+	j.Root = new(broker.Dir)
+	j.Root.Put(path.Join(j.Dir, in), broker.File{Blob: broker.BytesBlob(src.text)})
+	if name := c.sourceIn(j.Dir); src.main != nil && name != "" {
+		j.Root.Put(name, broker.File{Blob: broker.BytesBlob(src.main)})
+	}
+	if err := j.Validate(); err != nil {
+		return nil, stay(reasonName, "%v", err)
+	}
+	return j, nil
+}
+
+// sourceIn is where the compiler will look for the source to quote it, or
+// empty when it can't be put there.
+func (c *compile) sourceIn(dir string) string {
+	name := c.cmd.Source()
+	if !path.IsAbs(name) {
+		name = path.Join(dir, name)
+	}
+	if name = path.Clean(name); broker.Hidden(name) {
+		return ""
+	}
+	return name
+}
+
+// believe keeps results at bay whose words may not be the local compiler's.
+func (c *compile) believe(src source, res broker.Result) error {
+	if len(res.Stdout) > 0 {
+		return stay(reasonDiagnostics, "the compiler prints to standard output")
+	}
+	if (len(res.Stderr) > 0 || res.ExitCode != 0) && !c.believable(src, res) {
+		return stay(reasonDiagnostics, "the compiler has something to say that depends on more than preprocessed text")
+	}
+	return nil
+}
+
+// believable reports whether what the compiler printed is what it would have
+// printed at home.
+func (c *compile) believable(src source, res broker.Result) bool {
+	return c.toolchain.Family == argv.GCC && c.exactWords() && src.main != nil &&
+		provable(c.cmd.Source(), src.main, src.text, res.Stderr, c.settings.locale == localeUTF8)
+}

@@ -1,0 +1,142 @@
+package agent
+
+import (
+	"errors"
+	"io"
+	"path"
+	"unicode/utf8"
+
+	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/headers"
+	"github.com/crosscc/crosscc/broker/helper"
+	"github.com/crosscc/crosscc/broker/reapi/wire"
+)
+
+// A treeless is why a job can't go as a tree. Another form may do.
+type treeless struct {
+	reason broker.Reason
+	text   string
+	local  bool // none will
+}
+
+func (t *treeless) Error() string { return t.text }
+
+// asTree has a job done from its source and headers: the object is then the
+// local one to the last byte, and so is each word that the compiler says.
+func (a *Agent) asTree(c *compile, extra []string) (answer, error) {
+	for again := false; ; again = true {
+		j, tree, err := a.treeJob(c, extra)
+		if err != nil {
+			return answer{}, err
+		}
+		got, err := a.send(c, c.prospects, j)
+		if changed, ok := errors.AsType[*broker.ChangedError](err); ok {
+			if again {
+				return answer{}, &treeless{reason: headers.Changed, text: changed.Error()}
+			}
+			continue
+		}
+		if r, ok := errors.AsType[*broker.Refusal](err); ok && (r.Reason == helper.ReasonTreeClosed || r.Reason == wire.NotUTF8) {
+			return answer{}, &treeless{reason: r.Reason, text: r.Text}
+		}
+		if err != nil {
+			return answer{}, c.refused(err)
+		}
+		if (len(got.Stdout) > 0 || len(got.Stderr) > 0) && !c.exactWords() {
+			return answer{}, stay(reasonDiagnostics, "the compiler has something to say, to a terminal or in a language that a helper may not have")
+		}
+		got.tree = tree
+		return got, nil
+	}
+}
+
+// exactWords reports whether what a compiler prints at a helper is what it would
+// print at home.
+func (c *compile) exactWords() bool {
+	if c.cmd.Colour() == "always" && (c.s.getenv("GCC_COLORS") != "" || c.s.getenv("GCC_URLS") != "") {
+		return false
+	}
+	return c.settings.exactLocale && !c.s.Request.Terminal
+}
+
+// treeJob is the command and all that it reads as something that a helper can
+// run. The error of a job that can't be one is a *treeless.
+func (a *Agent) treeJob(c *compile, extra []string) (*broker.Job, *headers.Tree, error) {
+	dir := c.s.Request.Dir
+	switch {
+	case c.settings.preprocessed:
+		return nil, nil, &treeless{reason: reasonAsked, text: "the configuration asks for preprocessed text"}
+	case path.Clean(dir) != dir || !path.IsAbs(dir) || !utf8.ValidString(dir):
+		return nil, nil, &treeless{reason: reasonName, text: "the working directory's name can't be said to a helper"}
+	case c.mixedPath():
+		return nil, nil, &treeless{reason: headers.Option, text: "CPATH goes behind a directory that the preprocessor is handed"}
+	}
+	src, tree, err := a.scan(c)
+	if err == nil {
+		err = sendable(tree)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	j := &broker.Job{
+		Name: path.Base(c.s.Request.Args[0]), Identity: c.toolchain.Identity, Fingerprint: c.toolchain.Fingerprint,
+		Args: src.Expand(c.cmd.Whole(c.object(), depsName, append(src.Words(), extra...)...)), Dir: dir,
+		Env: []string{"LC_ALL=" + c.settings.locale}, Root: tree.Root, Outputs: []string{c.object()},
+		Form: broker.Tree, Debug: c.cmd.Debug(),
+	}
+	if _, ok := c.cmd.Deps(); ok {
+		j.Outputs = []string{depsName, c.object()}
+	}
+	return j, tree, nil
+}
+
+// mixedPath: gcc puts CPATH behind every -I, those behind -Wp, too; in the job
+// it would stand before these.
+func (c *compile) mixedPath() bool { return c.s.getenv("CPATH") != "" && c.cmd.HandsOn() }
+
+// sendable keeps trees at home that a helper could not show, or whose text says
+// when it was compiled.
+func sendable(t *headers.Tree) error {
+	if t.NotUTF8 {
+		return &treeless{reason: wire.NotUTF8, text: "a header's name is not UTF-8"}
+	}
+	for _, word := range []string{"__DATE__", "__TIME__"} {
+		if t.Has(word) {
+			return &treeless{reason: reasonDate, text: "a file uses " + word}
+		}
+	}
+	if name, why := t.Root.Closed(); why != "" {
+		return &treeless{reason: helper.ReasonTreeClosed, text: name + ": " + why}
+	}
+	return nil
+}
+
+// scan finds what the compile reads. Directories of the compiler's own that
+// appeared or went are asked for once more.
+func (a *Agent) scan(c *compile) (headers.Source, *headers.Tree, error) {
+	key := c.key(headers.AskWords(c.cmd)...)
+	for again := false; ; again = true {
+		d, err := a.defaults.get(c.s.Context(), key, c.toolchain.Fingerprint, func() (headers.Defaults, error) {
+			return headers.Ask(c.s.Context(), c.system(), c.program, c.cmd)
+		})
+		if err != nil {
+			return headers.Source{}, nil, c.failed(reasonProbe, "ask "+c.program+" for its include directories", err)
+		}
+		src := headers.Source{
+			Cmd: c.cmd, Dir: c.s.Request.Dir, Defaults: d, Getenv: c.s.getenv,
+			Open: func(name string) (io.ReadCloser, error) { return c.s.root.Open(name) },
+		}
+		tree, err := a.scanner.Scan(c.s.Context(), c.s.root.FD(), src)
+		if err == nil {
+			return src, tree, nil
+		}
+		u, ok := errors.AsType[*headers.Unsound](err)
+		if !ok {
+			return src, nil, c.failed(headers.Unreadable, "find the headers", err)
+		}
+		if u.Reason != headers.Stale || again {
+			return src, nil, &treeless{reason: u.Reason, text: u.Text, local: u.Local}
+		}
+		a.defaults.forget(key)
+	}
+}

@@ -1,0 +1,91 @@
+package helper
+
+import (
+	"path"
+	"strings"
+
+	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/sandbox"
+	"github.com/crosscc/crosscc/toolchains"
+)
+
+// private are the directories of one toolchain where no file of a tree may lie:
+// broker.Closed knows the system's, and this where this machine has compilers
+// besides. Directories for headers in them are open.
+type private struct {
+	dirs     map[string]bool // what lies below them is the toolchain's
+	above    map[string]bool // the way to them
+	prefixes map[string]bool // of which the programs' own parts are the toolchain's
+}
+
+// privateOf finds them from what the toolchain's programs are made of: the
+// directory of each program and library, as it is spelled and as it is, and the
+// prefix that it is installed in. A driver looks for its own in bin, lib, libexec,
+// share and etc of the prefix, wherever that was moved to.
+func privateOf(tc toolchains.Toolchain, binds []sandbox.Bind) private {
+	p := private{map[string]bool{}, map[string]bool{}, map[string]bool{}}
+	add := func(file string) {
+		dir := path.Dir(file)
+		p.dirs[dir] = true
+		p.prefixes[path.Dir(dir)] = true
+		for d := dir; d != "/"; d = path.Dir(d) {
+			p.above[d] = true
+		}
+	}
+	for _, file := range tc.Programs {
+		add(path.Clean(file))
+	}
+	for _, b := range binds {
+		if b.Source != "" {
+			add(b.Dest)
+		}
+	}
+	return p
+}
+
+// closed says why no file, or link, of a tree may have this absolute clean name;
+// "" when it may.
+func (p private) closed(name string, link bool) string {
+	if p.above[name] {
+		return "it is on the way to the toolchain's files"
+	}
+	part := path.Base(name)
+	if link && broker.IsInclude(part) {
+		return ""
+	}
+	for dir := path.Dir(name); ; dir = path.Dir(dir) {
+		if p.dirs[dir] || p.prefixes[dir] && ownPart(part) {
+			return path.Join(dir, part) + " is the toolchain's"
+		}
+		if dir == "/" {
+			return ""
+		}
+		if part = path.Base(dir); broker.IsInclude(part) {
+			return ""
+		}
+	}
+}
+
+// ownPart reports whether a directory of this name in a toolchain's prefix is the
+// toolchain's own.
+func ownPart(base string) bool {
+	switch base {
+	case "bin", "sbin", "share", "etc":
+		return true
+	}
+	return strings.HasPrefix(base, "lib")
+}
+
+// admitPrivate refuses a tree that has files where the toolchain looks for its
+// own.
+func admitPrivate(j *broker.Job, p private) error {
+	for name, e := range j.Root.All() {
+		if e.Dir != nil {
+			continue
+		}
+		if why := p.closed(name, e.Link != nil); why != "" {
+			return broker.Refusef(ReasonTreeClosed, "%s of the tree is closed here: %s", name, why)
+		}
+	}
+	return nil
+}
