@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -94,8 +93,8 @@ func (b Blob) Open() (io.ReadCloser, error) {
 }
 
 // A ChangedError says that a file of the client's is no longer what it was when
-// it was looked at. It is about the job, not about the helper: nothing was done
-// with the file, and the agent looks again.
+// it was looked at, or can't be read any more. It is about the job, not about the
+// helper: nothing was done with the file, and the agent looks again.
 type ChangedError struct {
 	Path   string // in the job's tree; "" where only the digest is known
 	Digest Digest // what it was; zero where only the path is known
@@ -116,8 +115,8 @@ func (e *ChangedError) Error() string {
 func (e *ChangedError) Unwrap() error { return e.Err }
 
 // Bytes returns the whole content, which must not be changed. Content of more
-// than limit bytes is an error, and such that is not what the digest says a
-// *ChangedError.
+// than limit bytes is an error; content that can't be read, or is not what the
+// digest says, is a *ChangedError.
 func (b Blob) Bytes(limit int64) ([]byte, error) {
 	if b.Digest.Size > limit {
 		return nil, fmt.Errorf("blob of %d bytes is over the limit of %d", b.Digest.Size, limit)
@@ -127,20 +126,17 @@ func (b Blob) Bytes(limit int64) ([]byte, error) {
 	}
 	changed := func(err error) ([]byte, error) { return nil, &ChangedError{Digest: b.Digest, Err: err} }
 	r, err := b.open()
-	if errors.Is(err, fs.ErrNotExist) {
-		return changed(err)
-	}
 	if err != nil {
-		return nil, err
+		return changed(err)
 	}
 	defer r.Close()
 	data := make([]byte, b.Digest.Size)
 	n, err := io.ReadFull(r, data)
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return changed(fmt.Errorf("it ends after %d bytes", n))
+		err = fmt.Errorf("it ends after %d bytes of %d", n, len(data))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("blob %s: %w", b.Digest, err)
+		return changed(err)
 	}
 	if got := DigestOf(data); got != b.Digest {
 		return changed(fmt.Errorf("its content is %s", got))

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"io/fs"
 
 	repb "github.com/bazelbuild/remote-apis/build/bazel/remote/execution/v2"
 	"google.golang.org/genproto/googleapis/bytestream"
@@ -225,11 +224,8 @@ type input struct {
 // openInput opens b to be sent.
 func openInput(b broker.Blob) (*input, error) {
 	r, err := b.Open()
-	if errors.Is(err, fs.ErrNotExist) {
-		err = &broker.ChangedError{Digest: b.Digest, Err: err}
-	}
 	if err != nil {
-		return nil, err
+		return nil, &broker.ChangedError{Digest: b.Digest, Err: err}
 	}
 	return &input{ReadCloser: r, want: b.Digest, hash: sha256.New(), left: b.Digest.Size}, nil
 }
@@ -237,20 +233,23 @@ func openInput(b broker.Blob) (*input, error) {
 func (in *input) Read(p []byte) (int, error) {
 	if in.left == 0 {
 		if got := hex.EncodeToString(in.hash.Sum(nil)); got != in.want.Hash {
-			return 0, &broker.ChangedError{Digest: in.want, Err: fmt.Errorf("its hash is %s", got)}
+			return 0, in.changed(fmt.Errorf("its hash is %s", got))
 		}
 		return 0, io.EOF
 	}
 	n, err := in.ReadCloser.Read(p[:min(int64(len(p)), in.left)])
 	in.hash.Write(p[:n])
 	in.left -= int64(n)
-	if errors.Is(err, io.EOF) {
-		if err = nil; in.left > 0 {
-			err = &broker.ChangedError{Digest: in.want, Err: fmt.Errorf("it is %d bytes shorter", in.left)}
-		}
+	switch {
+	case err == nil || in.left == 0:
+		return n, nil // the next Read says whether it was right
+	case errors.Is(err, io.EOF):
+		err = fmt.Errorf("it is %d bytes shorter", in.left)
 	}
-	return n, err
+	return n, in.changed(err)
 }
+
+func (in *input) changed(err error) error { return &broker.ChangedError{Digest: in.want, Err: err} }
 
 // chunks cuts what is written to it into messages.
 type chunks struct {
