@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -91,8 +92,31 @@ func (b Blob) Open() (io.ReadCloser, error) {
 	return io.NopCloser(bytes.NewReader(b.data)), nil
 }
 
+// A ChangedError says that a file of the client's is no longer what it was when
+// it was looked at, or can't be read any more. It is about the job, not about the
+// helper: nothing was done with the file, and the agent looks again.
+type ChangedError struct {
+	Path   string // in the job's tree; "" where only the digest is known
+	Digest Digest // what it was; zero where only the path is known
+	Err    error  // what it is now; nil where nobody knows
+}
+
+func (e *ChangedError) Error() string {
+	name, now := e.Path, ""
+	if name == "" {
+		name = "file with the digest " + e.Digest.String()
+	}
+	if e.Err != nil {
+		now = ": " + e.Err.Error()
+	}
+	return name + " changed while the job was on its way" + now
+}
+
+func (e *ChangedError) Unwrap() error { return e.Err }
+
 // Bytes returns the whole content, which must not be changed. Content of more
-// than limit bytes, or that is not what the digest says, is an error.
+// than limit bytes is an error; content that can't be read, or is not what the
+// digest says, is a *ChangedError.
 func (b Blob) Bytes(limit int64) ([]byte, error) {
 	if b.Digest.Size > limit {
 		return nil, fmt.Errorf("blob of %d bytes is over the limit of %d", b.Digest.Size, limit)
@@ -100,24 +124,22 @@ func (b Blob) Bytes(limit int64) ([]byte, error) {
 	if b.open == nil {
 		return b.data, nil
 	}
+	changed := func(err error) ([]byte, error) { return nil, &ChangedError{Digest: b.Digest, Err: err} }
 	r, err := b.open()
 	if err != nil {
-		return nil, err
+		return changed(err)
 	}
 	defer r.Close()
 	data := make([]byte, b.Digest.Size)
-	if _, err := io.ReadFull(r, data); err != nil {
-		return nil, fmt.Errorf("blob %s: %w", b.Digest, err)
+	n, err := io.ReadFull(r, data)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = fmt.Errorf("it ends after %d bytes of %d", n, len(data))
+	}
+	if err != nil {
+		return changed(err)
 	}
 	if got := DigestOf(data); got != b.Digest {
-		return nil, fmt.Errorf("blob %s: content is %s", b.Digest, got)
+		return changed(fmt.Errorf("its content is %s", got))
 	}
 	return data, nil
 }
-
-// A ChangedError says that a file of the client's is no longer what it was when
-// it was looked at. It is about the job, not about the helper: the agent looks
-// again.
-type ChangedError struct{ Path string }
-
-func (e *ChangedError) Error() string { return e.Path + " changed while the job was on its way" }

@@ -3,7 +3,9 @@ package fleet
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -327,5 +329,29 @@ func TestStalled(t *testing.T) {
 			close(hold)
 			wg.Wait()
 		})
+	}
+}
+
+// A file that changed is nobody's fault: the client hears of it at once, and the
+// helper stays as good as it was.
+func TestChangedFile(t *testing.T) {
+	changed := &broker.ChangedError{Path: "/w/a.h", Err: errors.New("it is shorter")}
+	runs := 0
+	p := newPeer(1, func(context.Context, *broker.Job) (broker.Result, error) {
+		runs++
+		return broker.Result{}, fmt.Errorf("input: %w", changed)
+	}, gcc12())
+	f, hosts := fleetOf(t, map[string]*peer{"a:1": p, "b:1": p})
+	prospects := func() []Prospect { return f.Prospects(t.Context(), hosts("grpc://a:1 grpc://b:1"), want()) }
+	both := func() bool {
+		return !slices.ContainsFunc(prospects(), func(p Prospect) bool { return p.Match == toolchains.None })
+	}
+	waitFor(t, both)
+	_, _, err := f.Run(t.Context(), prospects(), &broker.Job{}, anyResult)
+	if got, ok := errors.AsType[*broker.ChangedError](err); !ok || got != changed || runs != 1 {
+		t.Errorf("after %d runs: %v, want %v after 1", runs, err, changed)
+	}
+	if !both() {
+		t.Errorf("a helper is left out: %+v", prospects())
 	}
 }

@@ -33,6 +33,14 @@ const (
 	lowMinor, highMinor = 0, 12
 	// metadataKey is the header in which REAPI's RequestMetadata travels.
 	metadataKey = "build.bazel.remote.execution.v2.requestmetadata-bin"
+	// maxAlong bounds the bytes of unknown inputs that go along with a call of
+	// Run. Some may be sent twice by jobs that start together, so they are few;
+	// when more is unknown the server is asked first, for a kept result and for
+	// what it lacks.
+	maxAlong = 256 << 10
+	// window and connWindow are what the server may send, on a call and on all of
+	// them, before it hears that we took it: an answer with all its outputs.
+	window, connWindow = 4 << 20, 16 << 20
 )
 
 // ClientOptions are a client's settings; the zero value is well for use.
@@ -52,15 +60,26 @@ type ClientOptions struct {
 	MaxOutputs int64
 }
 
-// A Client has jobs run by one server. Its methods may be called at once.
+// A Client has jobs run by one server. Its methods may be called at once. A job
+// that waits at the server takes one goroutine besides its caller's, and nothing
+// of the contents of its files.
 type Client struct {
 	target     string
 	o          ClientOptions
 	conn       *grpc.ClientConn
 	invocation string
+	writer     *wire.Writer
 	storage    *cas.Client
+	zstd       cas.Zstd
 	asks       singleflight.Group
-	batch      atomic.Int64 // the server's bound of a batch, in bytes; 0 until it was asked
+	near       atomic.Bool             // the connection does not leave this machine
+	server     atomic.Pointer[answers] // nil until the server was asked
+}
+
+// answers are what a server said that it can do.
+type answers struct {
+	run  bool // it is a helper of ours, and has the call Run
+	pack bool // what goes to it and comes from it is compressed with zstd
 }
 
 // Dial makes a client of the server at target, host:port or the absolute path
@@ -79,16 +98,23 @@ func Dial(target string, o ClientOptions) (*Client, error) {
 	if path := strings.TrimPrefix(target, "unix:"); strings.HasPrefix(path, "/") {
 		network, target = "unix", path
 	}
+	c := &Client{target: target, o: o, invocation: rand.Text(), writer: wire.NewWriter()}
 	dialer := &net.Dialer{Timeout: o.Connect}
 	conn, err := grpc.NewClient("passthrough:///"+target,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
-			return dialer.DialContext(ctx, network, target)
+			conn, err := dialer.DialContext(ctx, network, target)
+			if err == nil {
+				c.near.Store(isNear(conn))
+			}
+			return conn, err
 		}),
 		grpc.WithAuthority("crosscc"),
 		grpc.WithUserAgent("crosscc/"+o.Version),
 		grpc.WithDisableServiceConfig(),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
+		// Fixed windows spare the pings and updates with which grpc finds its own.
+		grpc.WithInitialWindowSize(window), grpc.WithInitialConnWindowSize(connWindow),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 15 * time.Second}),
 		// The fleet leaves out what fails for a growing time; a helper that
 		// came back must not wait for grpc's own two minutes as well.
@@ -100,35 +126,55 @@ func Dial(target string, o ClientOptions) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", target, err)
 	}
-	return &Client{
-		target: target, o: o, conn: conn, invocation: rand.Text(),
-		storage: cas.NewClient(conn, o.Idle, o.Dir),
-	}, nil
+	c.conn, c.storage = conn, cas.NewClient(conn, o.Idle, o.Dir)
+	return c, nil
+}
+
+// isNear reports whether a connection stays within this machine. There it is
+// faster than any compressor, and compressing would only cost.
+func isNear(conn net.Conn) bool {
+	remote, ok := conn.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return true // a unix socket
+	}
+	local, _ := conn.LocalAddr().(*net.TCPAddr)
+	return remote.IP.IsLoopback() || local != nil && local.IP.Equal(remote.IP)
 }
 
 // Close ends the connection; calls that run fail.
 func (c *Client) Close() error { return c.conn.Close() }
 
-// Run has one job run; it is a broker.Runner. Every error but a *broker.Refusal
-// starts with the server's address and says nothing about the job.
+// Run has one job run; it is a broker.Runner. Besides a *broker.Refusal it may
+// return a *broker.ChangedError, with its path, of a file of the job's that
+// changed before it was sent. All other errors start with the server's address and
+// say nothing about the job.
 func (c *Client) Run(ctx context.Context, j *broker.Job) (broker.Result, error) {
-	a, err := wire.ActionOf(j)
-	if err != nil {
+	res, err := c.run(ctx, j)
+	if err == nil {
+		res.Helper = c.target
+		return res, nil
+	}
+	if _, ok := errors.AsType[*broker.Refusal](err); ok {
 		return broker.Result{}, err
 	}
-	res, err := c.run(c.describe(ctx, a), j, a)
-	if err != nil {
-		if _, ok := errors.AsType[*broker.Refusal](err); ok {
-			return broker.Result{}, err
-		}
-		return broker.Result{}, fmt.Errorf("%s: %w", c.target, err)
+	if changed, ok := errors.AsType[*broker.ChangedError](err); ok {
+		return broker.Result{}, named(changed, j)
 	}
-	res.Helper = c.target
-	return res, nil
+	return broker.Result{}, fmt.Errorf("%s: %w", c.target, err)
+}
+
+// named is e with the name that the job has for the file.
+func named(e *broker.ChangedError, j *broker.Job) error {
+	for name, entry := range j.Root.All() {
+		if entry.File != nil && entry.File.Blob.Digest == e.Digest {
+			return &broker.ChangedError{Path: name, Digest: e.Digest, Err: e.Err}
+		}
+	}
+	return e
 }
 
 // describe adds the RequestMetadata that some servers insist on.
-func (c *Client) describe(ctx context.Context, a wire.Action) context.Context {
+func (c *Client) describe(ctx context.Context, a *wire.Action) context.Context {
 	m, err := proto.Marshal(&repb.RequestMetadata{
 		ToolDetails:      &repb.ToolDetails{ToolName: "crosscc", ToolVersion: strings.ToValidUTF8(c.o.Version, "?")},
 		ActionId:         a.Digest.Hash,
@@ -140,57 +186,114 @@ func (c *Client) describe(ctx context.Context, a wire.Action) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, metadataKey, string(m))
 }
 
-// run asks for a kept result and uploads what is missing, then executes. A
-// server that lost an input in between is told once more.
-func (c *Client) run(ctx context.Context, j *broker.Job, a wire.Action) (broker.Result, error) {
-	if err := c.capabilities(ctx); err != nil {
-		return broker.Result{}, err
-	}
+// run words the job and has it executed. A server that lost an input, or was
+// replaced by another, is told all once more.
+func (c *Client) run(ctx context.Context, j *broker.Job) (broker.Result, error) {
 	for again := false; ; again = true {
-		result, err := c.prepare(ctx, j, a)
+		a, err := c.writer.ActionOf(j)
 		if err != nil {
 			return broker.Result{}, err
 		}
-		if result != nil {
-			res, err := c.resultOf(ctx, j, result)
-			if !wire.IsMissing(err) {
-				res.Cached = true
-				return res, err
-			}
+		if again {
+			c.storage.Forget(a.Blobs())
 		}
-		// A kept result whose outputs went away must not come a second time.
-		res, err := c.execute(ctx, j, a, result != nil)
-		if !wire.IsMissing(err) || again {
+		res, err := c.attempt(ctx, j, a)
+		if again || !wire.IsMissing(err) && !errors.Is(err, errReplaced) {
 			return res, err
 		}
-		c.storage.Forget(a.Blobs)
+		c.writer.Forget()
 	}
 }
 
+// errReplaced says that the server is not any more what it said it is.
+var errReplaced = errors.New("the server was replaced by one that can do less")
+
+// attempt asks for a kept result and uploads what is missing, then executes.
+func (c *Client) attempt(ctx context.Context, j *broker.Job, a *wire.Action) (broker.Result, error) {
+	server, err := c.capabilities(ctx, a)
+	if err != nil {
+		return broker.Result{}, err
+	}
+	result, along, err := c.prepare(ctx, j, a, server)
+	if err != nil {
+		return broker.Result{}, err
+	}
+	if result != nil {
+		res, err := c.resultOf(ctx, j, result)
+		if !wire.IsMissing(err) {
+			res.Cached = true
+			return res, err
+		}
+	}
+	// A kept result whose outputs went away must not come a second time.
+	lost := result != nil
+	if server.run {
+		return c.runThere(ctx, j, a, along, server.pack, lost)
+	}
+	return c.execute(c.describe(ctx, a), j, a, lost)
+}
+
+// A cargo is what goes along with a call of Run.
+type cargo struct{ directories, files []broker.Blob }
+
+func (g cargo) size() int64 { return cas.Size(g.directories) + cas.Size(g.files) }
+
+// unknown are those inputs of an action that the server was never told of.
+func (c *Client) unknown(a *wire.Action) cargo {
+	return cargo{c.storage.Unknown(a.Directories), c.storage.Unknown(a.Files)}
+}
+
 // prepare makes the server ready to execute: it has all blobs when prepare
-// returns. When the server turns out to have a result, that is returned.
-func (c *Client) prepare(ctx context.Context, j *broker.Job, a wire.Action) (*repb.ActionResult, error) {
-	unknown := c.storage.Unknown(a.Blobs)
-	if len(unknown) == 0 {
+// returns, but for those few that go along with the call. When the server turns
+// out to have a result, that is returned.
+func (c *Client) prepare(ctx context.Context, j *broker.Job, a *wire.Action, server *answers) (*repb.ActionResult, cargo, error) {
+	if server.run {
+		if along := c.unknown(a); along.size() <= maxAlong {
+			return nil, along, nil // the call itself looks into the cache
+		}
+		result, err := c.upload(ctx, j, a, slices.Concat(a.Directories, a.Files), maxAlong)
+		return result, c.unknown(a), err
+	}
+	result, err := c.upload(ctx, j, a, a.Blobs(), 0)
+	return result, cargo{}, err
+}
+
+// upload makes the server know blobs of the action, all but small bytes of them.
+// It asks for a result first, and returns it when there is one.
+func (c *Client) upload(ctx context.Context, j *broker.Job, a *wire.Action, blobs []broker.Blob, small int64) (*repb.ActionResult, error) {
+	blobs = c.storage.Unknown(blobs)
+	if len(blobs) == 0 {
 		return nil, nil // Execute looks into the cache itself
 	}
+	ctx = c.describe(ctx, a)
 	asking, enough := context.WithCancel(ctx)
 	defer enough()
 	asked := make(chan *repb.ActionResult, 1)
 	go func() { asked <- c.kept(asking, j, a) }()
-	missing, err := c.storage.Missing(ctx, unknown)
-	if err != nil {
-		return nil, err
+	for first := true; ; first = false {
+		claim := c.storage.Claim(blobs, small)
+		defer claim.Drop()
+		if err := claim.Ask(ctx); err != nil {
+			return nil, err
+		}
+		if first {
+			if result := <-asked; result != nil {
+				return result, nil
+			}
+		}
+		if err := claim.Bring(ctx); err != nil {
+			return nil, err
+		}
+		// Those that others were to bring and did not are this job's now.
+		if blobs = c.storage.Unknown(blobs); cas.Size(blobs) <= small {
+			return nil, nil
+		}
 	}
-	if result := <-asked; result != nil {
-		return result, nil
-	}
-	return nil, c.storage.Upload(ctx, missing, c.batch.Load())
 }
 
 // kept is the server's result of an earlier run, or nil; a failure to ask is
 // found by the next call.
-func (c *Client) kept(ctx context.Context, j *broker.Job, a wire.Action) *repb.ActionResult {
+func (c *Client) kept(ctx context.Context, j *broker.Job, a *wire.Action) *repb.ActionResult {
 	ctx, _, stop := wire.Watched(ctx, c.o.Idle)
 	defer stop()
 	result, err := repb.NewActionCacheClient(c.conn).GetActionResult(ctx, &repb.GetActionResultRequest{
@@ -204,7 +307,7 @@ func (c *Client) kept(ctx context.Context, j *broker.Job, a wire.Action) *repb.A
 }
 
 // execute has the action run and waits for its result.
-func (c *Client) execute(ctx context.Context, j *broker.Job, a wire.Action, skipCache bool) (broker.Result, error) {
+func (c *Client) execute(ctx context.Context, j *broker.Job, a *wire.Action, skipCache bool) (broker.Result, error) {
 	answer, err := c.await(ctx, &repb.ExecuteRequest{
 		ActionDigest: wire.DigestToProto(a.Digest), SkipCacheLookup: skipCache,
 		InlineStdout: true, InlineStderr: true, InlineOutputFiles: j.Outputs,
@@ -219,6 +322,9 @@ func (c *Client) execute(ctx context.Context, j *broker.Job, a wire.Action, skip
 	}
 	if answer.Result == nil {
 		return broker.Result{}, errors.New("answer has no result")
+	}
+	if !answer.CachedResult {
+		a.Held()
 	}
 	res, err := c.resultOf(ctx, j, answer.Result)
 	res.Cached = answer.CachedResult
@@ -268,35 +374,47 @@ func (c *Client) executeFailed(ctx context.Context, err error) error {
 // capabilities asks once what the server can do, and whether it is one. Jobs
 // that start together share the answer, and a silent server keeps them waiting
 // together.
-func (c *Client) capabilities(ctx context.Context) error {
-	if c.batch.Load() != 0 {
-		return nil
+func (c *Client) capabilities(ctx context.Context, a *wire.Action) (*answers, error) {
+	if server := c.server.Load(); server != nil {
+		return server, nil
 	}
-	answer := c.asks.DoChan("", func() (any, error) { return nil, c.ask(context.WithoutCancel(ctx)) })
+	asking := context.WithoutCancel(c.describe(ctx, a))
+	answer := c.asks.DoChan("", func() (any, error) { return c.ask(asking) })
 	select {
 	case a := <-answer:
-		return a.Err
+		if a.Err != nil {
+			return nil, a.Err
+		}
+		return a.Val.(*answers), nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return nil, context.Cause(ctx)
 	}
 }
 
-func (c *Client) ask(ctx context.Context) error {
+func (c *Client) ask(ctx context.Context) (*answers, error) {
 	ctx, _, stop := wire.Watched(ctx, c.o.Idle)
 	defer stop()
-	caps, err := repb.NewCapabilitiesClient(c.conn).GetCapabilities(ctx, &repb.GetCapabilitiesRequest{})
+	var header metadata.MD
+	caps, err := repb.NewCapabilitiesClient(c.conn).GetCapabilities(ctx, &repb.GetCapabilitiesRequest{}, grpc.Header(&header))
 	if err != nil {
-		return wire.Failed(ctx, err)
+		return nil, wire.Failed(ctx, err)
 	}
 	if err := checkCapabilities(caps); err != nil {
-		return err
+		return nil, err
 	}
-	batch := int64(cas.MaxBatch)
-	if n := caps.CacheCapabilities.MaxBatchTotalSizeBytes; n > 0 {
-		batch = n
+	cache := caps.CacheCapabilities
+	can := cas.Abilities{Batch: cas.MaxBatch}
+	if n := cache.MaxBatchTotalSizeBytes; n > 0 {
+		can.Batch = n
 	}
-	c.batch.Store(batch)
-	return nil
+	if !c.near.Load() {
+		can.PackedBatch = slices.Contains(cache.SupportedBatchUpdateCompressors, repb.Compressor_ZSTD)
+		can.PackedStream = slices.Contains(cache.SupportedCompressors, repb.Compressor_ZSTD)
+	}
+	c.storage.Learn(can)
+	server := &answers{run: slices.Equal(header.Get(runHeader), []string{runVersion}), pack: can.PackedStream}
+	c.server.Store(server)
+	return server, nil
 }
 
 // checkCapabilities says what is lacking at a server.

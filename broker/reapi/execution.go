@@ -48,14 +48,11 @@ func (e *execution) Execute(r *repb.ExecuteRequest, stream grpc.ServerStreamingS
 			return e.s.sendCached(digest, result, r.InlineOutputFiles, stream)
 		}
 	}
-	// Each job that waits holds its expanded tree: how many may is bounded
-	// before a tree is read.
-	select {
-	case e.s.admitted <- struct{}{}:
-		defer func() { <-e.s.admitted }()
-	default:
-		return status.Errorf(codes.ResourceExhausted, "%d actions wait here already", maxActions)
+	leave, err := e.s.admit()
+	if err != nil {
+		return err
 	}
+	defer leave()
 	request, err := wire.JobOf(digest, e.s.source)
 	if err != nil {
 		return wire.StatusOf(err).Err()
@@ -65,6 +62,17 @@ func (e *execution) Execute(r *repb.ExecuteRequest, stream grpc.ServerStreamingS
 		return wire.StatusOf(err).Err()
 	}
 	return e.s.follow(op, r.InlineOutputFiles, stream)
+}
+
+// admit counts a call in that waits for a job. Each holds the job's expanded tree:
+// how many may is bounded before a tree is read.
+func (s *Server) admit() (leave func(), err error) {
+	select {
+	case s.admitted <- struct{}{}:
+		return func() { <-s.admitted }, nil
+	default:
+		return nil, status.Errorf(codes.ResourceExhausted, "%d actions wait here already", maxActions)
+	}
 }
 
 // WaitExecution joins an operation that runs or has just ended.
@@ -123,24 +131,40 @@ func (s *Server) run(ctx context.Context, action broker.Digest, r *wire.Request)
 // follow sends the state of op, of which the caller is a waiter: at once, every
 // beat, and at the end.
 func (s *Server) follow(op *operation, inline []string, stream grpc.ServerStreamingServer[longrunningpb.Operation]) error {
+	tell := func() error {
+		return sendOperation(stream, op.name, op.action, repb.ExecutionStage_EXECUTING, nil)
+	}
+	select {
+	case <-op.done:
+	default:
+		if err := tell(); err != nil {
+			s.ops.leave(op)
+			return err
+		}
+	}
+	answer, err := s.await(stream.Context(), op, tell)
+	if err != nil {
+		return err
+	}
+	return sendOperation(stream, op.name, op.action, repb.ExecutionStage_COMPLETED, s.inlined(answer, inline))
+}
+
+// await waits for the answer of op, of which the caller is a waiter until then. It
+// calls tell every beat.
+func (s *Server) await(ctx context.Context, op *operation, tell func() error) (*repb.ExecuteResponse, error) {
 	defer s.ops.leave(op)
 	beat := time.NewTicker(s.o.Beat)
 	defer beat.Stop()
 	for {
 		select {
 		case <-op.done:
-			answer := s.inlined(op.answer, inline)
-			return sendOperation(stream, op.name, op.action, repb.ExecutionStage_COMPLETED, answer)
-		default:
-		}
-		if err := sendOperation(stream, op.name, op.action, repb.ExecutionStage_EXECUTING, nil); err != nil {
-			return err
-		}
-		select {
-		case <-op.done:
+			return op.answer, nil
 		case <-beat.C:
-		case <-stream.Context().Done():
-			return status.FromContextError(stream.Context().Err()).Err()
+			if err := tell(); err != nil {
+				return nil, err
+			}
+		case <-ctx.Done():
+			return nil, status.FromContextError(ctx.Err()).Err()
 		}
 	}
 }

@@ -16,11 +16,14 @@ import (
 	"github.com/bazelbuild/remote-apis/build/bazel/semver"
 	"google.golang.org/genproto/googleapis/bytestream"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/reapi/helperpb"
 	"github.com/crosscc/crosscc/broker/reapi/wire"
 )
 
@@ -125,9 +128,11 @@ type engine struct {
 	repb.UnimplementedActionCacheServer
 	repb.UnimplementedContentAddressableStorageServer
 	bytestream.UnimplementedByteStreamServer
+	helperpb.UnimplementedHelperServer
 	caps    func(*repb.ServerCapabilities)
 	op      func() *longrunningpb.Operation // nil: says nothing more
 	read    func() []byte
+	answer  *helperpb.RunAnswer // of Run; nil: it has no such call
 	labels  atomic.Pointer[repb.RequestMetadata]
 	updates atomic.Int32
 }
@@ -139,6 +144,7 @@ func (e *engine) serve(t testing.TB) string {
 		repb.RegisterActionCacheServer(s, e)
 		repb.RegisterContentAddressableStorageServer(s, e)
 		bytestream.RegisterByteStreamServer(s, e)
+		helperpb.RegisterHelperServer(s, e)
 	})
 }
 
@@ -148,7 +154,7 @@ func (e *engine) GetCapabilities(ctx context.Context, _ *repb.GetCapabilitiesReq
 	if v := md.Get(metadataKey); len(v) == 1 && proto.Unmarshal([]byte(v[0]), m) == nil {
 		e.labels.Store(m)
 	}
-	caps, err := capabilities{}.GetCapabilities(ctx, nil)
+	caps, err := capabilities{}.GetCapabilities(context.Background(), nil)
 	if e.caps != nil {
 		e.caps(caps)
 	}
@@ -174,6 +180,13 @@ func (e *engine) Execute(_ *repb.ExecuteRequest, stream grpc.ServerStreamingServ
 		return nil
 	}
 	return stream.Send(e.op())
+}
+
+func (e *engine) Run(_ *helperpb.RunRequest, stream grpc.ServerStreamingServer[helperpb.RunAnswer]) error {
+	if e.answer == nil {
+		return status.Error(codes.Unimplemented, "unknown method Run")
+	}
+	return stream.Send(e.answer)
 }
 
 func (e *engine) Read(_ *bytestream.ReadRequest, stream bytestream.ByteStream_ReadServer) error {

@@ -25,14 +25,14 @@ func (c *Client) resultOf(ctx context.Context, j *broker.Job, r *repb.ActionResu
 	if res.Stderr, err = c.text(ctx, r.StderrRaw, r.StderrDigest); err != nil {
 		return broker.Result{}, fmt.Errorf("stderr: %w", err)
 	}
-	if res.ExitCode != 0 {
-		return res, nil
-	}
 	files, err := c.filesOf(j, r)
 	if err != nil {
 		return broker.Result{}, err
 	}
 	for _, path := range j.Outputs {
+		if files[path] == nil { // of a compile that failed
+			continue
+		}
 		blob, err := c.output(ctx, files[path])
 		if err != nil {
 			return broker.Result{}, fmt.Errorf("output %s: %w", path, err)
@@ -43,7 +43,8 @@ func (c *Client) resultOf(ctx context.Context, j *broker.Job, r *repb.ActionResu
 }
 
 // filesOf are the outputs of a result by name: those that the job names, each
-// there, together within the bound.
+// there, together within the bound. A compile that failed has those that it got to:
+// gcc writes the dependencies before it finds an error.
 func (c *Client) filesOf(j *broker.Job, r *repb.ActionResult) (map[string]*repb.OutputFile, error) {
 	files := make(map[string]*repb.OutputFile, len(r.OutputFiles))
 	room := c.o.MaxOutputs
@@ -62,7 +63,7 @@ func (c *Client) filesOf(j *broker.Job, r *repb.ActionResult) (map[string]*repb.
 		files[f.Path] = f
 	}
 	for _, path := range j.Outputs {
-		if files[path] == nil {
+		if files[path] == nil && r.ExitCode == 0 {
 			return nil, fmt.Errorf("output %s did not come", path)
 		}
 	}

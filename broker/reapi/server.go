@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/encoding"
 	_ "google.golang.org/grpc/encoding/proto" // registers the codec that is bounded here
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/crosscc/crosscc/broker"
@@ -83,6 +84,7 @@ type Server struct {
 	ctx     context.Context // ended by Close: stop now
 	stop    context.CancelCauseFunc
 	storage *cas.Service
+	zstd    cas.Zstd
 	source  wire.Source // the store, as actions are read from it
 
 	admitted chan struct{} // a token for each Execute that is served
@@ -107,7 +109,9 @@ func NewServer(b Backend, o ServerOptions) *Server {
 		o.Beat = 10 * time.Second
 	}
 	ctx, stop := context.WithCancelCause(context.Background())
-	s := &Server{b: b, o: o, source: cas.SourceOf(b.Store), ctx: ctx, stop: stop, admitted: make(chan struct{}, maxActions), drained: make(chan struct{}), gone: make(chan struct{})}
+	s := &Server{b: b, o: o, ctx: ctx, stop: stop, admitted: make(chan struct{}, maxActions), drained: make(chan struct{}), gone: make(chan struct{})}
+	s.source = cas.SourceOf(b.Store)
+	s.source.Folders = wire.NewFolders()
 	s.grpc = grpc.NewServer(
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.ForceServerCodecV2(boundedCodec{encoding.GetCodecV2("proto")}),
@@ -225,19 +229,27 @@ type capabilities struct {
 }
 
 // GetCapabilities says what the server can do; the instance does not matter.
-func (capabilities) GetCapabilities(context.Context, *repb.GetCapabilitiesRequest) (*repb.ServerCapabilities, error) {
+func (capabilities) GetCapabilities(ctx context.Context, _ *repb.GetCapabilitiesRequest) (*repb.ServerCapabilities, error) {
+	// Without it the client takes the longer way.
+	_ = grpc.SetHeader(ctx, metadata.Pairs(runHeader, runVersion))
 	sha256 := []repb.DigestFunction_Value{repb.DigestFunction_SHA256}
+	zstd := []repb.Compressor_Value{repb.Compressor_ZSTD}
 	return &repb.ServerCapabilities{
 		CacheCapabilities: &repb.CacheCapabilities{
 			DigestFunctions:               sha256,
 			ActionCacheUpdateCapabilities: &repb.ActionCacheUpdateCapabilities{UpdateEnabled: false},
 			MaxBatchTotalSizeBytes:        cas.MaxBatch,
-			SymlinkAbsolutePathStrategy:   repb.SymlinkAbsolutePathStrategy_DISALLOWED,
+			// The root of a tree is the client's: its links lead where they lead there.
+			SymlinkAbsolutePathStrategy:     repb.SymlinkAbsolutePathStrategy_ALLOWED,
+			SupportedCompressors:            zstd,
+			SupportedBatchUpdateCompressors: zstd,
 		},
 		ExecutionCapabilities: &repb.ExecutionCapabilities{
 			DigestFunction:  repb.DigestFunction_SHA256,
 			DigestFunctions: sha256,
 			ExecEnabled:     true,
+			// Both are in the tree, when they matter: mtime, and hard links.
+			SupportedNodeProperties: wire.NodeProperties(),
 		},
 		LowApiVersion:  &semver.SemVer{Major: 2, Minor: lowMinor},
 		HighApiVersion: &semver.SemVer{Major: 2, Minor: highMinor},

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	repb "github.com/bazelbuild/remote-apis/build/bazel/remote/execution/v2"
@@ -85,7 +86,7 @@ func TestUploadAndRead(t *testing.T) {
 	if err != nil || len(missing) != len(blobs) || len(c.Unknown(blobs)) != len(blobs) {
 		t.Fatalf("%d missing, %v, want all", len(missing), err)
 	}
-	if err := c.Upload(context.Background(), missing, 1<<40); err != nil {
+	if err := c.Upload(context.Background(), missing); err != nil {
 		t.Fatal(err)
 	}
 	if missing, err := b.client(t).Missing(context.Background(), blobs); err != nil || len(missing) != 0 || len(c.Unknown(blobs)) != 0 {
@@ -115,26 +116,27 @@ func TestUploadAndRead(t *testing.T) {
 }
 
 func TestKnownIsForgotten(t *testing.T) {
-	now := time.Unix(1e9, 0)
-	k := known{now: func() time.Time { return now }}
-	blobs := []broker.Blob{broker.BytesBlob([]byte("a"))}
-	k.add(blobs)
-	now = now.Add(knownFor - 1)
-	if n := len(k.unknown(blobs)); n != 0 {
-		t.Errorf("%d unknown within the time", n)
-	}
-	now = now.Add(1)
-	if n := len(k.unknown(blobs)); n != 1 {
-		t.Errorf("%d unknown after the time", n)
-	}
-	many := make([]broker.Blob, maxKnown)
-	for i := range many {
-		many[i].Digest = broker.Digest{Hash: "x", Size: int64(i)}
-	}
-	k.add(many)
-	if len(k.at) > maxKnown {
-		t.Errorf("%d are remembered", len(k.at))
-	}
+	synctest.Test(t, func(t *testing.T) {
+		var k known
+		blobs := []broker.Blob{broker.BytesBlob([]byte("a"))}
+		k.add(blobs)
+		time.Sleep(wire.KnownFor - time.Second)
+		if n := len(k.unknown(blobs)); n != 0 {
+			t.Errorf("%d unknown within the time", n)
+		}
+		time.Sleep(time.Second)
+		if n := len(k.unknown(blobs)); n != 1 {
+			t.Errorf("%d unknown after the time", n)
+		}
+		many := make([]broker.Blob, maxKnown)
+		for i := range many {
+			many[i].Digest = broker.Digest{Hash: "x", Size: int64(i)}
+		}
+		k.add(many)
+		if len(k.at) > maxKnown {
+			t.Errorf("%d are remembered", len(k.at))
+		}
+	})
 }
 
 // A source that is not what its digest says: the server refuses it.
@@ -144,11 +146,11 @@ func TestUploadOfWrongContent(t *testing.T) {
 		lie := broker.FileBlob(broker.DigestOf(make([]byte, size)), func() (io.ReadCloser, error) {
 			return io.NopCloser(bytes.NewReader(bytes.Repeat([]byte("x"), size))), nil
 		})
-		if err := b.client(t).Upload(context.Background(), []broker.Blob{lie}, MaxBatch); err == nil || b.has(lie.Digest) {
+		if err := b.client(t).Upload(context.Background(), []broker.Blob{lie}); err == nil || b.has(lie.Digest) {
 			t.Errorf("%d bytes: %v, stored: %v", size, err, b.has(lie.Digest))
 		}
 		short := broker.FileBlob(lie.Digest, func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("x")), nil })
-		if err := b.client(t).Upload(context.Background(), []broker.Blob{short}, MaxBatch); err == nil {
+		if err := b.client(t).Upload(context.Background(), []broker.Blob{short}); err == nil {
 			t.Error("a short source was uploaded")
 		}
 	}
@@ -157,12 +159,12 @@ func TestUploadOfWrongContent(t *testing.T) {
 // Messages of Write by hand: what a client may send wrong.
 func TestHostileWrites(t *testing.T) {
 	data := []byte("0123456789")
-	name := writeResource(broker.DigestOf(data))
+	name := writeResource(broker.DigestOf(data), false)
 	m := func(offset int64, data string, finish bool) *bytestream.WriteRequest {
 		return &bytestream.WriteRequest{ResourceName: name, WriteOffset: offset, Data: []byte(data), FinishWrite: finish}
 	}
 	renamed := m(5, "56789", true)
-	renamed.ResourceName = writeResource(broker.DigestOf([]byte("another")))
+	renamed.ResourceName = writeResource(broker.DigestOf([]byte("another")), false)
 	unnamed := m(5, "56789", true)
 	unnamed.ResourceName = ""
 	named := func(name string) *bytestream.WriteRequest {
@@ -229,7 +231,7 @@ func TestSilentUpload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	name := writeResource(broker.DigestOf(data))
+	name := writeResource(broker.DigestOf(data), false)
 	for i := range int64(4) { // slow, but not silent
 		if err := stream.Send(&bytestream.WriteRequest{ResourceName: name, WriteOffset: i * 1000, Data: data[:1000]}); err != nil {
 			t.Fatal(err)
@@ -252,12 +254,12 @@ func TestWriteOfWhatIsThere(t *testing.T) {
 	data := make([]byte, 8<<20)
 	b.put(t, data)
 	// Only a part was sent: the server has it all.
-	n, err := b.write([]*bytestream.WriteRequest{{ResourceName: writeResource(broker.DigestOf(data)), Data: data[:100]}})
+	n, err := b.write([]*bytestream.WriteRequest{{ResourceName: writeResource(broker.DigestOf(data), false), Data: data[:100]}})
 	if err != nil || n != int64(len(data)) {
 		t.Errorf("Write = %d, %v", n, err)
 	}
 	// And so for the empty blob.
-	if n, err := b.write([]*bytestream.WriteRequest{{ResourceName: writeResource(broker.DigestOf(nil)), FinishWrite: true}}); err != nil || n != 0 {
+	if n, err := b.write([]*bytestream.WriteRequest{{ResourceName: writeResource(broker.DigestOf(nil), false), FinishWrite: true}}); err != nil || n != 0 {
 		t.Errorf("Write of nothing = %d, %v", n, err)
 	}
 }
@@ -271,7 +273,7 @@ func TestQueryWriteStatus(t *testing.T) {
 		"":          {Complete: true},
 	} {
 		got, err := b.stream.QueryWriteStatus(context.Background(), &bytestream.QueryWriteStatusRequest{
-			ResourceName: writeResource(broker.DigestOf([]byte(content))),
+			ResourceName: writeResource(broker.DigestOf([]byte(content)), false),
 		})
 		if err != nil || !proto.Equal(got, want) {
 			t.Errorf("%q: %v, %v, want %v", content, got, err, want)
@@ -281,7 +283,7 @@ func TestQueryWriteStatus(t *testing.T) {
 
 func TestReads(t *testing.T) {
 	b := newBench(t)
-	there := readResource(broker.DigestOf([]byte("0123456789")))
+	there := readResource(broker.DigestOf([]byte("0123456789")), false)
 	b.put(t, []byte("0123456789"))
 	tests := map[string]struct {
 		name          string
@@ -296,15 +298,15 @@ func TestReads(t *testing.T) {
 		"both":           {there, 4, 3, "456", codes.OK},
 		"long limit":     {there, 4, 300, "456789", codes.OK},
 		"end":            {there, 10, 0, "", codes.OK},
-		"empty":          {readResource(broker.DigestOf(nil)), 0, 0, "", codes.OK},
+		"empty":          {readResource(broker.DigestOf(nil), false), 0, 0, "", codes.OK},
 		"beyond":         {there, 11, 0, "", codes.OutOfRange},
 		"before":         {there, -1, 0, "", codes.OutOfRange},
 		"negative limit": {there, 0, -1, "", codes.OutOfRange},
-		"absent":         {readResource(broker.DigestOf([]byte("?"))), 0, 0, "", codes.NotFound},
+		"absent":         {readResource(broker.DigestOf([]byte("?")), false), 0, 0, "", codes.NotFound},
 		"another size":   {strings.TrimSuffix(there, "10") + "9", 0, 0, "", codes.NotFound},
 		"compressed":     {"compressed-" + there, 0, 0, "", codes.InvalidArgument},
 		"a path":         {"blobs/../../../etc/passwd/1", 0, 0, "", codes.InvalidArgument},
-		"an upload":      {writeResource(broker.DigestOf([]byte("0123456789"))), 0, 0, "", codes.InvalidArgument},
+		"an upload":      {writeResource(broker.DigestOf([]byte("0123456789")), false), 0, 0, "", codes.InvalidArgument},
 		"negative size":  {strings.TrimSuffix(there, "10") + "-1", 0, 0, "", codes.InvalidArgument},
 		"no name":        {"", 0, 0, "", codes.InvalidArgument},
 	}

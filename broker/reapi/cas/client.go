@@ -2,13 +2,13 @@ package cas
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	repb "github.com/bazelbuild/remote-apis/build/bazel/remote/execution/v2"
+	"golang.org/x/sync/semaphore"
 	"google.golang.org/genproto/googleapis/bytestream"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -23,25 +23,49 @@ const (
 	blobOverhead = 128
 	// digestsAtOnce bounds one FindMissingBlobs call: 2 MiB.
 	digestsAtOnce = 20_000
+	// maxLeaving bounds the bytes of contents that all uploads of a client hold
+	// in memory at once, however many jobs begin together.
+	maxLeaving = 16 << 20
 )
 
-// A Client moves blobs to a server's storage and from it.
+// Abilities are what a server can do, as far as moving blobs goes.
+type Abilities struct {
+	// Batch is the most bytes that it takes in one batch.
+	Batch int64
+	// PackedBatch and PackedStream have blobs compressed with zstd in batches
+	// and in streams of both directions.
+	PackedBatch, PackedStream bool
+}
+
+// A Client moves blobs to a server's storage and from it. Its methods may be
+// called at once.
 type Client struct {
-	storage repb.ContentAddressableStorageClient
-	stream  bytestream.ByteStreamClient
-	idle    time.Duration
-	dir     string
-	known   known
+	storage   repb.ContentAddressableStorageClient
+	stream    bytestream.ByteStreamClient
+	idle      time.Duration
+	dir       string
+	known     known
+	zstd      Zstd
+	room      *semaphore.Weighted // bytes of contents in memory on their way out
+	abilities atomic.Pointer[Abilities]
 }
 
 // NewClient makes a client of the server behind conn. No call is silent for
 // longer than idle; blobs over 4 MiB are received into files without a name in
 // dir ("" is os.TempDir), which go with their Blob.
 func NewClient(conn grpc.ClientConnInterface, idle time.Duration, dir string) *Client {
-	return &Client{
+	c := &Client{
 		storage: repb.NewContentAddressableStorageClient(conn), stream: bytestream.NewByteStreamClient(conn),
-		idle: idle, dir: dir, known: known{now: time.Now},
+		idle: idle, dir: dir, room: semaphore.NewWeighted(maxLeaving),
 	}
+	c.Learn(Abilities{Batch: MaxBatch})
+	return c
+}
+
+// Learn tells what the server can do; until then it is the least.
+func (c *Client) Learn(a Abilities) {
+	a.Batch = min(a.Batch, MaxBatch)
+	c.abilities.Store(&a)
 }
 
 // Unknown returns those of blobs that the server is not known to have: it
@@ -92,116 +116,13 @@ func (c *Client) findMissing(ctx context.Context, blobs []broker.Blob) (map[brok
 	return lacking, nil
 }
 
-// Upload sends blobs: the small ones in batches of at most most bytes, or of
-// MaxBatch, the others one by one.
-func (c *Client) Upload(ctx context.Context, blobs []broker.Blob, most int64) error {
-	most = min(most, MaxBatch)
-	var batch []broker.Blob
-	room := most
-	for _, b := range blobs {
-		size := b.Digest.Size + blobOverhead
-		if size > most {
-			if err := c.write(ctx, b); err != nil {
-				return fmt.Errorf("upload %s: %w", b.Digest, err)
-			}
-			continue
-		}
-		if size > room {
-			if err := c.updateBatch(ctx, batch); err != nil {
-				return err
-			}
-			batch, room = nil, most
-		}
-		batch, room = append(batch, b), room-size
-	}
-	if err := c.updateBatch(ctx, batch); err != nil {
-		return err
-	}
-	c.Known(blobs)
-	return nil
-}
-
-func (c *Client) updateBatch(ctx context.Context, blobs []broker.Blob) error {
-	if len(blobs) == 0 {
-		return nil
-	}
-	ctx, _, stop := wire.Watched(ctx, c.idle)
-	defer stop()
-	r := &repb.BatchUpdateBlobsRequest{DigestFunction: repb.DigestFunction_SHA256}
-	for _, b := range blobs {
-		data, err := b.Bytes(MaxBatch)
-		if err != nil {
-			return fmt.Errorf("input: %w", err)
-		}
-		r.Requests = append(r.Requests, &repb.BatchUpdateBlobsRequest_Request{Digest: wire.DigestToProto(b.Digest), Data: data})
-	}
-	answer, err := c.storage.BatchUpdateBlobs(ctx, r)
-	if err != nil {
-		return fmt.Errorf("upload: %w", wire.Failed(ctx, err))
-	}
-	if len(answer.Responses) != len(blobs) {
-		return fmt.Errorf("upload: server answered for %d blobs of %d", len(answer.Responses), len(blobs))
-	}
-	for _, one := range answer.Responses {
-		if s := status.FromProto(one.Status); s.Code() != codes.OK {
-			return fmt.Errorf("upload %s: %w", one.Digest.GetHash(), wire.CallError(s))
-		}
-	}
-	return nil
-}
-
-// write sends one large blob as a stream.
-func (c *Client) write(ctx context.Context, b broker.Blob) error {
-	ctx, touch, stop := wire.Watched(ctx, c.idle)
-	defer stop()
-	r, err := b.Open()
-	if err != nil {
-		return fmt.Errorf("input: %w", err)
-	}
-	defer r.Close()
-	stream, err := c.stream.Write(ctx)
-	if err != nil {
-		return wire.Failed(ctx, err)
-	}
-	if err := send(stream, b.Digest, r, touch); err != nil && !errors.Is(err, io.EOF) {
-		return wire.Failed(ctx, err)
-	}
-	// After io.EOF the server has answered early: it failed, or has the blob.
-	answer, err := stream.CloseAndRecv()
-	if err != nil {
-		return wire.Failed(ctx, err)
-	}
-	if answer.CommittedSize != b.Digest.Size {
-		return fmt.Errorf("server took %d bytes of %d", answer.CommittedSize, b.Digest.Size)
-	}
-	return nil
-}
-
-// send writes d.Size bytes of r in messages.
-func send(stream bytestream.ByteStream_WriteClient, d broker.Digest, r io.Reader, touch func()) error {
-	name := writeResource(d)
-	for offset := int64(0); offset < d.Size; {
-		data := make([]byte, min(d.Size-offset, chunk))
-		if _, err := io.ReadFull(r, data); err != nil {
-			return fmt.Errorf("input is shorter than its digest says: %w", io.ErrUnexpectedEOF)
-		}
-		m := &bytestream.WriteRequest{ResourceName: name, WriteOffset: offset, Data: data}
-		offset += int64(len(data))
-		m.FinishWrite = offset == d.Size
-		if err := stream.Send(m); err != nil {
-			return err
-		}
-		touch()
-	}
-	return nil
-}
-
 // Read fetches a blob and verifies it. What the server lacks is a
 // *wire.MissingError.
 func (c *Client) Read(ctx context.Context, d broker.Digest) (broker.Blob, error) {
 	ctx, touch, stop := wire.Watched(ctx, c.idle)
 	defer stop()
-	stream, err := c.stream.Read(ctx, &bytestream.ReadRequest{ResourceName: readResource(d)})
+	packed := c.abilities.Load().PackedStream && d.Size >= minPacked
+	stream, err := c.stream.Read(ctx, &bytestream.ReadRequest{ResourceName: readResource(d, packed)})
 	if err != nil {
 		return broker.Blob{}, readFailed(ctx, d, err)
 	}
@@ -209,20 +130,32 @@ func (c *Client) Read(ctx context.Context, d broker.Digest) (broker.Blob, error)
 	if err != nil {
 		return broker.Blob{}, err
 	}
-	for {
-		m, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
-			return s.blob()
-		}
-		if err == nil {
-			touch()
-			err = s.write(m.Data)
-		}
-		if err != nil {
-			s.drop()
-			return broker.Blob{}, readFailed(ctx, d, err)
-		}
+	if err := s.fill(&download{stream: stream, touch: touch}, packed); err != nil {
+		s.drop()
+		return broker.Blob{}, readFailed(ctx, d, err)
 	}
+	return s.blob()
+}
+
+// A download is the messages of a Read call as a reader.
+type download struct {
+	stream bytestream.ByteStream_ReadClient
+	touch  func()
+	data   []byte // received and not yet read
+}
+
+func (r *download) Read(p []byte) (int, error) {
+	for len(r.data) == 0 {
+		m, err := r.stream.Recv()
+		if err != nil {
+			return 0, err
+		}
+		r.touch()
+		r.data = m.Data
+	}
+	n := copy(p, r.data)
+	r.data = r.data[n:]
+	return n, nil
 }
 
 func readFailed(ctx context.Context, d broker.Digest, err error) error {

@@ -24,8 +24,12 @@ func TestResources(t *testing.T) {
 		{"uploads//blobs/" + d.String(), false, false},
 		{"blobs/" + d.Hash, false, false},
 		{"blobs/sha256/" + d.String(), false, false},
-		{"compressed-blobs/zstd/" + d.String(), false, false},
-		{"uploads/u/compressed-blobs/zstd/" + d.String(), false, false},
+		{"compressed-" + read, false, false},
+		{"compressed-blobs/brotli/" + d.String(), false, false},
+		{"uploads/u/compressed-blobs/" + d.String(), false, false},
+		{"blobs/compressed-blobs/zstd/" + d.String(), false, false},
+		{"uploads/u", false, false},
+		{"uploads/u/compressed-blobs", false, false},
 		{"blobs/" + strings.ToUpper(d.String()), false, false},
 		{"blobs/" + d.Hash + "/-1", false, false},
 		{"blobs/" + d.Hash + "/0", false, false}, // only one content has no bytes
@@ -35,29 +39,36 @@ func TestResources(t *testing.T) {
 	}
 	for _, tt := range tests {
 		got, err := parseRead(tt.name)
-		if (err == nil) != tt.read || err == nil && got != d {
+		if (err == nil) != tt.read || err == nil && got != (resource{Digest: d}) {
 			t.Errorf("parseRead(%q) = %v, %v", tt.name, got, err)
 		}
 		got, err = parseWrite(tt.name)
-		if (err == nil) != tt.write || err == nil && got != d {
+		if (err == nil) != tt.write || err == nil && got != (resource{Digest: d}) {
 			t.Errorf("parseWrite(%q) = %v, %v", tt.name, got, err)
 		}
 	}
-	if got, err := parseRead(readResource(d)); err != nil || got != d {
-		t.Errorf("own read name: %v, %v", got, err)
-	}
-	if got, err := parseWrite(writeResource(d)); err != nil || got != d {
-		t.Errorf("own write name: %v, %v", got, err)
+	for _, packed := range []bool{false, true} {
+		want := resource{d, packed}
+		for _, before := range []string{"", "main/", "a/b/"} {
+			if got, err := parseRead(before + readResource(d, packed)); err != nil || got != want {
+				t.Errorf("own read name: %v, %v", got, err)
+			}
+			if got, err := parseWrite(before + writeResource(d, packed) + "/more"); err != nil || got != want {
+				t.Errorf("own write name: %v, %v", got, err)
+			}
+		}
 	}
 }
 
 func FuzzResources(f *testing.F) {
 	d := broker.DigestOf([]byte("x"))
-	f.Add(readResource(d))
-	f.Add("a/" + writeResource(d) + "/b")
+	for _, packed := range []bool{false, true} {
+		f.Add(readResource(d, packed))
+		f.Add("a/" + writeResource(d, packed) + "/b")
+	}
 	f.Fuzz(func(t *testing.T, name string) {
-		for _, parse := range []func(string) (broker.Digest, error){parseRead, parseWrite} {
-			if d, err := parse(name); err == nil && (!d.Valid() || !strings.Contains(name, d.Hash)) {
+		for _, parse := range []func(string) (resource, error){parseRead, parseWrite} {
+			if d, err := parse(name); err == nil && (!d.Valid() || !strings.Contains(name, d.Hash) || d.packed && !strings.Contains(name, packedBlobs)) {
 				t.Errorf("%q became %v", name, d)
 			}
 		}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	repb "github.com/bazelbuild/remote-apis/build/bazel/remote/execution/v2"
+	"golang.org/x/sync/semaphore"
 	"google.golang.org/genproto/googleapis/bytestream"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -35,6 +36,16 @@ const (
 	// chunk is how much of a blob goes in one ByteStream message: small
 	// enough that a slow link shows progress, large enough to be cheap.
 	chunk = 128 << 10
+	// maxUnpacked bounds the sum of what the compressed blobs of one batch
+	// become: four times what the batch could hold plain.
+	maxUnpacked = 4 * MaxBatch
+	// maxCodecs bounds the streams that are compressed or decompressed at once;
+	// each has a window of up to 8 MiB. Others wait, as long as an upload may be
+	// silent.
+	maxCodecs = 32
+	// alreadyThere is what REAPI has a server say of an upload that nobody
+	// needed, when it is compressed.
+	alreadyThere = -1
 )
 
 // A Service is the server's side: ContentAddressableStorage and ByteStream over
@@ -43,12 +54,13 @@ type Service struct {
 	store   *store.Store
 	idle    time.Duration
 	uploads sync.WaitGroup // stores that outlive their silent call
+	codecs  *semaphore.Weighted
 }
 
 // Register adds the two services to r. An upload that brings nothing for the
 // time idle is ended.
 func Register(r *grpc.Server, st *store.Store, idle time.Duration) *Service {
-	s := &Service{store: st, idle: idle}
+	s := &Service{store: st, idle: idle, codecs: semaphore.NewWeighted(maxCodecs)}
 	repb.RegisterContentAddressableStorageServer(r, &storage{store: st})
 	bytestream.RegisterByteStreamServer(r, &byteStream{s: s})
 	return s
@@ -57,10 +69,31 @@ func Register(r *grpc.Server, st *store.Store, idle time.Duration) *Service {
 // Wait returns when nothing writes to the store any more. No call may run.
 func (s *Service) Wait() { s.uploads.Wait() }
 
+// Keep stores a blob that a client sent, under the digest of what it is. The
+// store's own errors come as statuses.
+func (s *Service) Keep(ctx context.Context, data []byte) error {
+	d := broker.DigestOf(data)
+	if wire.Empty(d) || len(s.store.Missing([]broker.Digest{d})) == 0 {
+		return nil
+	}
+	return storeStatus(s.store.PutFrom(clientOf(ctx), d, bytes.NewReader(data))).Err()
+}
+
+// codec waits for a place among the streams that are compressed.
+func (s *Service) codec(ctx context.Context) (release func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.idle)
+	defer cancel()
+	if err := s.codecs.Acquire(ctx, 1); err != nil {
+		return nil, status.Errorf(codes.ResourceExhausted, "%d compressed blobs are on their way already", maxCodecs)
+	}
+	return func() { s.codecs.Release(1) }, nil
+}
+
 // storage is the ContentAddressableStorage service over the store.
 type storage struct {
 	repb.UnimplementedContentAddressableStorageServer
 	store *store.Store
+	zstd  Zstd
 }
 
 // SourceOf reads from a store; what it lost is a *MissingError.
@@ -98,8 +131,18 @@ func (c *storage) BatchUpdateBlobs(ctx context.Context, r *repb.BatchUpdateBlobs
 	if err := wire.CheckFunction(r.DigestFunction); err != nil {
 		return nil, wire.StatusOf(err).Err()
 	}
+	room := int64(maxUnpacked)
+	for _, blob := range r.Requests {
+		if blob.Compressor == repb.Compressor_IDENTITY {
+			continue // their sum is bounded by the message's size
+		}
+		if blob.Digest.GetSizeBytes() > room {
+			return nil, status.Errorf(codes.InvalidArgument, "batch would become more than %d bytes", maxUnpacked)
+		}
+		room -= max(blob.Digest.GetSizeBytes(), 0)
+	}
 	client, answer := clientOf(ctx), &repb.BatchUpdateBlobsResponse{}
-	for _, blob := range r.Requests { // their sum is bounded by the message's size
+	for _, blob := range r.Requests {
 		answer.Responses = append(answer.Responses, &repb.BatchUpdateBlobsResponse_Response{
 			Digest: blob.Digest, Status: c.update(client, blob).Proto(),
 		})
@@ -109,13 +152,20 @@ func (c *storage) BatchUpdateBlobs(ctx context.Context, r *repb.BatchUpdateBlobs
 
 func (c *storage) update(client string, r *repb.BatchUpdateBlobsRequest_Request) *status.Status {
 	digest, err := wire.DigestFromProto(r.Digest)
-	switch {
-	case err != nil:
+	if err != nil {
 		return wire.StatusOf(err)
-	case r.Compressor != repb.Compressor_IDENTITY:
+	}
+	data := r.Data
+	switch r.Compressor {
+	case repb.Compressor_IDENTITY:
+	case repb.Compressor_ZSTD:
+		if data, err = c.zstd.Unpack(data, digest.Size); err != nil {
+			return status.New(codes.InvalidArgument, err.Error())
+		}
+	default:
 		return status.Newf(codes.InvalidArgument, "compressor %v is not served", r.Compressor)
 	}
-	return storeStatus(c.store.PutFrom(client, digest, bytes.NewReader(r.Data)))
+	return storeStatus(c.store.PutFrom(client, digest, bytes.NewReader(data)))
 }
 
 // BatchReadBlobs hands out small blobs; each has a status of its own.

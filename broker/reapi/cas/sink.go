@@ -43,18 +43,31 @@ func newSink(want broker.Digest, dir string) (*sink, error) {
 	return s, nil
 }
 
-func (s *sink) write(data []byte) error {
+// fill takes all of r.
+func (s *sink) fill(r io.Reader, packed bool) error {
+	if packed {
+		content, err := unpacked(r)
+		if err != nil {
+			return err
+		}
+		defer content.Close()
+		r = content
+	}
+	_, err := io.Copy(s, r)
+	return err
+}
+
+func (s *sink) Write(data []byte) (int, error) {
 	if int64(len(data)) > s.want.Size-s.size {
-		return fmt.Errorf("more than the %d bytes of %s came", s.want.Size, s.want.Hash)
+		return 0, fmt.Errorf("more than the %d bytes of %s came", s.want.Size, s.want.Hash)
 	}
 	s.size += int64(len(data))
 	s.hash.Write(data)
 	if s.file == nil {
 		s.data = append(s.data, data...)
-		return nil
+		return len(data), nil
 	}
-	_, err := s.file.Write(data)
-	return err
+	return s.file.Write(data)
 }
 
 func (s *sink) drop() {

@@ -23,90 +23,15 @@ const (
 	maxFields  = 100_000  // fields of one message of an action
 )
 
-// An Action is a job in REAPI's words.
-type Action struct {
-	// Digest names the Action message; it is the key of the action cache.
-	Digest broker.Digest
-	// Blobs are what a server must hold to run it, each once: the messages
-	// (Directories, Command, Action) and the job's files. The empty blob is
-	// not among them.
-	Blobs []broker.Blob
-}
-
-// ActionOf writes a job as REAPI messages. Equal jobs give equal actions. It
-// refuses a job that REAPI's text fields can't carry.
-func ActionOf(j *broker.Job) (Action, error) {
-	if err := j.Validate(); err != nil {
-		return Action{}, fmt.Errorf("job: %w", err)
-	}
-	b := &builder{seen: map[broker.Digest]bool{}}
-	root, err := b.directory(j.Root)
-	if err != nil {
-		return Action{}, err
-	}
-	platform := platformOf(j)
-	c := &repb.Command{
-		Arguments:            append([]string{j.Name}, j.Args...),
-		EnvironmentVariables: variables(j.Env),
-		OutputPaths:          slices.Compact(slices.Sorted(slices.Values(j.Outputs))),
-		WorkingDirectory:     strings.TrimPrefix(j.Dir, "/"),
-	}
-	fillOld(c, platform)
-	command, err := b.message(c)
-	if err != nil {
-		return Action{}, err
-	}
-	action, err := b.message(&repb.Action{
-		CommandDigest:   DigestToProto(command),
-		InputRootDigest: DigestToProto(root),
-		Platform:        platform,
-	})
-	return Action{Digest: action, Blobs: b.blobs}, err
-}
-
-// variables splits K=V words, sorted by name as REAPI wants them: "A=" sorts
-// after "A1=" as a word and before it as a name.
-func variables(env []string) []*repb.Command_EnvironmentVariable {
-	var out []*repb.Command_EnvironmentVariable
-	for _, kv := range env {
-		k, v, _ := strings.Cut(kv, "=")
-		out = append(out, &repb.Command_EnvironmentVariable{Name: k, Value: v})
-	}
-	slices.SortStableFunc(out, func(a, b *repb.Command_EnvironmentVariable) int {
-		return strings.Compare(a.Name, b.Name)
-	})
-	return out
-}
-
-// A builder collects the blobs of one action.
-type builder struct {
-	blobs []broker.Blob
-	seen  map[broker.Digest]bool
-}
-
-func (b *builder) add(blob broker.Blob) broker.Digest {
-	if d := blob.Digest; !b.seen[d] && !Empty(d) {
-		b.seen[d] = true
-		b.blobs = append(b.blobs, blob)
-	}
-	return blob.Digest
-}
-
-// message adds m in its one deterministic encoding.
-func (b *builder) message(m proto.Message) (broker.Digest, error) {
-	data, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
-	if err != nil { // the only cause: a string that is not UTF-8
-		return broker.Digest{}, broker.Refusef(NotUTF8, "a file name or a word of the command is not UTF-8")
-	}
-	return b.add(broker.BytesBlob(data)), nil
-}
-
 // A Source is where the blobs of an action are read from.
 type Source struct {
 	// Open returns the verified content of d, or a *MissingError.
 	Open func(d broker.Digest) (io.ReadCloser, error)
-	// Missing returns those of ds that Open would not find.
+	// Missing returns those of ds that Open would not find. It neither keeps
+	// nor changes ds.
 	Missing func(ds []broker.Digest) []broker.Digest
+	// Folders remembers the directories that were read; nil is for none.
+	Folders *Folders
 }
 
 // A Request is a job with what its action says beside it.
@@ -123,27 +48,51 @@ type Request struct {
 // reason Rejected; a *MissingError names the blobs that from lacks. The job's
 // files are read from the source when they are needed.
 func JobOf(action broker.Digest, from Source) (*Request, error) {
-	var a repb.Action
-	if err := from.message(action, maxAction, &a); err != nil {
+	message, err := from.Read(action, maxAction)
+	if err != nil {
 		return nil, fmt.Errorf("action: %w", err)
 	}
-	commandDigest, err := DigestFromProto(a.CommandDigest)
+	var a repb.Action
+	if err := decode(message, &a); err != nil {
+		return nil, fmt.Errorf("action: %w", err)
+	}
+	named, err := DigestFromProto(a.CommandDigest)
 	if err != nil {
 		return nil, fmt.Errorf("command: %w", err)
 	}
-	var c repb.Command
-	if err := from.message(commandDigest, maxCommand, &c); err != nil {
+	command, err := from.Read(named, maxCommand)
+	if err != nil {
 		return nil, fmt.Errorf("command: %w", err)
 	}
-	j, err := jobOfCommand(&a, &c)
+	return jobOf(&a, command, from)
+}
+
+// JobFrom is JobOf for an action whose messages came with the call.
+func JobFrom(action, command []byte, from Source) (*Request, error) {
+	if len(action) > maxAction || len(command) > maxCommand {
+		return nil, Rejectf("action of %d bytes with a command of %d, at most %d and %d are served", len(action), len(command), maxAction, maxCommand)
+	}
+	var a repb.Action
+	if err := decode(action, &a); err != nil {
+		return nil, fmt.Errorf("action: %w", err)
+	}
+	if got := broker.DigestOf(command); a.CommandDigest.GetHash() != got.Hash || a.CommandDigest.GetSizeBytes() != got.Size {
+		return nil, Rejectf("command is %s, the action names %s/%d", got, a.CommandDigest.GetHash(), a.CommandDigest.GetSizeBytes())
+	}
+	return jobOf(&a, command, from)
+}
+
+func jobOf(a *repb.Action, command []byte, from Source) (*Request, error) {
+	var c repb.Command
+	if err := decode(command, &c); err != nil {
+		return nil, fmt.Errorf("command: %w", err)
+	}
+	j, err := jobOfCommand(a, &c)
 	if err != nil {
 		return nil, err
 	}
-	if j.Root, err = readTree(a.InputRootDigest, from); err != nil {
-		return nil, fmt.Errorf("input tree: %w", err)
-	}
-	if err := j.Validate(); err != nil {
-		return nil, Rejectf("%v", err)
+	if err := readTree(j, a.InputRootDigest, from); err != nil {
+		return nil, err
 	}
 	r := &Request{Job: j, DoNotCache: a.DoNotCache}
 	if a.Timeout != nil {
@@ -218,18 +167,14 @@ func checkCompile(j *broker.Job) error {
 	return nil
 }
 
-// message reads one message of an action.
-func (s Source) message(d broker.Digest, limit int64, m proto.Message) error {
-	data, err := s.Read(d, limit)
-	if err != nil {
-		return err
-	}
+// decode reads one message of an action.
+func decode(data []byte, m proto.Message) error {
 	// Two bytes on the wire can become a hundred in memory: count first.
 	if n := Fields(data); n > maxFields {
-		return Rejectf("message %s has %d fields, at most %d are served", d, n, maxFields)
+		return Rejectf("message has %d fields, at most %d are served", n, maxFields)
 	}
 	if err := proto.Unmarshal(data, m); err != nil {
-		return Rejectf("message %s is malformed", d)
+		return Rejectf("message is malformed")
 	}
 	return nil
 }

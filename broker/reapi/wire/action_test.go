@@ -30,7 +30,7 @@ func (m memory) source() Source {
 			return nil, &MissingError{Digests: []broker.Digest{d}}
 		},
 		Missing: func(ds []broker.Digest) []broker.Digest {
-			return slices.DeleteFunc(ds, func(d broker.Digest) bool { _, ok := m[d]; return ok })
+			return slices.DeleteFunc(slices.Clone(ds), func(d broker.Digest) bool { _, ok := m[d]; return ok })
 		},
 	}
 }
@@ -50,9 +50,9 @@ func (m memory) message(p proto.Message) *repb.Digest {
 }
 
 // store puts an action's blobs in.
-func (m memory) store(t testing.TB, a Action) {
+func (m memory) store(t testing.TB, a *Action) {
 	t.Helper()
-	for _, b := range a.Blobs {
+	for _, b := range a.Blobs() {
 		data, err := b.Bytes(1 << 30)
 		if err != nil {
 			t.Fatal(err)
@@ -117,11 +117,11 @@ func TestRoundTrip(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			want := testJob()
 			change(want)
-			a, err := ActionOf(want)
+			a, err := NewWriter().ActionOf(want)
 			if err != nil {
 				t.Fatal(err)
 			}
-			again, err := ActionOf(want)
+			again, err := NewWriter().ActionOf(want)
 			if err != nil || a.Digest != again.Digest {
 				t.Fatalf("second ActionOf = %v, %v, want the same digest %v", again.Digest, err, a.Digest)
 			}
@@ -151,7 +151,7 @@ func TestActionOfRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			j := testJob()
 			tt.change(j)
-			_, err := ActionOf(j)
+			_, err := NewWriter().ActionOf(j)
 			r, _ := errors.AsType[*broker.Refusal](err)
 			if err == nil || tt.reason != "" && (r == nil || r.Reason != tt.reason) {
 				t.Errorf("ActionOf = %v, want reason %q", err, tt.reason)
@@ -288,11 +288,11 @@ func wantRejected(t *testing.T, err error, text string) {
 }
 
 func TestMissing(t *testing.T) {
-	a, err := ActionOf(testJob())
+	a, err := NewWriter().ActionOf(testJob())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, b := range a.Blobs {
+	for _, b := range a.Blobs() {
 		m := memory{}
 		m.store(t, a)
 		delete(m, b.Digest)

@@ -14,12 +14,12 @@ import (
 // the directories of a right one. Whatever becomes a job is one that can be
 // worded and read again.
 func FuzzJobOf(f *testing.F) {
-	a, err := ActionOf(testJob())
+	a, err := NewWriter().ActionOf(testJob())
 	if err != nil {
 		f.Fatal(err)
 	}
 	var parts [][]byte
-	for _, b := range a.Blobs {
+	for _, b := range a.Blobs() {
 		data, err := b.Bytes(1 << 20)
 		if err != nil {
 			f.Fatal(err)
@@ -34,6 +34,9 @@ func FuzzJobOf(f *testing.F) {
 	f.Add([]byte{}, command, parts[0])
 	f.Fuzz(func(t *testing.T, action, command, directory []byte) {
 		m := memory{}
+		if _, err := JobFrom(action, command, m.source()); err != nil {
+			checkKind(t, err)
+		}
 		raw := m.put(action)
 		leaf := m.put(directory)
 		root := m.message(&repb.Directory{Directories: []*repb.DirectoryNode{{Name: "d", Digest: leaf}}})
@@ -44,7 +47,7 @@ func FuzzJobOf(f *testing.F) {
 				checkKind(t, err)
 				continue
 			}
-			if _, err := ActionOf(r.Job); err != nil {
+			if _, err := NewWriter().ActionOf(r.Job); err != nil {
 				t.Errorf("job %+v can't be worded again: %v", r.Job, err)
 			}
 		}

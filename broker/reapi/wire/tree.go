@@ -2,96 +2,52 @@ package wire
 
 import (
 	"fmt"
-	"io"
-	"maps"
 	"slices"
-	"strconv"
-	"time"
 
 	repb "github.com/bazelbuild/remote-apis/build/bazel/remote/execution/v2"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/crosscc/crosscc/broker"
 )
 
-// maxDirectory bounds one Directory message, in bytes. What a tree may be as a
-// whole is broker.Dir's to say.
-const maxDirectory = 16 << 20
-
-// linkProperty is the node property in which File.Class travels. REAPI leaves
-// names of properties to clients and servers.
-const linkProperty = "crosscc-hard-link"
-
-// directory adds the Directory messages of a tree and the blobs of its files; it
-// returns the root's digest.
-func (b *builder) directory(d *broker.Dir) (broker.Digest, error) {
-	m := new(repb.Directory)
-	for i := range d.Files {
-		f := &d.Files[i]
-		m.Files = append(m.Files, &repb.FileNode{
-			Name: f.Name, Digest: DigestToProto(b.add(f.Blob)), NodeProperties: propertiesOf(f),
-		})
-	}
-	for _, l := range d.Links {
-		m.Symlinks = append(m.Symlinks, &repb.SymlinkNode{Name: l.Name, Target: l.Target})
-	}
-	for _, s := range d.Dirs {
-		digest, err := b.directory(s.Dir)
-		if err != nil {
-			return broker.Digest{}, err
-		}
-		m.Directories = append(m.Directories, &repb.DirectoryNode{Name: s.Name, Digest: DigestToProto(digest)})
-	}
-	return b.message(m)
-}
-
-func propertiesOf(f *broker.File) *repb.NodeProperties {
-	if f.Modified == 0 && f.Class == 0 {
-		return nil
-	}
-	p := new(repb.NodeProperties)
-	if f.Modified != 0 {
-		p.Mtime = timestamppb.New(time.Unix(f.Modified, 0))
-	}
-	if f.Class != 0 {
-		p.Properties = []*repb.NodeProperty{{Name: linkProperty, Value: strconv.Itoa(f.Class)}}
-	}
-	return p
-}
-
-// readTree reads an input tree. A directory that is named in several places is
-// read once.
-func readTree(root *repb.Digest, from Source) (*broker.Dir, error) {
+// readTree reads the input tree of j, and checks j when it has it. A directory that
+// is named in several places is read once.
+func readTree(j *broker.Job, root *repb.Digest, from Source) error {
 	d, err := DigestFromProto(root)
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("input tree: %w", err)
 	}
-	w := newWalker(from)
-	tree, err := w.walk(d, 0)
-	if err != nil {
-		return nil, err
+	w := &walker{from: from, made: map[broker.Digest]*broker.Dir{}}
+	if j.Root, err = w.walk(d, 0); err != nil {
+		return fmt.Errorf("input tree: %w", err)
 	}
-	if err := tree.Validate(); err != nil {
-		return nil, Rejectf("%v", err)
+	if err := j.Validate(); err != nil {
+		return Rejectf("%v", err)
 	}
-	missing := append(w.missing, from.Missing(slices.Collect(maps.Keys(w.wanted)))...)
-	if len(missing) > 0 {
-		return nil, &MissingError{Digests: missing}
+	// What was decoded before may be gone by now: each time all is looked for.
+	for _, files := range w.wanted {
+		for _, d := range from.Missing(files) {
+			w.lacks(d)
+		}
 	}
-	return tree, nil
+	if len(w.missing) > 0 {
+		return &MissingError{Digests: w.missing}
+	}
+	return nil
 }
 
-// A walker reads the messages of a tree.
+// A walker makes a tree of its messages.
 type walker struct {
 	from    Source
 	made    map[broker.Digest]*broker.Dir // an empty one where it is missing
-	missing []broker.Digest               // directories
-	wanted  map[broker.Digest]bool        // digests of files
-	entries int                           // of the messages read
+	wanted  [][]broker.Digest             // digests of files, by directories
+	missing []broker.Digest
+	entries int // of the messages read
 }
 
-func newWalker(from Source) *walker {
-	return &walker{from: from, made: map[broker.Digest]*broker.Dir{}, wanted: map[broker.Digest]bool{}}
+func (w *walker) lacks(d broker.Digest) {
+	if !slices.Contains(w.missing[:min(len(w.missing), maxViolations)], d) {
+		w.missing = append(w.missing, d)
+	}
 }
 
 // walk makes the directory of the message d.
@@ -103,95 +59,50 @@ func (w *walker) walk(d broker.Digest, depth int) (*broker.Dir, error) {
 	if dir := w.made[d]; dir != nil {
 		return dir, nil
 	}
-	dir := new(broker.Dir)
-	m, err := w.directory(d)
+	f, err := w.from.folder(d)
+	if IsMissing(err) {
+		w.lacks(d)
+		f, err = new(folder), nil
+	}
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range m.GetFiles() { // of one that is missing: none
-
-		file, err := w.file(f)
-		if err != nil {
-			return nil, fmt.Errorf("%q: %w", f.Name, err)
-		}
-		dir.Files = append(dir.Files, file)
+	if w.entries += f.entries(); w.entries > broker.MaxEntries {
+		return nil, Rejectf("tree has more than %d entries", broker.MaxEntries)
 	}
-	for _, l := range m.GetSymlinks() {
-		dir.Links = append(dir.Links, broker.Link{Name: l.Name, Target: l.Target})
+	if len(f.wanted) > 0 {
+		w.wanted = append(w.wanted, f.wanted)
 	}
-	for _, s := range m.GetDirectories() {
-		digest, err := DigestFromProto(s.Digest)
-		if err != nil {
-			return nil, fmt.Errorf("%q: %w", s.Name, err)
-		}
-		sub, err := w.walk(digest, depth+1)
+	dir := &broker.Dir{Files: f.files, Links: f.links}
+	if len(f.subs) > 0 {
+		dir.Dirs = make([]broker.Subdir, len(f.subs))
+	}
+	for i, s := range f.subs {
+		sub, err := w.walk(s.digest, depth+1)
 		if err != nil {
 			return nil, err
 		}
-		dir.Dirs = append(dir.Dirs, broker.Subdir{Name: s.Name, Dir: sub})
+		dir.Dirs[i] = broker.Subdir{Name: s.name, Dir: sub}
 	}
 	w.made[d] = dir
 	return dir, nil
-}
-
-func (w *walker) file(f *repb.FileNode) (broker.File, error) {
-	d, err := DigestFromProto(f.Digest)
-	if err != nil {
-		return broker.File{}, err
-	}
-	file := broker.File{Name: f.Name, Blob: broker.BytesBlob(nil)}
-	if !Empty(d) {
-		w.wanted[d] = true
-		file.Blob = broker.FileBlob(d, func() (io.ReadCloser, error) { return w.from.Open(d) })
-	}
-	if p := f.NodeProperties; p != nil {
-		file.Modified = p.Mtime.GetSeconds()
-		for _, property := range p.Properties {
-			if property.Name != linkProperty {
-				continue
-			}
-			if file.Class, err = strconv.Atoi(property.Value); err != nil || file.Class < 1 {
-				return broker.File{}, Rejectf("property %s is %q, not a number from 1 on", linkProperty, property.Value)
-			}
-		}
-	}
-	return file, nil
-}
-
-// directory reads one message; nil is one that the source lacks.
-func (w *walker) directory(d broker.Digest) (*repb.Directory, error) {
-	m := new(repb.Directory)
-	err := w.from.message(d, maxDirectory, m)
-	if IsMissing(err) {
-		w.missing = append(w.missing, d)
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	w.entries += len(m.Files) + len(m.Symlinks) + len(m.Directories)
-	if w.entries > broker.MaxEntries {
-		return nil, Rejectf("tree has more than %d entries", broker.MaxEntries)
-	}
-	return m, nil
 }
 
 // Directories calls f with each Directory message below root once, the root
 // first. Directories that the source lacks are left out, as REAPI's GetTree has
 // it; a root that it lacks is a *MissingError.
 func Directories(root broker.Digest, from Source, f func(*repb.Directory) error) error {
-	w := newWalker(from)
-	seen := map[broker.Digest]bool{root: true}
+	seen, entries := map[broker.Digest]bool{root: true}, 0
 	for queue := []broker.Digest{root}; len(queue) > 0; queue = queue[1:] {
-		m, err := w.directory(queue[0])
+		m, err := from.directory(queue[0])
+		if IsMissing(err) && queue[0] != root {
+			continue
+		}
 		if err != nil {
 			return err
 		}
-		if m == nil && queue[0] == root {
-			return &MissingError{Digests: w.missing}
-		}
-		if m == nil {
-			continue
+		if entries += len(m.Files) + len(m.Symlinks) + len(m.Directories); entries > broker.MaxEntries {
+			return Rejectf("tree has more than %d entries", broker.MaxEntries)
 		}
 		if err := namesOf(m).Check(); err != nil {
 			return Rejectf("%v", err)
