@@ -196,7 +196,7 @@ func TestCompilesCXX(t *testing.T) {
 }
 
 // TestCompilesPlaces has trees of awkward shape, each compiled at home and with
-// the tree alone.
+// the tree alone. "NAME>TARGET" is a link, "NAME@: TEXT" a file of 1970.
 func TestCompilesPlaces(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -207,6 +207,8 @@ func TestCompilesPlaces(t *testing.T) {
 		{"directory by two names", []string{"a.c: #include <x.h>\n", "p/x.h: int p;\n#include_next <x.h>\n", "q/x.h: int q;\n", "l>p"}, "-Ip -Il -Iq"},
 		{"equal directories", []string{"a.c: #include <x.h>\n", "p/x.h: int p;\n#ifndef X\n#define X\n#include_next <x.h>\n#endif\n", "q/x.h: int p;\n#ifndef X\n#define X\n#include_next <x.h>\n#endif\n"}, "-Ip -Iq"},
 		{"once, in two places", []string{"a.c: #include \"p/x.h\"\n#include \"q/x.h\"\nint z = X;\n", "p/x.h: #pragma once\n#define X 1\n", "q/x.h: #pragma once\n#define X 1\n"}, ""},
+		{"once, in two times", []string{"a.c: #include \"p/x.h\"\n#include \"q/x.h\"\n", "p/x.h: #pragma once\nint a;\n", "q/x.h@: #pragma once\nint a;\n"}, "-Wredundant-decls"},
+		{"once, with a mark", []string{"a.c: #include \"p/x.h\"\n#include \"q/x.h\"\n", "p/x.h: #pragma once\nint a;\n", "q/x.h@: \xef\xbb\xbf#pragma once\nint a;\n"}, "-Wredundant-decls"},
 		{"dots", []string{"a.c: #include \"sub/../inc/q.h\"\n", "sub/none: ", "inc/q.h: int q;\n"}, "-Wmissing-include-dirs -Isub -Inone"},
 		{"line", []string{"a.c: #line 3 \"g.y\"\nint f(void) { }\n", "g.y: one\ntwo\nint three;\n"}, "-Wall"},
 		{"error in a header", []string{"a.c: #include \"x.h\"\n", "x.h: int x\nint y = \"s\";\n"}, ""},
@@ -226,6 +228,11 @@ func TestCompilesPlaces(t *testing.T) {
 				if err := os.Symlink(target, filepath.Join(h.dir, name)); err != nil {
 					t.Fatal(err)
 				}
+				continue
+			}
+			if name, text, ok := strings.Cut(f, "@: "); ok {
+				h.write(name + ": " + text)
+				h.change("touch " + name)
 				continue
 			}
 			h.write(f)

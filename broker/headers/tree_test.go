@@ -29,6 +29,7 @@ func TestTimesAndClasses(t *testing.T) {
 		{"parts of a second", "a=x@5.25 b=x@5.75", "a -- b --"},
 		{"before 1970", "a=x@-5.25 b=x@-5.75 c=x@-7", "a -- b -- c 1-"},
 		{"empty", "a=@50 b=@60", "a -- b 1-"},
+		{"byte order mark", "a=\xef\xbb\xbfx@50 b=x@60 c=\xef\xbb\xbf@1", "a -- b 1- c --"},
 		{"links of one file", "a=x@50 b=a", "a -1 b -1"},
 		{"classes", "a=x@1 b=y@1 c=b d=a e=z@1", "a -1 b -2 c -2 d -1 e --"},
 		{"links and an equal file", "a=x@50 b=a c=x@60", "a -1 b -1 c 1-"},
