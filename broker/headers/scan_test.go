@@ -104,6 +104,19 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// TestAbsolute: an absolute name leads to its file, whatever names it.
+func TestAbsolute(t *testing.T) {
+	for _, directive := range []string{"include", "include_next", "import"} {
+		h := newHome(t)
+		h.write("a.c: #include <x.h>\n", "p/x.h: #"+directive+" \""+h.dir+"/q/y.h\"\n", "q/y.h: int y;\n")
+		for _, driver := range []string{"gcc-12", "clang-14"} {
+			if got := h.names(h.same(driver, "-Ip", "-w", "a.c")); got != "a.c p/x.h q/y.h" {
+				t.Errorf("#%s: %s", directive, got)
+			}
+		}
+	}
+}
+
 // TestBadInput holds what must end soon, with a reason.
 func TestBadInput(t *testing.T) {
 	tests := []struct {
