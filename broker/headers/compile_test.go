@@ -135,19 +135,8 @@ func (h *home) same(driver string, words ...string) *Tree {
 // holds checks that every dependency is in the tree.
 func (h *home) holds(tree *Tree, deps []byte) {
 	h.t.Helper()
-	_, list, _ := strings.Cut(string(deps), ":")
-	for name := range strings.FieldsSeq(strings.ReplaceAll(list, "\\\n", " ")) {
-		if !filepath.IsAbs(name) {
-			name = h.dir + "/" + name
-		}
-		real, err := h.root.Real(name)
-		if err != nil {
-			h.t.Errorf("dependency %s: %v", name, err)
-			continue
-		}
-		if _, ok := tree.Root.File(real); !ok {
-			h.t.Errorf("dependency %s is not in the tree", name)
-		}
+	if missed, err := tree.Missed(deps, h.dir); err != nil || missed != nil {
+		h.t.Errorf("dependencies %q are not in the tree (%v)", missed, err)
 	}
 }
 

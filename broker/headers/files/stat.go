@@ -18,7 +18,7 @@ func statOf(st *unix.Stat_t) stat {
 func statAt(in int, e *entry) (st stat, mode uint32, err error) {
 	if e.in.honest {
 		var s unix.Stat_t
-		err := unix.Fstatat(in, e.name, &s, unix.AT_SYMLINK_NOFOLLOW)
+		err := fstatat(in, e.name, &s)
 		return statOf(&s), s.Mode & unix.S_IFMT, err
 	}
 	var s unix.Statx_t
@@ -30,3 +30,7 @@ func statAt(in int, e *entry) (st stat, mode uint32, err error) {
 }
 
 func nanos(t unix.StatxTimestamp) int64 { return t.Sec*1e9 + int64(t.Nsec) }
+
+// zeroed is a copy of a name with a zero byte behind it, where the kernel looks
+// for one.
+func zeroed(name string) string { return (name + "\x00")[:len(name)] }

@@ -3,6 +3,7 @@ package files
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -354,6 +355,9 @@ func (v *View) look(d *Dir, name string, asDir bool) (*entry, error) {
 
 // meet looks at a name that is not known, in a directory that was touched.
 func (v *View) meet(d *Dir, name string, asDir bool) (*entry, error) {
+	if strings.IndexByte(name, 0) >= 0 {
+		return nil, Unsoundf(Unreadable, "the name %q has a zero byte in it", name) // C ends it there
+	}
 	if d.list == nil && !asDir || d.list != nil && !v.usable(d) {
 		v.list(d)
 	}
@@ -368,7 +372,7 @@ func (v *View) meet(d *Dir, name string, asDir bool) (*entry, error) {
 	if len(name) > maxName {
 		return nil, Unsoundf(Unreadable, "a name of %d bytes in %s", len(name), d.Name)
 	}
-	e := &entry{in: d, name: name, tick: v.w.Now()}
+	e := &entry{in: d, name: zeroed(name), tick: v.w.Now()}
 	found, err := v.identify(e, asDir)
 	if err != nil || !found {
 		return &nothing, orElse(err, v.lacks(d, name))

@@ -87,8 +87,8 @@ type Inode struct{ dev, ino uint64 }
 // An entry is what a name in a directory was when it was last looked at; one of
 // the four below is set while it is there.
 type entry struct {
-	in   *Dir // nil for the root
-	name string
+	in   *Dir   // nil for the root
+	name string // zeroed
 	id   int32
 	tick Tick // it was looked at after this one arrived
 	odd8 bool // name or link is not UTF-8
