@@ -91,9 +91,9 @@ func (s *scanner) headerName(r *Ref) bool {
 	default:
 		return false
 	}
-	line := s.b[s.i+1 : s.i+bytes.IndexByte(s.b[s.i:], '\n')]
+	line := s.b[s.i+1 : min(s.i+1+maxName, len(s.b))] // no file has a longer name
 	n := bytes.IndexByte(line, end)
-	if n < 0 {
+	if n < 0 || bytes.IndexByte(line[:n], '\n') >= 0 {
 		return false
 	}
 	r.Name = string(line[:n])
@@ -113,20 +113,19 @@ func (s *scanner) defineMacro() {
 	if s.b[s.i] == '(' {
 		n := bytes.IndexAny(s.b[s.i:], ")\n")
 		s.params = s.b[s.i : s.i+n]
+		if n > maxParams {
+			s.params, s.facts.Wrapper = nil, true
+		}
 		s.i += n
-		s.facts.Others = append(s.facts.Others, h)
+		s.facts.define(h)
 		return
 	}
 	s.skipBlanks()
 	if body := s.plainBody(); body != nil {
-		t := Text{h, string(body)}
-		if _, ok := s.facts.texts[t]; !ok {
-			s.facts.texts[t] = struct{}{}
-			s.facts.Texts = append(s.facts.Texts, t)
-		}
+		s.facts.plain(Text{h, string(body)})
 		return
 	}
-	s.facts.Others = append(s.facts.Others, h)
+	s.facts.define(h)
 }
 
 // plainBody looks at a replacement that is one string, one <name> or one

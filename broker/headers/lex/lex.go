@@ -161,11 +161,15 @@ func (f *facts) everyWay(data []byte, lang Language) {
 		return
 	}
 	var read [allModes + 1]bool
-	ambiguous := ambiguities(data)
+	ambiguous, ways := ambiguities(data), 0
 	for again := true; again; {
 		again = false
 		for m := range mode(allModes + 1) {
 			if m&^ambiguous == 0 && !read[m] {
+				if ways++; ways > 1 && ways*len(data) > maxWork {
+					f.trouble(TooMany, "a large text that can be read in many ways")
+					return
+				}
 				read[m], again = true, true
 				s := scanner{facts: f, mode: m, asm: lang == AsmSource}
 				ambiguous |= s.text(data)
@@ -174,8 +178,18 @@ func (f *facts) everyWay(data []byte, lang Language) {
 	}
 }
 
-// maxRefs bounds what one file may name: a file of 32 MiB could name millions.
-const maxRefs = 20000
+// Bounds of what one file may say: one of 32 MiB could name millions of others.
+const (
+	maxRefs    = 20000
+	maxNames   = 4 << 20   // bytes of all names in Refs and Texts
+	maxTexts   = 100_000   //
+	maxOthers  = 1_000_000 // with repetitions
+	maxWords   = 2000      //
+	maxWork    = 96 << 20  // bytes read, in all ways together
+	maxName    = 8 << 10   // bytes of a name; the kernel's bound of a path is 4 KiB
+	maxParams  = 64 << 10  // bytes of a macro's parameters
+	tooManyOne = "one file says more of names, macros and pragmas than is kept of it"
+)
 
 // facts are Facts in the making.
 type facts struct {
@@ -183,25 +197,50 @@ type facts struct {
 	seen  map[Ref]struct{}
 	texts map[Text]struct{}
 	words map[string]struct{}
+	names int // bytes of names
 }
 
 func (f *facts) ref(r Ref) {
 	if r.Name == "" {
 		return // an error of the source's, and no file
 	}
-	if _, ok := f.seen[r]; ok {
+	if _, ok := f.seen[r]; ok || f.full(len(f.seen) >= maxRefs, len(r.Name)) {
 		return
 	}
-	if len(f.seen) == maxRefs {
-		f.trouble(TooMany, "one file names more than 20000 others")
+	f.seen[r] = struct{}{}
+	f.Refs = append(f.Refs, r)
+}
+
+// full makes trouble when a bound is reached.
+func (f *facts) full(list bool, name int) bool {
+	if list || f.names+name > maxNames {
+		f.trouble(TooMany, tooManyOne)
+		return true
 	}
-	if len(f.seen) <= maxRefs {
-		f.seen[r] = struct{}{}
-		f.Refs = append(f.Refs, r)
+	f.names += name
+	return false
+}
+
+func (f *facts) word(w string) {
+	if _, ok := f.words[w]; !ok && !f.full(len(f.words) >= maxWords, 0) {
+		f.words[w] = struct{}{}
 	}
 }
 
-func (f *facts) word(w string) { f.words[w] = struct{}{} }
+// define notes a macro that is more than one plain text.
+func (f *facts) define(macro uint64) {
+	if !f.full(len(f.Others) >= maxOthers, 0) {
+		f.Others = append(f.Others, macro)
+	}
+}
+
+// plain notes a macro's plain text.
+func (f *facts) plain(t Text) {
+	if _, ok := f.texts[t]; !ok && !f.full(len(f.texts) >= maxTexts, len(t.Body)) {
+		f.texts[t] = struct{}{}
+		f.Texts = append(f.Texts, t)
+	}
+}
 
 func (f *facts) trouble(k TroubleKind, text string) {
 	t := Trouble{k, text}

@@ -58,10 +58,11 @@ type scanner struct {
 	i       int    // the next byte
 	saw     mode   // modes in which this text reads differently
 
-	group []byte // the literals so far of a row in which the assembler's words may be
-	dot   bool   // the literal before ended in one
-	depth int    // of #if
-	first bool   // an #include outside of all #if blocks was seen
+	group            []byte // the literals so far of a row in which the assembler's words may be
+	dot              bool   // the literal before ended in one
+	depth            int    // of #if
+	parens, brackets span   // of attributes
+	first            bool   // an #include outside of all #if blocks was seen
 
 	// Of the directive that is being read.
 	cond   bool   // it is #if or #elif
@@ -142,7 +143,7 @@ func (s *scanner) rest() {
 			s.slash()
 		case bracket:
 			if s.i++; s.at(0) == '[' {
-				s.attributes("]]")
+				s.attributes(&s.brackets, "]]")
 			}
 		default:
 			s.i++

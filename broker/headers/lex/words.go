@@ -84,7 +84,7 @@ func (s *scanner) special(name, word []byte) {
 			s.facts.word(string(word))
 		}
 	case attribute:
-		s.attributes("))")
+		s.attributes(&s.parens, "))")
 	case hasInclude, hasIncludeNext:
 		if bytes.HasPrefix(name, []byte("__")) {
 			s.hasInclude(map[action]Kind{hasInclude: Probe, hasIncludeNext: ProbeNext}[a])
@@ -121,19 +121,42 @@ func (s *scanner) stringArgument() bool {
 	return at.b[at.i] == '"'
 }
 
-// maxAttributes bounds the text of one list of attributes.
-const maxAttributes = 4096
+// A list of attributes without an end in maxAttributes bytes is taken to have
+// shortList.
+const (
+	maxAttributes = 4096
+	shortList     = 256
+)
+
+// A span is where the lists of attributes with one kind of end were looked at.
+type span struct {
+	end   int // the next end of a list, once it was looked for
+	noted int // the words before are noted
+}
 
 // attributes looks at the text of a list of attributes for words of the table.
-// It takes nothing, and does not mind what is a comment.
-func (s *scanner) attributes(end string) {
-	text := s.b[s.i:min(s.i+maxAttributes, len(s.b))]
-	if n := bytes.Index(text, []byte(end)); n >= 0 {
-		text = text[:n]
-	} else {
-		text = text[:min(len(text), 256)]
+// It takes nothing, and does not mind what is a comment. A text that is full of
+// such lists is gone over once.
+func (s *scanner) attributes(sp *span, end string) {
+	if sp.end <= s.i {
+		if n := bytes.Index(s.b[s.i:], []byte(end)); n >= 0 {
+			sp.end = s.i + n
+		} else {
+			sp.end = len(s.b) + maxAttributes // nowhere
+		}
 	}
-	for w := range bytes.FieldsFuncSeq(text, func(c rune) bool { return c >= 0x80 || classes[byte(c)] != letter && classes[byte(c)] != digit }) {
+	from, to := max(s.i, sp.noted), sp.end
+	if to-s.i > maxAttributes-len(end) {
+		to = min(s.i+shortList, len(s.b))
+	}
+	for from > s.i && inName[s.b[from-1]] {
+		from-- // half of a word was noted
+	}
+	if from >= to {
+		return
+	}
+	sp.noted = to
+	for w := range bytes.FieldsFuncSeq(s.b[from:to], func(c rune) bool { return c >= 0x80 || classes[byte(c)] != letter && classes[byte(c)] != digit }) {
 		w = bytes.Trim(w, "_")
 		if a := words[string(w)]; a == note || a == noteAttribute {
 			s.facts.word(string(w))
