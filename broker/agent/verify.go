@@ -97,9 +97,9 @@ func (c *compile) missed(tree *headers.Tree) []string {
 	if err != nil {
 		return nil // a compile that failed leaves none
 	}
-	names, err := headers.ParseDeps(text)
+	names, err := tree.Missed(text, c.s.Request.Dir)
 	if err != nil {
 		return []string{"(" + err.Error() + ")"}
 	}
-	return tree.Missed(names, c.s.Request.Dir)
+	return names
 }
