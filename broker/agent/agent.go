@@ -331,7 +331,9 @@ func (c *compile) finish(res broker.Result) (local.Finish, []*os.File, error) {
 	if res.ExitCode != 0 && (c.cmd.Assembly() || slices.Contains(c.cmd.Words(), "-pipe")) {
 		fin.Remove = []string{c.cmd.Output()} // as gcc does with what it had begun to write
 	}
-	for _, o := range res.Outputs {
+	// The object last in the job's names, and first here: the wrapper gives names in
+	// the reverse order, and make looks at the object's.
+	for _, o := range slices.Backward(res.Outputs) {
 		out := c.output(o)
 		if o.Blob.Digest.Size <= maxInline {
 			data, err := o.Blob.Bytes(maxInline)

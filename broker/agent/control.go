@@ -28,6 +28,8 @@ func (a *Agent) answer(s *session) (any, error) {
 		return a.fleet.Status(s.Context(), set.hosts, true), nil
 	case "explain":
 		return a.explain(s)
+	case "key":
+		return a.key(s)
 	case "stop":
 		return struct{}{}, nil
 	}

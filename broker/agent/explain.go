@@ -2,6 +2,7 @@ package agent
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/fleet"
@@ -70,4 +71,53 @@ func explainHelpers(list []fleet.Prospect) []monitor.HelperExplanation {
 		out = append(out, monitor.HelperExplanation{Address: p.Address, Match: p.Match.String(), Reason: p.Text})
 	}
 	return out
+}
+
+// key is the text under which a helper would keep the result of a command: all
+// that it depends on.
+func (a *Agent) key(s *session) (monitor.Key, error) {
+	if len(s.Request.Args) == 0 {
+		return monitor.Key{}, errors.New("explain: no command given")
+	}
+	c, err := a.prepare(s)
+	if err != nil {
+		return monitor.Key{}, keyless(err)
+	}
+	j, prospects, err := a.keyed(c)
+	if err != nil {
+		return monitor.Key{}, keyless(err)
+	}
+	text, err := a.fleet.Key(s.Context(), prospects, j)
+	return monitor.Key{Text: text}, err
+}
+
+// keyless says of a local command why it has no key.
+func keyless(err error) error {
+	if l, ok := errors.AsType[*localJob](err); ok {
+		return fmt.Errorf("the command is compiled locally (%s) %s", l.reason, l.text)
+	}
+	return err
+}
+
+// keyed is the job that would go to a helper, in the form in which it would go.
+func (a *Agent) keyed(c *compile) (*broker.Job, []fleet.Prospect, error) {
+	extra, err := a.extra(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	j, _, err := a.treeJob(c, extra)
+	no, ok := errors.AsType[*treeless](err)
+	if !ok {
+		return j, c.prospects, err
+	}
+	prospects, err := a.textual(c, no)
+	if err != nil {
+		return nil, nil, err
+	}
+	src, err := c.preprocess()
+	if err != nil {
+		return nil, nil, err
+	}
+	j, err = c.job(src, extra)
+	return j, prospects, err
 }

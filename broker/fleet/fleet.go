@@ -55,6 +55,8 @@ type Link struct {
 	// Watch calls f with each state of the helper until ctx ends or the
 	// helper is lost, and says why.
 	Watch func(ctx context.Context, f func(broker.State)) error
+	// Key is the text under which the helper would keep the job's result.
+	Key   func(ctx context.Context, j *broker.Job) (string, error)
 	Close func() error
 }
 
@@ -167,6 +169,20 @@ func None(list []Prospect) *broker.Refusal {
 		texts = append(texts, "helper "+p.Address+" "+p.Text)
 	}
 	return &broker.Refusal{Reason: reason, Text: strings.Join(texts, "; ")}
+}
+
+// Key asks the helper that matches best under which text it would keep the job's
+// result.
+func (f *Fleet) Key(ctx context.Context, list []Prospect, j *broker.Job) (string, error) {
+	if r := None(list); r != nil {
+		return "", r
+	}
+	best := slices.MaxFunc(list, func(a, b Prospect) int { return cmp.Compare(a.Match, b.Match) })
+	key, err := best.member.link.Key(ctx, j)
+	if err != nil {
+		return "", fmt.Errorf("helper %s: %w", best.Address, err)
+	}
+	return key, nil
 }
 
 // Run gives the job to one of the prospects after another until one answers

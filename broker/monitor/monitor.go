@@ -110,6 +110,12 @@ type Explanation struct {
 	Helpers []HelperExplanation `json:"helpers,omitempty"`
 }
 
+// Key is what an agent answers to `crossctl explain --key -- COMMAND`.
+type Key struct {
+	// Text is the action key before it is hashed.
+	Text string `json:"text"`
+}
+
 // HelperExplanation says what one helper has for a job.
 type HelperExplanation struct {
 	Address string `json:"address"`

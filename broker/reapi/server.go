@@ -54,6 +54,8 @@ var errClosed = errors.New("server is closed")
 type Backend struct {
 	// Run runs the jobs. Required.
 	Run broker.Runner
+	// Key says under which text the result of a job is kept; nil: it can't be told.
+	Key func(ctx context.Context, j *broker.Job) (string, error)
 	// Store holds inputs, outputs and alias records. Required.
 	Store *store.Store
 	// State is the helper's state and a channel that is closed when it

@@ -527,6 +527,51 @@ func (x *RunAnswer) GetDone() bool {
 	return false
 }
 
+// KeyAnswer is a key before it is hashed.
+type KeyAnswer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Text          string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeyAnswer) Reset() {
+	*x = KeyAnswer{}
+	mi := &file_helper_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeyAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeyAnswer) ProtoMessage() {}
+
+func (x *KeyAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_helper_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeyAnswer.ProtoReflect.Descriptor instead.
+func (*KeyAnswer) Descriptor() ([]byte, []int) {
+	return file_helper_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *KeyAnswer) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
 // Content is the content of an output.
 type Content struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -539,7 +584,7 @@ type Content struct {
 
 func (x *Content) Reset() {
 	*x = Content{}
-	mi := &file_helper_proto_msgTypes[6]
+	mi := &file_helper_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -551,7 +596,7 @@ func (x *Content) String() string {
 func (*Content) ProtoMessage() {}
 
 func (x *Content) ProtoReflect() protoreflect.Message {
-	mi := &file_helper_proto_msgTypes[6]
+	mi := &file_helper_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -564,7 +609,7 @@ func (x *Content) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Content.ProtoReflect.Descriptor instead.
 func (*Content) Descriptor() ([]byte, []int) {
-	return file_helper_proto_rawDescGZIP(), []int{6}
+	return file_helper_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Content) GetData() []byte {
@@ -633,13 +678,16 @@ const file_helper_proto_rawDesc = "" +
 	"\bcontents\x18\x02 \x03(\v2\x1a.crosscc.helper.v1.ContentR\bcontents\x12\x16\n" +
 	"\x06cached\x18\x03 \x01(\bR\x06cached\x12\x12\n" +
 	"\x04held\x18\x04 \x01(\bR\x04held\x12\x12\n" +
-	"\x04done\x18\x05 \x01(\bR\x04done\"5\n" +
+	"\x04done\x18\x05 \x01(\bR\x04done\"\x1f\n" +
+	"\tKeyAnswer\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text\"5\n" +
 	"\aContent\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\x12\x16\n" +
-	"\x06packed\x18\x02 \x01(\bR\x06packed2\x94\x01\n" +
+	"\x06packed\x18\x02 \x01(\bR\x06packed2\xd8\x01\n" +
 	"\x06Helper\x12D\n" +
 	"\x05Watch\x12\x1f.crosscc.helper.v1.WatchRequest\x1a\x18.crosscc.helper.v1.State0\x01\x12D\n" +
-	"\x03Run\x12\x1d.crosscc.helper.v1.RunRequest\x1a\x1c.crosscc.helper.v1.RunAnswer0\x01B2Z0github.com/crosscc/crosscc/broker/reapi/helperpbb\x06proto3"
+	"\x03Run\x12\x1d.crosscc.helper.v1.RunRequest\x1a\x1c.crosscc.helper.v1.RunAnswer0\x01\x12B\n" +
+	"\x03Key\x12\x1d.crosscc.helper.v1.RunRequest\x1a\x1c.crosscc.helper.v1.KeyAnswerB2Z0github.com/crosscc/crosscc/broker/reapi/helperpbb\x06proto3"
 
 var (
 	file_helper_proto_rawDescOnce sync.Once
@@ -653,7 +701,7 @@ func file_helper_proto_rawDescGZIP() []byte {
 	return file_helper_proto_rawDescData
 }
 
-var file_helper_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_helper_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_helper_proto_goTypes = []any{
 	(*WatchRequest)(nil), // 0: crosscc.helper.v1.WatchRequest
 	(*State)(nil),        // 1: crosscc.helper.v1.State
@@ -661,19 +709,22 @@ var file_helper_proto_goTypes = []any{
 	(*RunRequest)(nil),   // 3: crosscc.helper.v1.RunRequest
 	(*Inputs)(nil),       // 4: crosscc.helper.v1.Inputs
 	(*RunAnswer)(nil),    // 5: crosscc.helper.v1.RunAnswer
-	(*Content)(nil),      // 6: crosscc.helper.v1.Content
-	nil,                  // 7: crosscc.helper.v1.Toolchain.FingerprintEntry
+	(*KeyAnswer)(nil),    // 6: crosscc.helper.v1.KeyAnswer
+	(*Content)(nil),      // 7: crosscc.helper.v1.Content
+	nil,                  // 8: crosscc.helper.v1.Toolchain.FingerprintEntry
 }
 var file_helper_proto_depIdxs = []int32{
 	2, // 0: crosscc.helper.v1.State.toolchains:type_name -> crosscc.helper.v1.Toolchain
-	7, // 1: crosscc.helper.v1.Toolchain.fingerprint:type_name -> crosscc.helper.v1.Toolchain.FingerprintEntry
-	6, // 2: crosscc.helper.v1.RunAnswer.contents:type_name -> crosscc.helper.v1.Content
+	8, // 1: crosscc.helper.v1.Toolchain.fingerprint:type_name -> crosscc.helper.v1.Toolchain.FingerprintEntry
+	7, // 2: crosscc.helper.v1.RunAnswer.contents:type_name -> crosscc.helper.v1.Content
 	0, // 3: crosscc.helper.v1.Helper.Watch:input_type -> crosscc.helper.v1.WatchRequest
 	3, // 4: crosscc.helper.v1.Helper.Run:input_type -> crosscc.helper.v1.RunRequest
-	1, // 5: crosscc.helper.v1.Helper.Watch:output_type -> crosscc.helper.v1.State
-	5, // 6: crosscc.helper.v1.Helper.Run:output_type -> crosscc.helper.v1.RunAnswer
-	5, // [5:7] is the sub-list for method output_type
-	3, // [3:5] is the sub-list for method input_type
+	3, // 5: crosscc.helper.v1.Helper.Key:input_type -> crosscc.helper.v1.RunRequest
+	1, // 6: crosscc.helper.v1.Helper.Watch:output_type -> crosscc.helper.v1.State
+	5, // 7: crosscc.helper.v1.Helper.Run:output_type -> crosscc.helper.v1.RunAnswer
+	6, // 8: crosscc.helper.v1.Helper.Key:output_type -> crosscc.helper.v1.KeyAnswer
+	6, // [6:9] is the sub-list for method output_type
+	3, // [3:6] is the sub-list for method input_type
 	3, // [3:3] is the sub-list for extension type_name
 	3, // [3:3] is the sub-list for extension extendee
 	0, // [0:3] is the sub-list for field type_name
@@ -690,7 +741,7 @@ func file_helper_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_helper_proto_rawDesc), len(file_helper_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

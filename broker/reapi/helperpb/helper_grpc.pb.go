@@ -24,6 +24,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	Helper_Watch_FullMethodName = "/crosscc.helper.v1.Helper/Watch"
 	Helper_Run_FullMethodName   = "/crosscc.helper.v1.Helper/Run"
+	Helper_Key_FullMethodName   = "/crosscc.helper.v1.Helper/Key"
 )
 
 // HelperClient is the client API for Helper service.
@@ -40,6 +41,9 @@ type HelperClient interface {
 	// one. The last answer has a result, or the call has Execute's errors. A helper
 	// that has this call says so in the headers of its capabilities: crosscc-run 1.
 	Run(ctx context.Context, in *RunRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RunAnswer], error)
+	// Key says under which text the helper would keep the result of an action that
+	// it holds all inputs of. Nothing is run.
+	Key(ctx context.Context, in *RunRequest, opts ...grpc.CallOption) (*KeyAnswer, error)
 }
 
 type helperClient struct {
@@ -88,6 +92,16 @@ func (c *helperClient) Run(ctx context.Context, in *RunRequest, opts ...grpc.Cal
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Helper_RunClient = grpc.ServerStreamingClient[RunAnswer]
 
+func (c *helperClient) Key(ctx context.Context, in *RunRequest, opts ...grpc.CallOption) (*KeyAnswer, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(KeyAnswer)
+	err := c.cc.Invoke(ctx, Helper_Key_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // HelperServer is the server API for Helper service.
 // All implementations must embed UnimplementedHelperServer
 // for forward compatibility.
@@ -102,6 +116,9 @@ type HelperServer interface {
 	// one. The last answer has a result, or the call has Execute's errors. A helper
 	// that has this call says so in the headers of its capabilities: crosscc-run 1.
 	Run(*RunRequest, grpc.ServerStreamingServer[RunAnswer]) error
+	// Key says under which text the helper would keep the result of an action that
+	// it holds all inputs of. Nothing is run.
+	Key(context.Context, *RunRequest) (*KeyAnswer, error)
 	mustEmbedUnimplementedHelperServer()
 }
 
@@ -117,6 +134,9 @@ func (UnimplementedHelperServer) Watch(*WatchRequest, grpc.ServerStreamingServer
 }
 func (UnimplementedHelperServer) Run(*RunRequest, grpc.ServerStreamingServer[RunAnswer]) error {
 	return status.Error(codes.Unimplemented, "method Run not implemented")
+}
+func (UnimplementedHelperServer) Key(context.Context, *RunRequest) (*KeyAnswer, error) {
+	return nil, status.Error(codes.Unimplemented, "method Key not implemented")
 }
 func (UnimplementedHelperServer) mustEmbedUnimplementedHelperServer() {}
 func (UnimplementedHelperServer) testEmbeddedByValue()                {}
@@ -161,13 +181,36 @@ func _Helper_Run_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Helper_RunServer = grpc.ServerStreamingServer[RunAnswer]
 
+func _Helper_Key_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RunRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HelperServer).Key(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Helper_Key_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HelperServer).Key(ctx, req.(*RunRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Helper_ServiceDesc is the grpc.ServiceDesc for Helper service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
 var Helper_ServiceDesc = grpc.ServiceDesc{
 	ServiceName: "crosscc.helper.v1.Helper",
 	HandlerType: (*HelperServer)(nil),
-	Methods:     []grpc.MethodDesc{},
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "Key",
+			Handler:    _Helper_Key_Handler,
+		},
+	},
 	Streams: []grpc.StreamDesc{
 		{
 			StreamName:    "Watch",

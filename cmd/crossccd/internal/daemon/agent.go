@@ -69,7 +69,7 @@ type dialer struct {
 func (d *dialer) dial(h config.Host) (fleet.Link, error) {
 	switch {
 	case h.Kind == config.InProcess:
-		return fleet.Link{Run: d.runEmbedded, Watch: d.watchEmbedded, Close: func() error { return nil }}, nil
+		return fleet.Link{Run: d.runEmbedded, Watch: d.watchEmbedded, Key: d.keyEmbedded, Close: func() error { return nil }}, nil
 	case h.Kind != config.GRPC || h.TLS || h.Network == config.SSH:
 		return fleet.Link{}, fmt.Errorf("%s: hosts of this kind are not built yet", h.Word)
 	}
@@ -77,7 +77,7 @@ func (d *dialer) dial(h config.Host) (fleet.Link, error) {
 	if err != nil {
 		return fleet.Link{}, err
 	}
-	return fleet.Link{Run: c.Run, Watch: c.Watch, Close: c.Close}, nil
+	return fleet.Link{Run: c.Run, Watch: c.Watch, Key: c.Key, Close: c.Close}, nil
 }
 
 // watchEmbedded opens the helper inside the agent and tells of its state.
@@ -106,6 +106,14 @@ func (d *dialer) runEmbedded(ctx context.Context, j *broker.Job) (broker.Result,
 		return broker.Result{}, err
 	}
 	return h.Run(ctx, j)
+}
+
+func (d *dialer) keyEmbedded(ctx context.Context, j *broker.Job) (string, error) {
+	h, err := d.helper(ctx)
+	if err != nil {
+		return "", err
+	}
+	return h.Key(ctx, j)
 }
 
 func (d *dialer) helper(ctx context.Context) (*helper.Helper, error) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/crosscc/crosscc/broker/local"
 )
@@ -17,6 +18,7 @@ type row struct {
 	// foreign says that words after the first operand are another program's,
 	// dashes and all.
 	foreign bool
+	flags   func(*pflag.FlagSet) // of its own; nil: none
 	run     func(cmd *cobra.Command, args []string) error
 }
 
@@ -26,7 +28,7 @@ func (c *control) rows() []row {
 		{use: "status", help: statusHelp, args: only(0), run: c.status},
 		{use: "top", will: "show helpers, slots and jobs live"},
 		{use: "doctor", help: doctorHelp, args: only(0), run: c.doctor},
-		{use: "explain -- COMMAND...", help: explainHelp, args: someCommand, foreign: true, run: c.explain},
+		{use: "explain -- COMMAND...", help: explainHelp, args: someCommand, foreign: true, run: c.explain, flags: c.explainFlags},
 		{use: "toolchains [HELPER]", help: toolchainsHelp, args: only(1), run: c.toolchains},
 		{use: "native [COMPILER] [FLAGS...]", will: "print what -march=native means on this machine"},
 		{use: "verify N", will: "compile a sample here and on a helper, and compare"},
@@ -84,6 +86,9 @@ func (c *control) command(r row) *cobra.Command {
 		text = unbuiltHelp(r)
 	}
 	cmd.Flags().SetInterspersed(!r.foreign)
+	if r.flags != nil {
+		r.flags(cmd.Flags())
+	}
 	cmd.SetHelpFunc(func(*cobra.Command, []string) { c.out.WriteString(text) })
 	return cmd
 }

@@ -44,6 +44,7 @@ func Main(ctx context.Context, env Env, args []string) (exit int) {
 type control struct {
 	env  Env
 	json bool         // --json
+	key  bool         // explain --key
 	out  bytes.Buffer // what goes to stdout, at once and only at the end
 }
 

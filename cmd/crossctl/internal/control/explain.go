@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/crosscc/crosscc/broker/monitor"
 )
@@ -19,8 +20,13 @@ func someCommand(_ *cobra.Command, args []string) error {
 	return nil
 }
 
+func (c *control) explainFlags(f *pflag.FlagSet) { f.BoolVar(&c.key, "key", false, "") }
+
 // explain is `crossctl explain -- COMMAND...`.
 func (c *control) explain(cmd *cobra.Command, args []string) error {
+	if c.key {
+		return c.explainKey(cmd, args)
+	}
 	data, err := c.ask(cmd.Context(), "explain", unwrapped(args), started)
 	if err != nil {
 		return err
@@ -30,6 +36,19 @@ func (c *control) explain(cmd *cobra.Command, args []string) error {
 		return fmt.Errorf("explanation of the agent: %w", err)
 	}
 	return c.print(e, func(w io.Writer) { showExplanation(w, e) })
+}
+
+// explainKey is `crossctl explain --key -- COMMAND...`.
+func (c *control) explainKey(cmd *cobra.Command, args []string) error {
+	data, err := c.ask(cmd.Context(), "key", unwrapped(args), started)
+	if err != nil {
+		return err
+	}
+	var k monitor.Key
+	if err := json.Unmarshal(data, &k); err != nil {
+		return fmt.Errorf("key of the agent: %w", err)
+	}
+	return c.print(k, func(w io.Writer) { fmt.Fprint(w, k.Text) })
 }
 
 // showExplanation lays an explanation out for people.

@@ -82,13 +82,15 @@ example:
   $ crossctl toolchains embedded
 `
 
-const explainHelp = `usage: crossctl explain [--json] -- COMMAND...
+const explainHelp = `usage: crossctl explain [--json] [--key] -- COMMAND...
 
 Say where COMMAND would be compiled and why, which compiler it means and what
 each helper has for it. Nothing is compiled; the compiler is asked for its
 identity.
 
       --json    print JSON
+      --key     print the text under which the helper that matches best would
+                keep the result: all that it depends on
 
 example:
   $ crossctl explain -- aarch64-unknown-linux-gnu-gcc -O2 -c hello.c
