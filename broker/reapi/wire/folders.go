@@ -3,6 +3,7 @@ package wire
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -142,6 +143,8 @@ func (s Source) decodeFolder(m *repb.Directory) (*folder, error) {
 		}
 		f.subs = append(f.subs, subfolder{n.Name, digest})
 	}
+	// Who adds to a job's tree must not write behind another's.
+	f.files, f.links = slices.Clip(f.files), slices.Clip(f.links)
 	return f, nil
 }
 
