@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs by apt-get what a goal of the Makefile needs and this Debian lacks:
 #
-#     e2e/install.sh build|demo|test|lint
+#     e2e/install.sh build|demo|test|bench|lint
 #
 # It says what it installs, does nothing when nothing is missing, and fetches new
 # package lists only when the present ones cannot answer. Without root it prints
@@ -13,6 +13,12 @@ goal=${1:-}
 case $goal in
 build) packages=() ;;
 lint) packages=(protobuf-compiler) ;; # generate.sh of broker/reapi
+bench)
+    packages=(
+        make gcc g++ libc6-dev bubblewrap
+        distcc distcc-pump icecc ccache              # the peers
+    )
+    ;;
 demo | test)
     packages=(
         make gcc libc6-dev                           # the host's own target
@@ -24,7 +30,7 @@ demo | test)
     )
     ;;
 *)
-    echo "usage: e2e/install.sh build|demo|test|lint" >&2
+    echo "usage: e2e/install.sh build|demo|test|bench|lint" >&2
     exit 2
     ;;
 esac
@@ -70,6 +76,26 @@ apt_install() {
         install --no-install-recommends "$@"
 }
 
+# The peers' packages bring daemons that take jobs from the network. The benchmark
+# starts its own, on loopback: those of a package that we install stay off.
+policy=/usr/sbin/policy-rc.d
+daemons_off() {
+    if [ ! -e "$policy" ]; then
+        trap 'rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod 755 "$policy"
+    fi
+}
+daemons_stay_off() {
+    local p
+    for p in "${missing[@]}"; do
+        case $p in
+        distcc) update-rc.d distcc disable ;;
+        icecc) update-rc.d iceccd disable && update-rc.d icecc-scheduler disable ;;
+        esac
+    done
+}
+
 check_go
 if [ "${#packages[@]}" -eq 0 ]; then
     exit 0
@@ -91,11 +117,12 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 
 echo "install.sh: make $goal needs, and apt-get installs: ${missing[*]}"
-if apt-get -qq install --no-install-recommends --simulate "${missing[@]}" >/dev/null 2>&1 &&
-    apt_install "${missing[@]}"; then
-    exit 0
+[ "$goal" != bench ] || daemons_off
+if ! apt-get -qq install --no-install-recommends --simulate "${missing[@]}" >/dev/null 2>&1 ||
+    ! apt_install "${missing[@]}"; then
+    # No lists yet, or lists whose packages the mirror has since replaced.
+    echo "install.sh: fetching new package lists (apt-get update)"
+    apt-get -qq update
+    apt_install "${missing[@]}"
 fi
-# No lists yet, or lists whose packages the mirror has since replaced.
-echo "install.sh: fetching new package lists (apt-get update)"
-apt-get -qq update
-apt_install "${missing[@]}"
+[ "$goal" != bench ] || daemons_stay_off

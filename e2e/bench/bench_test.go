@@ -1,0 +1,238 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestSpread(t *testing.T) {
+	ms := func(all ...int) (list []sample) {
+		for _, n := range all {
+			list = append(list, sample{jobs: 2, client: time.Duration(n) * time.Millisecond})
+		}
+		return list
+	}
+	for _, c := range []struct {
+		samples []sample
+		want    spread
+		text    string
+	}{
+		{nil, spread{}, "0.00"},
+		{ms(6), spread{3, 3, 3}, "3.00"},
+		{ms(30, 10, 20), spread{10, 5, 15}, "10.0 (5.00–15.0)"},
+		{ms(400, 10, 30, 20), spread{10, 5, 200}, "10.0 (5.00–200)"},
+	} {
+		got := spreadOf(c.samples, clientMillis)
+		if got != c.want || got.String() != c.text {
+			t.Errorf("%v: %v, %q, want %v, %q", c.samples, got, got, c.want, c.text)
+		}
+	}
+}
+
+func TestFiguresOfASample(t *testing.T) {
+	s := sample{jobs: 4, client: 8 * time.Millisecond, helper: 20 * time.Millisecond, wall: time.Second, wire: 6000, turns: 12}
+	for name, c := range map[string][2]float64{
+		"client": {clientMillis(s), 2}, "helper": {helperMillis(s), 5}, "wall": {wallMillis(s), 250},
+		"wire": {wireKB(s), 1.5}, "round trips": {roundTrips(s), 1.5},
+	} {
+		if c[0] != c[1] {
+			t.Errorf("%s: %v, want %v", name, c[0], c[1])
+		}
+	}
+}
+
+func TestFigure(t *testing.T) {
+	for v, want := range map[float64]string{0: "0.00", 1.234: "1.23", 12.34: "12.3", 123.4: "123", 9.999: "10.0", 99.96: "100"} {
+		if got := figure(v); got != want {
+			t.Errorf("%v: %q, want %q", v, got, want)
+		}
+	}
+}
+
+func TestWriteTable(t *testing.T) {
+	var b strings.Builder
+	writeTable(&b, []string{"a", "client"}, [][]string{{"1–2", "x"}, {"3", "**y**"}})
+	const want = "" +
+		"| a   | client |\n" +
+		"|-----|--------|\n" +
+		"| 1–2 | x      |\n" +
+		"| 3   | **y**  |\n"
+	if b.String() != want {
+		t.Errorf("got\n%swant\n%s", b.String(), want)
+	}
+}
+
+func TestWriteResult(t *testing.T) {
+	on := func(network string, turns, wire int64) string {
+		c := &cell{step: step{warm, 1, 1}, name: "crosscc"}
+		c.samples = []sample{{jobs: 1, client: 3 * time.Millisecond, wall: 5 * time.Millisecond, wire: wire, turns: turns}}
+		c.note("2 of 3")
+		c.note("2 of 3")
+		r := result{arena: arena{network: networkNamed(network), w: tinyWorkload(1)}, trip: time.Millisecond,
+			cells: []*cell{c, {name: "nobody"}}, left: []string{"pump, from warm on: broken\nhere"}}
+		var b strings.Builder
+		writeResult(&b, r)
+		return b.String()
+	}
+	for _, c := range []struct {
+		text string
+		have []string
+		lack []string
+	}{
+		{on(loopback, -1, 2000), []string{"**3.00**", "| 5.00 ", "| 2.00 ", "| 2 of 3 |", "Left out: pump, from warm on: broken here\n"}, []string{"round trips", "nobody", "2 of 3; 2 of 3"}},
+		{on(loopback, -1, -1), []string{"not counted"}, []string{"round trips"}},
+		{on(networks()[1].name, 4, 2000), []string{"round trips", "measured: 1.00 ms"}, nil},
+	} {
+		for _, want := range c.have {
+			if !strings.Contains(c.text, want) {
+				t.Errorf("no %q in\n%s", want, c.text)
+			}
+		}
+		for _, bad := range c.lack {
+			if strings.Contains(c.text, bad) {
+				t.Errorf("%q in\n%s", bad, c.text)
+			}
+		}
+	}
+}
+
+func networkNamed(name string) network {
+	return networks()[slices.IndexFunc(networks(), func(n network) bool { return n.name == name })]
+}
+
+func TestCcacheHits(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want int
+		ok   bool
+	}{
+		{"cache_miss\t7\ndirect_cache_hit\t2\npreprocessed_cache_hit\t3\n", 5, true},
+		{"direct_cache_hit\t0\n", 0, true},
+		{"cache_miss\t7\n", 0, false},
+		{"direct_cache_hit\tmany\n", 0, false},
+		{"", 0, false},
+	} {
+		got, err := ccacheHits(c.text)
+		if got != c.want || (err == nil) != c.ok {
+			t.Errorf("%q: %d, %v", c.text, got, err)
+		}
+	}
+}
+
+// Each name of the plan is its own, and -only takes whom it names and no other.
+func TestChoose(t *testing.T) {
+	all := contenders("bin")
+	for _, full := range []bool{false, true} {
+		seen := make(map[string]bool)
+		for _, c := range choose(plan(full, 3), all, regexp.MustCompile("")) {
+			for _, s := range c.steps {
+				for _, who := range c.entries[s] {
+					name := c.name(s) + "/" + who.name
+					if seen[name] {
+						t.Errorf("%s is there twice", name)
+					}
+					seen[name] = true
+					if who.local && c.network.name != loopback {
+						t.Errorf("%s is on a link", name)
+					}
+				}
+			}
+		}
+	}
+	got := choose(plan(false, 3), all, regexp.MustCompile(`^loopback/c\+\+/hit/j8/ccache$`))
+	if len(got) != 1 || len(got[0].steps) != 1 || got[0].steps[0] != (step{hit, 8, 3}) {
+		t.Fatalf("-only chose %+v", got)
+	}
+	if who := got[0].contenders(all); len(who) != 1 || who[0].name != "ccache" {
+		t.Errorf("-only chose %v", who)
+	}
+}
+
+// A round changes every source and nothing else, so that no cache can know it.
+func TestWorkloads(t *testing.T) {
+	for name, w := range workloads() {
+		w = w.few(3)
+		dir := t.TempDir()
+		if err := w.write(dir, 1); err != nil {
+			t.Fatal(err)
+		}
+		before := read(t, dir)
+		if err := w.edit(dir, 2); err != nil {
+			t.Fatal(err)
+		}
+		changed := 0
+		for file, text := range read(t, dir) {
+			if strings.HasPrefix(file, "src/") {
+				if before[file] == text {
+					t.Errorf("%s: %s is as before", name, file)
+				}
+				if strings.Count(before[file], "\n") != strings.Count(text, "\n") {
+					t.Errorf("%s: %s has other lines", name, file)
+				}
+				changed++
+			} else if before[file] != text {
+				t.Errorf("%s: %s has changed", name, file)
+			}
+		}
+		if changed != w.jobs {
+			t.Errorf("%s: %d sources, want %d", name, changed, w.jobs)
+		}
+		if n := strings.Count(before["Makefile"], " obj/f"); n != w.jobs {
+			t.Errorf("%s: the Makefile names %d objects, want %d", name, n, w.jobs)
+		}
+	}
+	huge := hugeWorkload(200_000).source(0, 1)
+	if n := strings.Count(huge, "\n"); n < 199_000 || n > 200_000 {
+		t.Errorf("the huge file has %d lines", n)
+	}
+}
+
+func read(t *testing.T, dir string) map[string]string {
+	all := make(map[string]string)
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		name, _ := filepath.Rel(dir, path)
+		all[name] = string(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func TestSince(t *testing.T) {
+	var early, late status
+	early.Agent.PID, late.Agent.PID = 1, 1
+	early.Jobs.Remote, late.Jobs.Remote = 3, 10
+	early.LocalReasons = map[string]int{"link": 1, "probe-source": 1}
+	late.LocalReasons = map[string]int{"link": 3, "probe-source": 1}
+	got := late.since(early)
+	if got.Jobs.Remote != 7 || len(got.LocalReasons) != 1 || got.LocalReasons["link"] != 2 {
+		t.Errorf("same agent: %+v", got)
+	}
+	late.Agent.PID = 2
+	if got := late.since(early); got.Jobs.Remote != 10 {
+		t.Errorf("another agent: %+v", got)
+	}
+}
+
+func TestParse(t *testing.T) {
+	for _, args := range [][]string{{"-rounds", "0"}, {"-only", "("}, {"word"}} {
+		if _, err := parse(args); err == nil {
+			t.Errorf("%q was taken", args)
+		}
+	}
+	o, err := parse([]string{"-quick=false", "-rounds", "5"})
+	if err != nil || !o.full || o.rounds != 5 || !filepath.IsAbs(o.bin) {
+		t.Errorf("%+v, %v", o, err)
+	}
+}

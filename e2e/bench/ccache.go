@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// ccache compiles locally what it has not seen: it is beside us for its hits,
+// and for what it adds to a compile.
+func ccache() contender {
+	return contender{
+		name: "ccache", modes: cold + " " + hit, local: true,
+		version: func(ctx context.Context) (string, error) { return firstLine(ctx, "ccache", "--version") },
+		start:   startCcache,
+	}
+}
+
+func startCcache(_ context.Context, p *place) (*running, error) {
+	dir := p.client.file("ccache")
+	env := []string{"CCACHE_DIR=" + dir, "CCACHE_CONFIGPATH=" + p.client.file("ccache.conf")}
+	if err := os.WriteFile(p.client.file("ccache.conf"), nil, 0o644); err != nil {
+		return nil, err
+	}
+	last := 0
+	return &running{
+		command: "ccache",
+		env:     func(int) []string { return env },
+		check: func(ctx context.Context, mode string, n int) (string, error) {
+			text, err := p.client.ask(ctx, env, "ccache", "--print-stats")
+			if err != nil {
+				return "", err
+			}
+			all, err := ccacheHits(text)
+			if err != nil {
+				return "", err
+			}
+			since := all - last
+			last = all
+			if mode == hit {
+				return onlyOf("from the cache", since, n), nil
+			}
+			return onlyOf("not from the cache", n-since, n), nil
+		},
+		stop: func(context.Context) error { return nil },
+	}, nil
+}
+
+// ccacheHits adds up the hits of `ccache --print-stats`: lines of a name, a tab
+// and a number.
+func ccacheHits(text string) (int, error) {
+	sum, found := 0, false
+	for line := range strings.Lines(text) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), "\t")
+		if name != "direct_cache_hit" && name != "preprocessed_cache_hit" {
+			continue
+		}
+		n, err := strconv.Atoi(value)
+		if err != nil {
+			return 0, fmt.Errorf("ccache --print-stats has the line %q", line)
+		}
+		sum, found = sum+n, true
+	}
+	if !found {
+		return 0, fmt.Errorf("ccache --print-stats names no hits: %q", text)
+	}
+	return sum, nil
+}

@@ -1,0 +1,192 @@
+// Command bench is `make bench`: it measures crosscc beside its peers, in one
+// run, and prints the tables of docs/performance.md. What it measures and how is
+// written there. It should run as root: network namespaces and cgroups are what
+// it counts with; without them it does what it can and says what it left out.
+//
+// Start with run; then plan.go (what is measured), contender.go (who) and
+// round.go (how one round goes).
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/crosscc/crosscc/e2e/bench/account"
+)
+
+func main() {
+	if os.Args[0] == enterName {
+		fmt.Fprintf(os.Stderr, "bench: %v\n", enter(os.Args[1:]))
+		os.Exit(127)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	err := run(ctx, os.Args[1:])
+	stop()
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		os.Exit(2)
+	case err != nil:
+		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+// options are the command line's.
+type options struct {
+	bin     string
+	full    bool
+	only    *regexp.Regexp
+	rounds  int
+	out     string
+	count   string
+	list    bool
+	verbose io.Writer
+}
+
+func parse(args []string) (o options, err error) {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.StringVar(&o.bin, "bin", "bin", "directory of crosscc, crossccd and crossctl")
+	quick := flags.Bool("quick", true, "what tells most in about a quarter of an hour")
+	flags.BoolVar(&o.full, "full", false, "every workload on every link, in every mode and at -j1, -j8 and -j64: hours")
+	only := flags.String("only", "", "run what this regular `expression` matches, of the names that -list prints")
+	flags.IntVar(&o.rounds, "rounds", 3, "rounds of each measurement")
+	flags.StringVar(&o.out, "o", "", "write the tables to this `file` as well")
+	flags.StringVar(&o.count, "accounting", "", "count processor time by cpuacct, cpu.stat or proc (default: the first that works)")
+	flags.BoolVar(&o.list, "list", false, "print the names of all measurements and run none")
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	if flags.NArg() > 0 {
+		return o, fmt.Errorf("unknown word %q", flags.Arg(0))
+	}
+	o.full = o.full || !*quick
+	if o.rounds < 1 {
+		return o, errors.New("-rounds must be at least 1")
+	}
+	if o.only, err = regexp.Compile(*only); err != nil {
+		return o, fmt.Errorf("-only: %w", err)
+	}
+	o.bin, err = filepath.Abs(o.bin)
+	o.verbose = os.Stderr
+	return o, err
+}
+
+// run is the benchmark. What it starts is over when it returns, whatever ctx does.
+func run(ctx context.Context, args []string) (err error) {
+	o, err := parse(args)
+	if err != nil {
+		return err
+	}
+	all := contenders(o.bin)
+	here, versions := present(ctx, all)
+	todo := choose(plan(o.full, o.rounds), here, o.only)
+	if o.list {
+		return list(os.Stdout, todo)
+	}
+	var out io.Writer = os.Stdout
+	if o.out != "" {
+		var text bytes.Buffer
+		out = io.MultiWriter(os.Stdout, &text)
+		defer func() { err = errors.Join(err, os.WriteFile(o.out, text.Bytes(), 0o644)) }()
+	}
+	book, err := account.Open(o.count)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, book.Close()) }()
+	// The name is short, because a unix socket's may have 108 bytes.
+	root, err := os.MkdirTemp("/tmp", "cc-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(root)
+	// Daemons that were started as root work as somebody else below it.
+	if err := os.Chmod(root, 0o755); err != nil {
+		return err
+	}
+	begin := time.Now()
+	writeHead(out, versions, book.Kind(), o)
+	var other []float64
+	for _, c := range todo {
+		r, err := meet(ctx, book, root, c, here, o.verbose, &other)
+		writeResult(out, r)
+		if err != nil {
+			return err
+		}
+	}
+	writeFoot(out, other, time.Since(begin))
+	return nil
+}
+
+// present are the contenders that are installed, and a line for each of all.
+func present(ctx context.Context, all []contender) (here []contender, versions []string) {
+	for _, c := range all {
+		v, err := c.version(ctx)
+		if err != nil {
+			versions = append(versions, fmt.Sprintf("%s: missing, %v", c.name, err))
+			continue
+		}
+		versions = append(versions, c.name+": "+v)
+		here = append(here, c)
+	}
+	return here, versions
+}
+
+func list(w io.Writer, todo []chosen) error {
+	for _, c := range todo {
+		for _, s := range c.steps {
+			for _, who := range c.entries[s] {
+				fmt.Fprintln(w, c.name(s)+"/"+who.name)
+			}
+		}
+	}
+	return nil
+}
+
+// writeHead says where and with what the tables were made.
+func writeHead(w io.Writer, versions []string, kind string, o options) {
+	fmt.Fprintf(w, "%s, %d processors, %s; %d rounds; processor time by %s\n\n", cpuName(), runtime.NumCPU(), kernel(), o.rounds, kind)
+	for _, v := range versions {
+		fmt.Fprintf(w, "* %s\n", v)
+	}
+	if os.Geteuid() != 0 {
+		fmt.Fprintln(w, "\nNot root: no network namespaces, so bytes are not counted and there are no links but loopback.")
+	}
+}
+
+func writeFoot(w io.Writer, other []float64, took time.Duration) {
+	if len(other) == 0 {
+		return
+	}
+	slices.Sort(other)
+	fmt.Fprintf(w, "\nThe run took %v. While a round was measured, others used %.2f processors (median; at most %.2f).\n",
+		took.Round(time.Second), median(other), other[len(other)-1])
+}
+
+func cpuName() string {
+	text, _ := os.ReadFile("/proc/cpuinfo")
+	for line := range strings.Lines(string(text)) {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return runtime.GOARCH
+}
+
+func kernel() string {
+	text, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	return "Linux " + strings.TrimSpace(string(text))
+}

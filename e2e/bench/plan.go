@@ -1,0 +1,114 @@
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+)
+
+// An arena is one network and one workload, at which the contenders meet.
+type arena struct {
+	network network
+	w       *workload
+	steps   []step
+}
+
+// A step is one mode at one number of jobs.
+type step struct {
+	mode   string
+	jobs   int
+	rounds int
+}
+
+// name is what -only is matched with, and a contender's name after it.
+func (a arena) name(s step) string {
+	return fmt.Sprintf("%s/%s/%s/j%d", a.network.name, a.w.name, s.mode, s.jobs)
+}
+
+// plan is what is run. Without all it is what tells most in few minutes.
+func plan(all bool, rounds int) []arena {
+	if all {
+		return fullPlan(rounds)
+	}
+	ws, nets := workloads(), networks()
+	steps := func(r int, list ...step) []step {
+		for i := range list {
+			list[i].rounds = r
+		}
+		return list
+	}
+	return []arena{
+		{nets[0], ws["c++"], steps(rounds, step{mode: cold, jobs: 8}, step{mode: warm, jobs: 8}, step{mode: hit, jobs: 1}, step{mode: hit, jobs: 8})},
+		{nets[0], ws["c"].few(60), steps(rounds, step{mode: warm, jobs: 1})},
+		{nets[0], ws["c"], steps(rounds, step{mode: warm, jobs: 8}, step{mode: hit, jobs: 1})},
+		{nets[0], ws["huge"], steps(min(rounds, 2), step{mode: warm, jobs: 1})},
+		{nets[2], ws["c++"].few(8), steps(min(rounds, 2), step{mode: warm, jobs: 8})},
+		{nets[2], ws["c"].few(60), steps(rounds, step{mode: warm, jobs: 1}, step{mode: warm, jobs: 8})},
+	}
+}
+
+// fullPlan is every combination.
+func fullPlan(rounds int) []arena {
+	ws := workloads()
+	var all []arena
+	for _, n := range networks() {
+		for _, name := range []string{"c++", "c", "huge"} {
+			jobs := []int{1, 8, 64}
+			if name == "huge" {
+				jobs = jobs[:1]
+			}
+			a := arena{network: n, w: ws[name]}
+			for _, mode := range []string{cold, warm, define, hit} {
+				for _, j := range jobs {
+					a.steps = append(a.steps, step{mode, j, rounds})
+				}
+			}
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+// choose keeps of the plan what only names, with the contenders that it names.
+func choose(all []arena, contenders []contender, only *regexp.Regexp) []chosen {
+	var list []chosen
+	for _, a := range all {
+		c := chosen{arena: a, entries: make(map[step][]contender)}
+		c.steps = nil
+		for _, s := range a.steps {
+			for _, who := range contenders {
+				local := who.local && a.network.name != loopback
+				if who.has(s.mode) && !local && only.MatchString(a.name(s)+"/"+who.name) {
+					c.entries[s] = append(c.entries[s], who)
+				}
+			}
+			if len(c.entries[s]) > 0 {
+				c.steps = append(c.steps, s)
+			}
+		}
+		if len(c.steps) > 0 {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// chosen is an arena and who meets there in which step.
+type chosen struct {
+	arena
+	entries map[step][]contender
+}
+
+// contenders are all who meet there, in their usual order.
+func (c chosen) contenders(order []contender) []contender {
+	var list []contender
+	for _, who := range order {
+		for _, s := range c.steps {
+			if slices.ContainsFunc(c.entries[s], func(e contender) bool { return e.name == who.name }) {
+				list = append(list, who)
+				break
+			}
+		}
+	}
+	return list
+}
