@@ -34,6 +34,8 @@ type host struct {
 	space   *link.Space // nil: the machine's own network
 	address string
 	env     []string // what every program of it gets
+	// started, if not nil, is told of each program of run's that has started.
+	started func(*exec.Cmd)
 }
 
 // newHost makes a host with a home of its own, so that no configuration of the
@@ -125,6 +127,9 @@ func (h *host) run(ctx context.Context, dir string, env []string, name string, a
 	err = cmd.Start()
 	h.release(cmd)
 	if err == nil {
+		if h.started != nil {
+			h.started(cmd)
+		}
 		err = cmd.Wait()
 		h.group.Ended(cmd.ProcessState)
 	}

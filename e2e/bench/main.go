@@ -46,14 +46,16 @@ func main() {
 
 // options are the command line's.
 type options struct {
-	bin     string
-	full    bool
-	only    *regexp.Regexp
-	rounds  int
-	out     string
-	count   string
-	list    bool
-	verbose io.Writer
+	bin       string
+	full      bool
+	only      *regexp.Regexp
+	rounds    int
+	files     int
+	file      string
+	count     string
+	listing   bool
+	profiling bool
+	verbose   io.Writer
 }
 
 func parse(args []string) (o options, err error) {
@@ -63,9 +65,11 @@ func parse(args []string) (o options, err error) {
 	flags.BoolVar(&o.full, "full", false, "every workload on every link, in every mode and at -j1, -j8 and -j64: hours")
 	only := flags.String("only", "", "run what this regular `expression` matches, of the names that -list prints")
 	flags.IntVar(&o.rounds, "rounds", 3, "rounds of each measurement")
-	flags.StringVar(&o.out, "o", "", "write the tables to this `file` as well")
+	flags.IntVar(&o.files, "files", 0, "no more than so many files of each workload, for a trial")
+	flags.StringVar(&o.file, "o", "", "write the tables to this `file` as well")
 	flags.StringVar(&o.count, "accounting", "", "count processor time by cpuacct, cpu.stat or proc (default: the first that works)")
-	flags.BoolVar(&o.list, "list", false, "print the names of all measurements and run none")
+	flags.BoolVar(&o.profiling, "profile", false, "instead of all else, tell where crosscc's client spends its time")
+	flags.BoolVar(&o.listing, "list", false, "print the names of all measurements and run none")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -90,44 +94,126 @@ func run(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	all := contenders(o.bin)
-	here, versions := present(ctx, all)
-	todo := choose(plan(o.full, o.rounds), here, o.only)
-	if o.list {
-		return list(os.Stdout, todo)
+	var versions []string
+	b := &bench{options: o, out: os.Stdout}
+	b.here, versions = present(ctx, contenders(o.bin))
+	if o.listing {
+		b.list()
+		return nil
 	}
-	var out io.Writer = os.Stdout
-	if o.out != "" {
+	if o.file != "" {
 		var text bytes.Buffer
-		out = io.MultiWriter(os.Stdout, &text)
-		defer func() { err = errors.Join(err, os.WriteFile(o.out, text.Bytes(), 0o644)) }()
+		b.out = io.MultiWriter(os.Stdout, &text)
+		defer func() { err = errors.Join(err, os.WriteFile(o.file, text.Bytes(), 0o644)) }()
 	}
-	book, err := account.Open(o.count)
-	if err != nil {
+	if b.book, err = account.Open(o.count); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, book.Close()) }()
+	defer func() { err = errors.Join(err, b.book.Close()) }()
 	// The name is short, because a unix socket's may have 108 bytes.
-	root, err := os.MkdirTemp("/tmp", "cc-bench-")
-	if err != nil {
+	if b.root, err = os.MkdirTemp("/tmp", "cc-bench-"); err != nil {
 		return err
 	}
-	defer os.RemoveAll(root)
+	defer os.RemoveAll(b.root)
 	// Daemons that were started as root work as somebody else below it.
-	if err := os.Chmod(root, 0o755); err != nil {
+	if err := os.Chmod(b.root, 0o755); err != nil {
 		return err
 	}
 	begin := time.Now()
-	writeHead(out, versions, book.Kind(), o)
-	var other []float64
-	for _, c := range todo {
-		r, err := meet(ctx, book, root, c, here, o.verbose, &other)
-		writeResult(out, r)
+	writeHead(b.out, versions, b.book.Kind(), o)
+	if o.profiling {
+		err = b.profile(ctx)
+	} else {
+		err = b.all(ctx)
+	}
+	writeFoot(b.out, b.other, time.Since(begin))
+	return err
+}
+
+// A bench is one run.
+type bench struct {
+	options
+	tally
+	out   io.Writer
+	book  *account.Book
+	root  string
+	here  []contender // that are installed
+	other []float64   // processors that others used, one figure a round
+}
+
+// todo is what is to be measured in arenas.
+func (b *bench) todo() []chosen {
+	var arenas []arena
+	for _, a := range plan(b.full, b.rounds) {
+		if a.network.name == loopback || os.Geteuid() == 0 {
+			a.w = b.cut(a.w)
+			arenas = append(arenas, a)
+		}
+	}
+	return choose(arenas, b.here, b.only)
+}
+
+// cut is a workload with no more files than the command line says.
+func (b *bench) cut(w *workload) *workload {
+	if b.files > 0 {
+		return w.few(b.files)
+	}
+	return w
+}
+
+// all is every measurement that -only names.
+func (b *bench) all(ctx context.Context) error {
+	for _, c := range b.todo() {
+		r, err := meet(ctx, b.book, b.root, c, b.here, b.verbose, &b.other)
+		b.results = append(b.results, r)
+		writeResult(b.out, r)
 		if err != nil {
 			return err
 		}
 	}
-	writeFoot(out, other, time.Since(begin))
+	ws := workloads()
+	if b.only.MatchString(tripsName) && os.Geteuid() == 0 {
+		w := b.cut(ws["c"].few(20))
+		all, left, err := trips(ctx, b.book, b.root, b.here, w, b.rounds)
+		b.trips = all
+		writeTrips(b.out, all, left, w.about, w.jobs)
+		if err != nil {
+			return err
+		}
+	}
+	if b.only.MatchString(crowdName) {
+		w := b.cut(ws["tiny"])
+		r, err := crowd(ctx, b.book, b.bin, b.root, w)
+		if err != nil {
+			return fmt.Errorf("%s: %w", crowdName, err)
+		}
+		b.crowd = &r
+		writeCrowd(b.out, r, w.about)
+	}
+	if b.only.MatchString(partsName) {
+		figures, left := runParts(ctx)
+		b.parts = figures
+		writeParts(b.out, figures, left)
+	}
+	writeGoals(b.out, &b.tally)
+	return ctx.Err()
+}
+
+// profile is where crosscc's client spends its time.
+func (b *bench) profile(ctx context.Context) error {
+	ws := workloads()
+	for _, a := range []arena{
+		{w: b.cut(ws["c"].few(60)), steps: []step{{warm, 1, 1}, {hit, 1, 1}}},
+		{w: b.cut(ws["c++"]), steps: []step{{warm, 1, 1}, {warm, 8, 1}, {hit, 1, 1}}},
+	} {
+		for _, s := range a.steps {
+			r, err := profileOf(ctx, b.book, b.bin, b.root, a.w, s)
+			if err != nil {
+				return err
+			}
+			writeProfile(b.out, fmt.Sprintf("%d %s; %s, -j%d", a.w.jobs, a.w.about, s.mode, s.jobs), r)
+		}
+	}
 	return nil
 }
 
@@ -145,15 +231,19 @@ func present(ctx context.Context, all []contender) (here []contender, versions [
 	return here, versions
 }
 
-func list(w io.Writer, todo []chosen) error {
-	for _, c := range todo {
+func (b *bench) list() {
+	for _, c := range b.todo() {
 		for _, s := range c.steps {
 			for _, who := range c.entries[s] {
-				fmt.Fprintln(w, c.name(s)+"/"+who.name)
+				fmt.Fprintln(b.out, c.name(s)+"/"+who.name)
 			}
 		}
 	}
-	return nil
+	for _, name := range []string{tripsName, crowdName, partsName} {
+		if b.only.MatchString(name) {
+			fmt.Fprintln(b.out, name)
+		}
+	}
 }
 
 // writeHead says where and with what the tables were made.
@@ -163,7 +253,7 @@ func writeHead(w io.Writer, versions []string, kind string, o options) {
 		fmt.Fprintf(w, "* %s\n", v)
 	}
 	if os.Geteuid() != 0 {
-		fmt.Fprintln(w, "\nNot root: no network namespaces, so bytes are not counted and there are no links but loopback.")
+		fmt.Fprintln(w, "\nNot root: no network namespaces, so bytes are not counted and there are no links but loopback, and no round trips.")
 	}
 }
 

@@ -39,6 +39,7 @@ func plan(all bool, rounds int) []arena {
 	}
 	return []arena{
 		{nets[0], ws["c++"], steps(rounds, step{mode: cold, jobs: 8}, step{mode: warm, jobs: 8}, step{mode: hit, jobs: 1}, step{mode: hit, jobs: 8})},
+		{nets[0], ws["c++"].few(8), steps(rounds, step{mode: warm, jobs: 1})},
 		{nets[0], ws["c"].few(60), steps(rounds, step{mode: warm, jobs: 1})},
 		{nets[0], ws["c"], steps(rounds, step{mode: warm, jobs: 8}, step{mode: hit, jobs: 1})},
 		{nets[0], ws["huge"], steps(min(rounds, 2), step{mode: warm, jobs: 1})},

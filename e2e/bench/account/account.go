@@ -124,6 +124,26 @@ func (g *Group) Door() (*os.File, error) {
 	return os.OpenFile(filepath.Join(g.dir, "cgroup.procs"), os.O_WRONLY, 0)
 }
 
+// Split moves processes of the group into one of their own, whose time counts
+// for both. It must be closed before the group. For Proc the processes are told
+// apart by what they hold of mark.
+func (g *Group) Split(name, mark string, pids ...int) (*Group, error) {
+	part := &Group{book: g.book, mark: mark}
+	if g.dir == "" {
+		return part, nil
+	}
+	part.dir = filepath.Join(g.dir, name)
+	if err := os.Mkdir(part.dir, 0o755); err != nil {
+		return nil, err
+	}
+	for _, pid := range pids {
+		if err := os.WriteFile(filepath.Join(part.dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0); err != nil {
+			return nil, fmt.Errorf("move process %d to a group: %w", pid, err)
+		}
+	}
+	return part, nil
+}
+
 // Ended tells the group of a child of ours that has ended, with what it and its
 // descendants used. Only Proc needs it.
 func (g *Group) Ended(s *os.ProcessState) { g.gone += s.UserTime() + s.SystemTime() }

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// A tally is all that a run gave.
+type tally struct {
+	results []result
+	trips   []tripsResult
+	crowd   *crowdResult
+	parts   []figureOfPart
+}
+
+// find is the cell of a contender in a step, wherever it was measured.
+func (t *tally) find(network, workload, mode string, jobs int, name string) *cell {
+	for _, r := range t.results {
+		for _, c := range r.cells {
+			if r.arena.network.name == network && r.arena.w.name == workload && c.step.mode == mode &&
+				c.step.jobs == jobs && c.name == name && len(c.samples) > 0 {
+				return c
+			}
+		}
+	}
+	return nil
+}
+
+// A goal is a row of design section 14.
+type goal struct {
+	what string
+	most float64
+	unit string
+	// ours is the figure; false when the run has none.
+	ours func(*tally) (float64, bool)
+	// peers are theirs, in words.
+	peers func(*tally) string
+}
+
+// goals are the rows that can be measured with what is built.
+func goals() []goal {
+	figureAt := func(mode string, jobs int, name string, f func(sample) float64) func(*tally) (float64, bool) {
+		return func(t *tally) (float64, bool) {
+			c := t.find(loopback, "c++", mode, jobs, name)
+			if c == nil {
+				return 0, false
+			}
+			return spreadOf(c.samples, f).median, true
+		}
+	}
+	beside := func(mode string, jobs int, f func(sample) float64, names ...string) func(*tally) string {
+		return func(t *tally) string {
+			var words []string
+			for _, name := range names {
+				if v, ok := figureAt(mode, jobs, name, f)(t); ok {
+					words = append(words, name+" "+figure(v))
+				}
+			}
+			return strings.Join(words, ", ")
+		}
+	}
+	remote := []string{"distcc", "distcc, pump", "icecream", "nocc", "make and `true`"}
+	return []goal{
+		{"client CPU of a remote compile, warm", 3, "ms", figureAt(warm, 8, "crosscc", clientMillis), beside(warm, 8, clientMillis, remote...)},
+		{"client CPU of a remote compile, cold", 8, "ms", figureAt(cold, 8, "crosscc", clientMillis), beside(cold, 8, clientMillis, remote...)},
+		{"client CPU of a hit", 5, "ms", figureAt(hit, 1, "crosscc", clientMillis), beside(hit, 1, clientMillis, "ccache", "crosscc, no helper", "make and `true`")},
+		{"wall of a hit", 4, "ms", figureAt(hit, 1, "crosscc", wallMillis), beside(hit, 1, wallMillis, "ccache", "crosscc, no helper", "make and `true`")},
+		{"wall of a remote compile over a local one, C++", 15, "ms", over("c++", "crosscc"), overs("c++", remote[:4]...)},
+		{"wall of a remote compile over a local one, C", 15, "ms", over("c", "crosscc"), overs("c", remote[:4]...)},
+		{"round trips that a warm remote compile waits for", 1, "", tripsGoal("crosscc"), otherTrips},
+		{"sandbox around a trivial program", 5, "ms", partGoal("./sandbox", "Trivial/bwrap"), noPeers},
+		{"a view of 500 headers, its tree seen before", 3, "ms", partGoal("./broker/helper", "Warm"), noPeers},
+		{"a view of 500 headers, not seen before", 15, "ms", partGoal("./broker/helper", "Cold"), noPeers},
+		{"agent's memory, make -j64 of 3,000 files", 200, "MiB", crowdGoal, noPeers},
+	}
+}
+
+// over is how much longer one compile at a time takes than a local one.
+func over(workload, name string) func(*tally) (float64, bool) {
+	return func(t *tally) (float64, bool) {
+		mine, local := t.find(loopback, workload, warm, 1, name), t.find(loopback, workload, warm, 1, plain().name)
+		if mine == nil || local == nil {
+			return 0, false
+		}
+		return spreadOf(mine.samples, wallMillis).median - spreadOf(local.samples, wallMillis).median, true
+	}
+}
+
+func overs(workload string, names ...string) func(*tally) string {
+	return func(t *tally) string {
+		var words []string
+		for _, name := range names {
+			if v, ok := over(workload, name)(t); ok {
+				words = append(words, fmt.Sprintf("%s %+.1f", name, v))
+			}
+		}
+		return strings.Join(words, ", ")
+	}
+}
+
+func tripsGoal(name string) func(*tally) (float64, bool) {
+	return func(t *tally) (float64, bool) {
+		for _, r := range t.trips {
+			if r.name == name {
+				return r.waited.median, true
+			}
+		}
+		return 0, false
+	}
+}
+
+func otherTrips(t *tally) string {
+	var words []string
+	for _, r := range t.trips {
+		if r.name != "crosscc" {
+			words = append(words, r.name+" "+figure(r.waited.median))
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// partGoal is the benchmark of a package whose name holds a word.
+func partGoal(pkg, word string) func(*tally) (float64, bool) {
+	return func(t *tally) (float64, bool) {
+		for _, f := range t.parts {
+			if f.pkg == pkg && strings.Contains(f.name, word) {
+				return float64(f.took) / float64(time.Millisecond), true
+			}
+		}
+		return 0, false
+	}
+}
+
+func crowdGoal(t *tally) (float64, bool) {
+	if t.crowd == nil {
+		return 0, false
+	}
+	return float64(t.crowd.peak.rss) / 1024, true
+}
+
+func noPeers(*tally) string { return "" }
+
+// slack is by how much a figure may miss a goal that is a count: a median of
+// walls is never a whole number.
+const slack = 0.1
+
+func writeGoals(w io.Writer, t *tally) {
+	fmt.Fprint(w, "\n### The goals of design section 14\n\n")
+	var rows [][]string
+	for _, g := range goals() {
+		row := []string{g.what, strings.TrimSpace(fmt.Sprintf("%g %s", g.most, g.unit)), "not measured in this run", "", g.peers(t)}
+		if v, ok := g.ours(t); ok {
+			row[2] = "**" + figure(v) + "**"
+			row[3] = "reached"
+			if limit := g.most; v > limit && !(g.unit == "" && v <= limit+slack) {
+				row[3] = fmt.Sprintf("missed, by %s", figure(v-limit))
+			}
+		}
+		rows = append(rows, row)
+	}
+	writeTable(w, []string{"what", "goal", "crosscc", "", "peers, in this run"}, rows)
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Parts are measured by the Go benchmarks of their packages.
+const partsName = "parts"
+
+// partsLimit bounds one package's benchmarks, with their build.
+const partsLimit = 4 * time.Minute
+
+// A part is a package's benchmarks that belong to the tables.
+type part struct{ pkg, bench string }
+
+func parts() []part {
+	return []part{
+		{"./sandbox", "^BenchmarkTrivial$"},
+		{"./broker/helper", "View"},
+		{"./cmd/crosscc/internal/wrapper", "RoundTrip"},
+	}
+}
+
+// A figureOfPart is one line of `go test -bench`.
+type figureOfPart struct {
+	pkg, name string
+	took      time.Duration
+}
+
+// runParts runs the benchmarks; left says which could not be run.
+func runParts(ctx context.Context) (figures []figureOfPart, left []string) {
+	for _, p := range parts() {
+		some, err := runPart(ctx, p)
+		if err != nil {
+			left = append(left, fmt.Sprintf("benchmarks %s of %s: %v", p.bench, p.pkg, err))
+		}
+		figures = append(figures, some...)
+	}
+	return figures, left
+}
+
+func runPart(ctx context.Context, p part) ([]figureOfPart, error) {
+	ctx, cancel := context.WithTimeout(ctx, partsLimit)
+	defer cancel()
+	if _, err := os.Stat("go.mod"); err != nil {
+		return nil, fmt.Errorf("run bench in the repository's root: %w", err)
+	}
+	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", p.bench, p.pkg)
+	cmd.WaitDelay = stopLimit
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s", err, strings.TrimSpace(string(tail(out))))
+	}
+	figures := parseBench(string(out), p.pkg)
+	if len(figures) == 0 {
+		return nil, fmt.Errorf("there are none")
+	}
+	return figures, nil
+}
+
+// parseBench reads lines such as
+//
+//	BenchmarkTrivial/bwrap-2    100    4711000 ns/op
+func parseBench(text, pkg string) (figures []figureOfPart) {
+	for line := range strings.Lines(text) {
+		fields := strings.Fields(line)
+		if len(fields) < 4 || !strings.HasPrefix(fields[0], "Benchmark") || fields[3] != "ns/op" {
+			continue
+		}
+		ns, err := strconv.ParseFloat(fields[2], 64)
+		if err != nil {
+			continue
+		}
+		name := strings.TrimPrefix(fields[0], "Benchmark")
+		if i := strings.LastIndexByte(name, '-'); i > 0 {
+			name = name[:i] // the number of processors
+		}
+		figures = append(figures, figureOfPart{pkg, name, time.Duration(ns)})
+	}
+	return figures
+}
+
+func writeParts(w io.Writer, figures []figureOfPart, left []string) {
+	fmt.Fprint(w, "\n### Parts, by the Go benchmarks of their packages\n\n")
+	var rows [][]string
+	for _, f := range figures {
+		rows = append(rows, []string{f.pkg, f.name, figure(millis(f.took))})
+	}
+	if len(rows) > 0 {
+		writeTable(w, []string{"package", "benchmark", "wall, ms"}, rows)
+	}
+	for _, l := range left {
+		fmt.Fprintf(w, "\nLeft out: %s\n", strings.ReplaceAll(l, "\n", " "))
+	}
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/crosscc/crosscc/e2e/bench/account"
+)
+
+// A profile tells where the client's processor time goes.
+type profile struct {
+	sample
+	agent    time.Duration // of the agent and what it starts
+	born     int           // processes
+	programs map[string]int
+	missed   int
+	note     string
+}
+
+// profileOf takes the profile of crosscc with one helper: of a build that is
+// warm, or a hit.
+func profileOf(ctx context.Context, book *account.Book, bin, root string, w *workload, s step) (r profile, err error) {
+	p, err := newPlace(book, root, "profile", networks()[0], w)
+	if err != nil {
+		return r, err
+	}
+	m := &meeting{chosen: chosen{arena: arena{w: w}}, round: 1, other: new([]float64)}
+	one := &seat{contender: crosscc(bin), place: p}
+	m.seats = []*seat{one}
+	defer func() { err = errors.Join(err, m.close()) }()
+	m.round++
+	word, err := m.prepare(ctx, s, one)
+	if err != nil {
+		return r, err
+	}
+	pid := findAgent(p.client, bin)
+	if pid == 0 {
+		return r, errors.New("no agent runs after a build")
+	}
+	agent, err := p.client.group.Split("agent", filepath.Join(bin, "crossccd")+"\x00agent", pid)
+	if err != nil {
+		return r, err
+	}
+	defer func() {
+		// The agent ends with the seat, which must be before its group.
+		if one.running != nil {
+			err = errors.Join(err, one.stop(context.WithoutCancel(ctx)))
+		}
+		_, cerr := agent.Close()
+		err = errors.Join(err, cerr)
+	}()
+	before, err := agent.Used()
+	if err != nil {
+		return r, err
+	}
+	c, cerr := takeCensus(pid)
+	if cerr == nil {
+		p.client.started = func(cmd *exec.Cmd) { c.add(cmd.Process.Pid) }
+	}
+	r.sample, err = one.build(ctx, s.jobs, word)
+	p.client.started = nil
+	if err != nil {
+		return r, err
+	}
+	after, err := agent.Used()
+	if err != nil {
+		return r, err
+	}
+	r.agent = after - before
+	r.note, err = one.running.check(ctx, s.mode, w.jobs)
+	if cerr != nil {
+		r.note = strings.TrimPrefix(r.note+"; processes not counted: "+cerr.Error(), "; ")
+		return r, err
+	}
+	c.end()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	// make itself is not born of anything that the census knows.
+	r.born, r.programs, r.missed = c.born, maps.Clone(c.programs), c.missed
+	return r, err
+}
+
+func writeProfile(w io.Writer, name string, r profile) {
+	jobs := float64(r.jobs)
+	agent, all := millis(r.agent)/jobs, clientMillis(r.sample)
+	var programs []string
+	for _, p := range slices.Sorted(maps.Keys(r.programs)) {
+		programs = append(programs, fmt.Sprintf("%s %.2f", p, float64(r.programs[p])/jobs))
+	}
+	note := r.note
+	if r.missed > 0 {
+		note += "; events were lost, so processes are more"
+	}
+	fmt.Fprintf(w, "\n### Profile: %s\n\n", name)
+	writeTable(w, []string{"client CPU, ms a job", "agent and what it starts", "make, wrappers and what they start", "processes a job", "programs run, a job", ""},
+		[][]string{{figure(all), figure(agent), figure(all - agent), figure(float64(r.born) / jobs), strings.Join(programs, ", "), note}})
+}
