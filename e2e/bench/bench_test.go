@@ -236,3 +236,64 @@ func TestParse(t *testing.T) {
 		t.Errorf("%+v, %v", o, err)
 	}
 }
+
+func TestParseBench(t *testing.T) {
+	const text = `goos: linux
+BenchmarkTrivial/plain-2         	     100	   1500000 ns/op
+BenchmarkView/20_headers-16      	     100	   2500000 ns/op	       12.0 cpu-µs/op	  120 B/op
+BenchmarkBroken-2
+PASS
+`
+	want := []figureOfPart{
+		{"p", "Trivial/plain", 1500 * time.Microsecond, 0},
+		{"p", "View/20_headers", 2500 * time.Microsecond, 12 * time.Microsecond},
+	}
+	if got := parseBench(text, "p"); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestStatusField(t *testing.T) {
+	const text = "Name:\tcrossccd\nVmHWM:\t   12345 kB\nThreads:\t9\n"
+	for name, want := range map[string]int64{"VmHWM": 12345, "Threads": 9, "VmRSS": 0} {
+		if got := statusField(text, name); got != want {
+			t.Errorf("%s: %d, want %d", name, got, want)
+		}
+	}
+}
+
+func TestGoals(t *testing.T) {
+	at := func(client time.Duration) *tally {
+		return &tally{results: []result{{
+			arena: arena{network: networks()[0], w: cxxWorkload(1)},
+			cells: []*cell{
+				{step: step{warm, 8, 1}, name: "crosscc", samples: []sample{{jobs: 1, client: client}}},
+				{step: step{warm, 8, 1}, name: "distcc", samples: []sample{{jobs: 1, client: 97 * time.Millisecond}}},
+			},
+		}}}
+	}
+	for _, c := range []struct {
+		t    *tally
+		want string
+	}{
+		{at(2 * time.Millisecond), "reached"},
+		{at(3 * time.Millisecond), "reached"},
+		{at(5 * time.Millisecond), "missed, by 2.00"},
+		{&tally{}, "not measured in this run"},
+	} {
+		var b strings.Builder
+		writeGoals(&b, c.t)
+		for line := range strings.Lines(b.String()) {
+			if strings.Contains(line, "remote compile, warm") && !strings.Contains(line, c.want) {
+				t.Errorf("want %q in %s", c.want, line)
+			}
+		}
+	}
+	// A count may miss its goal by what walls are off.
+	count := &tally{trips: []tripsResult{{name: "crosscc", waited: spread{median: 1.04}}}}
+	var b strings.Builder
+	writeGoals(&b, count)
+	if !strings.Contains(b.String(), "| **1.04**                 | reached |") {
+		t.Errorf("no round trip reached in\n%s", b.String())
+	}
+}
