@@ -104,8 +104,7 @@ func newEnd(address string) (*Space, *os.File, error) {
 		if file != nil {
 			file.Close()
 		}
-		s.Close()
-		return nil, nil, err
+		return nil, nil, errors.Join(err, s.Close())
 	}
 	return s, file, nil
 }
@@ -257,16 +256,16 @@ func (l *Link) Lost() int64 {
 }
 
 // Measure is the round trip that a program on the client sees, the median of n.
-func (l *Link) Measure(ctx context.Context, n int) (time.Duration, error) {
-	var echo *net.UDPConn
-	err := l.Helper.Do(func() (err error) {
+func (l *Link) Measure(ctx context.Context, n int) (trip time.Duration, err error) {
+	var echo, conn *net.UDPConn
+	err = l.Helper.Do(func() (err error) {
 		echo, err = net.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(HelperAddress)})
 		return err
 	})
 	if err != nil {
 		return 0, err
 	}
-	defer echo.Close()
+	defer func() { err = errors.Join(err, echo.Close()) }()
 	go func() {
 		var b [8]byte
 		for {
@@ -277,7 +276,6 @@ func (l *Link) Measure(ctx context.Context, n int) (time.Duration, error) {
 			_, _ = echo.WriteToUDP(b[:n], from)
 		}
 	}()
-	var conn *net.UDPConn
 	err = l.Client.Do(func() (err error) {
 		conn, err = net.DialUDP("udp4", nil, echo.LocalAddr().(*net.UDPAddr))
 		return err
@@ -285,7 +283,7 @@ func (l *Link) Measure(ctx context.Context, n int) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer conn.Close()
+	defer func() { err = errors.Join(err, conn.Close()) }()
 	return ping(ctx, conn, n)
 }
 
