@@ -95,6 +95,9 @@ type client struct {
 	bin  string
 	host *host
 	env  []string
+	// ask is what crossctl gets. It must name the helpers: without any, an agent
+	// that is asked for its status makes a helper of its own.
+	ask  []string
 	last status // when check looked last
 }
 
@@ -110,15 +113,16 @@ func startClient(bin string, p *place, addresses []string) (*running, error) {
 		"CROSSCC_DIR=" + dir, "CROSSCC_SOCKET=" + filepath.Join(dir, "agent.sock"), "CROSSCC_CONFIG=" + empty, "CROSSCC_FALLBACK=0",
 	}}
 	env := func(jobs int) []string {
+		if addresses == nil {
+			return c.env
+		}
 		var hosts []string
 		for _, a := range addresses {
 			hosts = append(hosts, fmt.Sprintf("grpc://%s/%d", a, max(jobs, helperJobs)))
 		}
 		return append(slices.Clone(c.env), "CROSSCC_HOSTS="+strings.Join(hosts, " "))
 	}
-	if addresses == nil {
-		env = func(int) []string { return c.env }
-	}
+	c.ask = env(helperJobs)
 	return &running{command: filepath.Join(bin, "crosscc"), env: env, check: c.check, stop: c.stop}, nil
 }
 
@@ -131,7 +135,7 @@ type status struct {
 }
 
 func (c *client) status(ctx context.Context) (s status, err error) {
-	out, err := c.host.ask(ctx, c.env, filepath.Join(c.bin, "crossctl"), "status", "--json")
+	out, err := c.host.ask(ctx, c.ask, filepath.Join(c.bin, "crossctl"), "status", "--json")
 	if err != nil {
 		return s, err
 	}
@@ -191,7 +195,7 @@ func (c *client) stop(ctx context.Context) error {
 		return err
 	}
 	c.last = status{}
-	if _, err := c.host.ask(ctx, c.env, filepath.Join(c.bin, "crossctl"), "stop"); err != nil {
+	if _, err := c.host.ask(ctx, c.ask, filepath.Join(c.bin, "crossctl"), "stop"); err != nil {
 		return err
 	}
 	return poll(ctx, stopLimit, func() (bool, error) { return syscall.Kill(s.Agent.PID, 0) != nil, nil })
