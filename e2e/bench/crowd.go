@@ -19,6 +19,7 @@ const (
 	crowdName    = "crowd"
 	crowdHelpers = 4
 	crowdJobs    = 64
+	crowdFiles   = 3000 // the goal is about so many
 )
 
 // A crowdResult is what the run said of the agent.

@@ -22,7 +22,12 @@ func distcc() contender {
 			}
 			return firstLine(ctx, "distcc", "--version")
 		},
-		start: func(ctx context.Context, p *place) (*running, error) { return startDistcc(ctx, p, "") },
+		start: func(ctx context.Context, p *place) (*running, error) {
+			if p.wire != nil {
+				return startDistcc(ctx, p, ",lzo") // as its manual says for slow networks
+			}
+			return startDistcc(ctx, p, "")
+		},
 	}
 }
 
@@ -51,7 +56,7 @@ func startDistcc(ctx context.Context, p *place, options string) (*running, error
 		return nil, err
 	}
 	d, err := h.start(nil, "distccd", "--daemon", "--no-detach", "--listen", h.address, "--port", port,
-		"--allow", p.client.address, "--jobs", fmt.Sprint(helperJobs), "--user", "nobody", "--log-file", log, "--log-level", "notice")
+		"--allow", p.client.address, "--jobs", fmt.Sprint(helperJobs), "--nice", "0", "--user", "nobody", "--log-file", log, "--log-level", "notice")
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 type census struct {
 	mu       sync.Mutex // guards the fields below
 	known    map[int]bool
+	roots    map[int]bool // the ancestors themselves
 	born     int
 	programs map[string]int // executed, by name
 	missed   int            // events that the kernel could not keep for us
@@ -40,9 +41,9 @@ func takeCensus(ancestors ...int) (*census, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen to the kernel's process events: %w", err)
 	}
-	c := &census{known: make(map[int]bool), programs: make(map[string]int), fd: fd, done: make(chan struct{})}
+	c := &census{known: make(map[int]bool), roots: make(map[int]bool), programs: make(map[string]int), fd: fd, done: make(chan struct{})}
 	for _, pid := range ancestors {
-		c.known[pid] = true
+		c.add(pid)
 	}
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 8<<20)
 	// Reading ends when there is nothing for a while and the census is over.
@@ -66,7 +67,7 @@ func takeCensus(ancestors ...int) (*census, error) {
 func (c *census) add(pid int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.known[pid] = true
+	c.known[pid], c.roots[pid] = true, true
 }
 
 func (c *census) listen() error {
@@ -128,7 +129,7 @@ func (c *census) event(b []byte) {
 			c.born++
 		}
 	case procExec: // pid, tgid
-		if c.known[word(1)] {
+		if c.known[word(1)] && !c.roots[word(1)] {
 			name, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(word(1)), "comm"))
 			c.programs[strings.TrimSpace(string(name))]++
 		}

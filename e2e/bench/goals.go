@@ -134,7 +134,7 @@ func partGoal(pkg, word string) func(*tally) (float64, bool) {
 }
 
 func crowdGoal(t *tally) (float64, bool) {
-	if t.crowd == nil {
+	if t.crowd == nil || t.crowd.jobs < crowdFiles {
 		return 0, false
 	}
 	return float64(t.crowd.peak.rss) / 1024, true

@@ -252,6 +252,9 @@ func writeHead(w io.Writer, versions []string, kind string, o options) {
 	for _, v := range versions {
 		fmt.Fprintf(w, "* %s\n", v)
 	}
+	if o.files > 0 {
+		fmt.Fprintf(w, "\nA trial: no more than %d files of each workload, so what the first job costs is spread over few.\n", o.files)
+	}
 	if os.Geteuid() != 0 {
 		fmt.Fprintln(w, "\nNot root: no network namespaces, so bytes are not counted and there are no links but loopback, and no round trips.")
 	}

@@ -25,7 +25,7 @@ type workload struct {
 // workloads are all that there are, by name.
 func workloads() map[string]*workload {
 	all := make(map[string]*workload)
-	for _, w := range []*workload{cxxWorkload(40), cWorkload(300), hugeWorkload(200_000), tinyWorkload(3000)} {
+	for _, w := range []*workload{cxxWorkload(40), cWorkload(300), hugeWorkload(200_000), tinyWorkload(crowdFiles)} {
 		all[w.name] = w
 	}
 	return all
