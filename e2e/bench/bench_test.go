@@ -47,7 +47,7 @@ func TestFiguresOfASample(t *testing.T) {
 }
 
 func TestFigure(t *testing.T) {
-	for v, want := range map[float64]string{0: "0.00", 1.234: "1.23", 12.34: "12.3", 123.4: "123", 9.999: "10.0", 99.96: "100"} {
+	for v, want := range map[float64]string{0: "0.00", 1.234: "1.23", 12.34: "12.3", 123.4: "123", 9.999: "10.0", 99.96: "100", -12.34: "-12.3"} {
 		if got := figure(v); got != want {
 			t.Errorf("%v: %q, want %q", v, got, want)
 		}
@@ -287,6 +287,20 @@ func TestGoals(t *testing.T) {
 			if strings.Contains(line, "remote compile, warm") && !strings.Contains(line, c.want) {
 				t.Errorf("want %q in %s", c.want, line)
 			}
+		}
+	}
+	// What others did to wall times is not held against anybody.
+	step1, noisy := step{warm, 1, 1}, at(0)
+	noisy.results[0].cells = []*cell{
+		{step: step1, name: "crosscc", samples: []sample{{jobs: 1, wall: time.Second}}},
+		{step: step1, name: plain().name, samples: []sample{{jobs: 1, wall: time.Millisecond}}},
+	}
+	for others, want := range map[float64]string{0.1: "missed", 1.5: "too busy"} {
+		noisy.other = []float64{others}
+		var b strings.Builder
+		writeGoals(&b, noisy)
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%v processors used by others: no %q in\n%s", others, want, b.String())
 		}
 	}
 	// A count may miss its goal by what walls are off.

@@ -138,7 +138,6 @@ type bench struct {
 	book  *account.Book
 	root  string
 	here  []contender // that are installed
-	other []float64   // processors that others used, one figure a round
 }
 
 // todo is what is to be measured in arenas.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 )
 
@@ -86,10 +87,10 @@ func (s spread) between() string {
 
 // figure is a number with as many digits as say something.
 func figure(v float64) string {
-	switch {
-	case v >= 99.95:
+	switch size := math.Abs(v); {
+	case size >= 99.95:
 		return fmt.Sprintf("%.0f", v)
-	case v >= 9.995:
+	case size >= 9.995:
 		return fmt.Sprintf("%.1f", v)
 	}
 	return fmt.Sprintf("%.2f", v)
