@@ -134,10 +134,10 @@ func run(ctx context.Context, args []string) (err error) {
 type bench struct {
 	options
 	tally
-	out   io.Writer
-	book  *account.Book
-	root  string
-	here  []contender // that are installed
+	out  io.Writer
+	book *account.Book
+	root string
+	here []contender // that are installed
 }
 
 // todo is what is to be measured in arenas.
