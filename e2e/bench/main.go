@@ -171,9 +171,9 @@ func (b *bench) all(ctx context.Context) error {
 		}
 	}
 	ws := workloads()
-	if b.only.MatchString(tripsName) && os.Geteuid() == 0 {
+	if who := b.travellers(); len(who) > 0 {
 		w := b.cut(ws["c"].few(20))
-		all, left, err := trips(ctx, b.book, b.root, b.here, w, b.rounds)
+		all, left, err := trips(ctx, b.book, b.root, who, w, b.rounds)
 		b.trips = all
 		writeTrips(b.out, all, left, w.about, w.jobs)
 		if err != nil {
@@ -196,6 +196,16 @@ func (b *bench) all(ctx context.Context) error {
 	}
 	writeGoals(b.out, &b.tally)
 	return ctx.Err()
+}
+
+// travellers are the contenders whose round trips are to be measured.
+func (b *bench) travellers() (who []contender) {
+	for _, c := range b.here {
+		if !c.local && c.has(warm) && os.Geteuid() == 0 && b.only.MatchString(tripsName+"/"+c.name) {
+			who = append(who, c)
+		}
+	}
+	return who
 }
 
 // profile is where crosscc's client spends its time.
@@ -238,7 +248,10 @@ func (b *bench) list() {
 			}
 		}
 	}
-	for _, name := range []string{tripsName, crowdName, partsName} {
+	for _, c := range b.travellers() {
+		fmt.Fprintln(b.out, tripsName+"/"+c.name)
+	}
+	for _, name := range []string{crowdName, partsName} {
 		if b.only.MatchString(name) {
 			fmt.Fprintln(b.out, name)
 		}

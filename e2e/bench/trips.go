@@ -31,12 +31,9 @@ type tripsResult struct {
 	note   string
 }
 
-// trips measures the contenders that have a helper.
+// trips measures contenders that have a helper.
 func trips(ctx context.Context, book *account.Book, root string, who []contender, w *workload, rounds int) (all []tripsResult, left []string, err error) {
 	for _, c := range who {
-		if c.local || !c.has(warm) {
-			continue
-		}
 		r, err := tripsOf(ctx, book, root, c, w, rounds)
 		if ctx.Err() != nil {
 			return all, left, context.Cause(ctx)
