@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -39,8 +40,8 @@ func TestGenerated(t *testing.T) {
 			}
 			st := after.Since(before)
 			if st.Jobs.Remote+st.Jobs.Cached != n || len(st.Preprocessed) > 0 {
-				t.Errorf("of %d jobs %d were at the helper; local %v, without a tree %v",
-					n, st.Jobs.Remote+st.Jobs.Cached, st.LocalReasons, st.Preprocessed)
+				t.Errorf("of %d jobs %d were at the helper; local %v, without a tree %v: %v",
+					n, st.Jobs.Remote+st.Jobs.Cached, st.LocalReasons, st.Preprocessed, st.PreprocessedLast)
 			}
 		})
 	}
@@ -106,13 +107,25 @@ func compareGenerated(t *testing.T, s *site.Site, seed uint64) int {
 			for j, c := range some {
 				cmd := a.command(c, fmt.Sprintf("out-%d", j))
 				if err := cmd.compare(s); err != nil {
-					t.Errorf("cd %s && %q: %v", cmd.dir, cmd.words, err)
+					t.Errorf("%v: %v", cmd, err)
 				}
 			}
 		})
 	}
 	work.Wait()
 	return len(all)
+}
+
+// String is the invocation as a shell reads it.
+func (c invocation) String() string {
+	quote := func(words []string) string {
+		var b strings.Builder
+		for _, w := range words {
+			fmt.Fprintf(&b, " '%s'", strings.ReplaceAll(w, "'", `'\''`))
+		}
+		return b.String()
+	}
+	return "cd " + c.dir + " && env" + quote(c.env) + quote(c.words)
 }
 
 // compare runs the command through crosscc and without.
@@ -131,12 +144,25 @@ func (c invocation) compare(s *site.Site) error {
 	}
 	for _, name := range names {
 		if have[name] != want[name] && (filepath.Ext(name) == ".o" || filepath.Ext(name) == ".s") {
-			return fmt.Errorf("%s: %d bytes that differ from the local %d", name, len(have[name]), len(want[name]))
+			return fmt.Errorf("%s: %d bytes that differ from the local %d (%s)", name, len(have[name]), len(want[name]), keep(have[name], want[name]))
 		} else if have[name] != want[name] {
 			return fmt.Errorf("%s:\n%s\nlocally\n%s", name, have[name], want[name])
 		}
 	}
 	return nil
+}
+
+// keep writes two files that should be one, for whoever looks into a directory
+// that is kept (CROSSCC_E2E_KEEP).
+func keep(have, want string) string {
+	dir, err := os.MkdirTemp(filepath.Join(root, "w"), "differ-")
+	if err == nil {
+		err = errors.Join(os.WriteFile(filepath.Join(dir, "have"), []byte(have), 0o644), os.WriteFile(filepath.Join(dir, "want"), []byte(want), 0o644))
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return dir
 }
 
 // run is all that a command leaves, by name; its streams and status too.
@@ -147,7 +173,7 @@ func (c invocation) run(env, words []string) (map[string]string, error) {
 		cmd.Args[0] = words[0]
 	}
 	var stdout, stderr bytes.Buffer
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = c.dir, env, &stdout, &stderr
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = c.dir, slices.Concat(env, c.env), &stdout, &stderr
 	err := cmd.Run()
 	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
 		return nil, err

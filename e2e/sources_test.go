@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -29,7 +31,7 @@ type header struct {
 }
 
 // Directories of a project. Sources are in src, and in src/deep.
-var headerDirs = []string{"include", "include/sub", "other", "other/sub", "sys", "src", "src/deep"}
+var headerDirs = []string{"include", "include/sub", "other", "other/sub", "plat", "src", "src/deep"}
 
 // Names of headers; two of them are names of the C library's.
 var headerNames = []string{"a.h", "b.h", "c.h", "config.h", "limits.h", "string.h"}
@@ -57,6 +59,9 @@ func (a *author) write() error {
 	for _, h := range a.headers {
 		errs = append(errs, a.file(filepath.Join(h.dir, h.name), a.header(h)))
 	}
+	for _, dir := range headerDirs {
+		errs = append(errs, a.file(filepath.Join(dir, "data.bin"), "data of "+dir))
+	}
 	errs = append(errs,
 		a.file("src/list.def", "ITEM(one, 1)\nITEM(two, __LINE__)\nITEM(three, 3)\n"),
 		a.file("include/forced.h", "#define FORCED __FILE__\n"), a.file("include/macros.h", "int not_seen;\n#define MACROS 7\n"),
@@ -77,8 +82,9 @@ func (a *author) file(name, text string) error {
 // links, copies with equal and with other times.
 func (a *author) more() error {
 	at := func(name string) string { return filepath.Join(a.dir, name) }
-	errs := []error{os.Symlink("include/sub", at("linked")), os.Symlink("../other", at("sys/up"))}
-	for name, text := range a.guarded {
+	errs := []error{a.file("data.bin", "data"), os.Symlink("include/sub", at("linked")), os.Symlink("../other", at("plat/up"))}
+	for _, name := range slices.Sorted(maps.Keys(a.guarded)) { // in an order that the seed decides
+		text := a.guarded[name]
 		base := filepath.Base(name)
 		other := filepath.Join(pick(a, headerDirs...), base)
 		if _, err := os.Lstat(at(other)); err == nil {
@@ -158,7 +164,9 @@ func (a *author) include(from string) string {
 		panic(err) // both are relative
 	}
 	name := pick(a, h.name, "sub/"+h.name)
-	switch a.IntN(8) {
+	switch a.IntN(9) {
+	case 8:
+		return fmt.Sprintf("#import \"%s\"\n", rel)
 	case 0, 1:
 		return fmt.Sprintf("#include \"%s\"\n", rel)
 	case 2:
@@ -173,7 +181,7 @@ func (a *author) include(from string) string {
 	case 6:
 		return fmt.Sprintf("#ifdef MACROS\n#include \"%s\"\n#else\n#include <%s>\n#endif\n", rel, pick(a, "stddef.h", "limits.h", "stdint.h"))
 	}
-	return fmt.Sprintf("#if __has_include_next(<%s>) && 0\n#endif\n", h.name)
+	return fmt.Sprintf("#if __has_include_next(<%s>)\n#include_next <%s>\n#endif\n", h.name, h.name)
 }
 
 // source is the text of one that compiles as C and as C++.
@@ -203,6 +211,10 @@ func (a *author) source(dir string) string {
 	b.WriteString("#ifdef __cplusplus\nnamespace {\nstruct base { virtual ~base() {} virtual int get(int n) const { return n; } };\n" +
 		"struct derived : base { int get(int n) const override { return n * 2; } };\n}\n" +
 		"int virtually(const base &b) { auto twice = [&](int n) { return b.get(n) + b.get(n); }; return twice(3); }\n#endif\n")
+	b.WriteString("#ifdef NAMED\n#if __has_include(NAMED)\n#include NAMED\n#endif\n#endif\n")
+	if a.chance(20) {
+		b.WriteString("__asm__(\".section .rodata\\n.incbin \\\"data.bin\\\"\\n.text\\n\");\n")
+	}
 	b.WriteString("#ifdef __cplusplus\nextern \"C\"\n#endif\nint entry(int n)\n{\n\tint sum = n;\n\tassert(n != 42 && \"a message\");\n")
 	for _, h := range a.headers {
 		fmt.Fprintf(&b, "#ifdef M_%[1]d\n\tBOTH(M_%[1]d(sum), fn_%[1]d(sum));\n\tsum += WHERE_%[1]d[1];\n#endif\n#if C_%[1]d || TWICE_%[1]d\n\tsum++;\n#endif\n", h.id)
@@ -214,6 +226,7 @@ func (a *author) source(dir string) string {
 // An invocation is one compile: words[0] is the compiler.
 type invocation struct {
 	dir   string
+	env   []string // what it has besides its client's
 	words []string
 }
 
@@ -260,6 +273,18 @@ func (a *author) command(c combination, output string) invocation {
 		}
 		return rel
 	}
+	set := func(percent int, variable, value string) {
+		if a.chance(percent) {
+			cmd.env = append(cmd.env, variable+"="+value)
+		}
+	}
+	set(60, "PWD", pick(a, cmd.dir, a.real(cwd), "/", "linked"))
+	set(10, "CPATH", name("other")+":"+name(pick(a, headerDirs...)))
+	if c.language == "c" {
+		set(10, "C_INCLUDE_PATH", name("plat")+":")
+	} else {
+		set(10, "CPLUS_INCLUDE_PATH", ":"+name("include"))
+	}
 	add := func(percent int, words ...string) {
 		if a.chance(percent) {
 			cmd.words = append(cmd.words, words...)
@@ -271,7 +296,7 @@ func (a *author) command(c combination, output string) invocation {
 	}
 	add(100, pick(a, "-O0", "-O1", "-O2", "-O3", "-Os"))
 	for range 1 + a.IntN(5) {
-		dir := name(pick(a, append(headerDirs, "linked", "sys/up/sub", "absent", "include/../other")...))
+		dir := name(pick(a, append(headerDirs, "linked", "plat/up/sub", "absent", "include/../other")...))
 		switch a.IntN(7) {
 		case 0:
 			add(100, "-isystem", dir)
@@ -295,6 +320,8 @@ func (a *author) command(c combination, output string) invocation {
 	add(10, "-Wsystem-headers", "-Wmissing-include-dirs")
 	add(10, "-H")
 	add(10, "-DNDEBUG")
+	add(10, "-DNAMED="+pick(a, "<a.h>", "\"b.h\"", "<config.h>"))
+	add(5, "--sysroot=/")
 	add(10, "-fno-common", "-fstack-protector-strong")
 	add(10, "-pipe")
 	if c.language == "cc" {
@@ -310,7 +337,9 @@ func (a *author) command(c combination, output string) invocation {
 	case 2:
 		add(100, "-MD", "-MF", output+".dep", "-MT", "a target $(x)")
 	case 3:
-		add(100, "-Wp,-MMD,"+output+".wp", "-MQ", "a target $(x)")
+		if !slices.ContainsFunc(cmd.env, func(kv string) bool { return strings.HasPrefix(kv, "CPATH=") }) { // which goes behind it
+			add(100, "-Wp,-MMD,"+output+".wp", "-MQ", "a target $(x)")
+		}
 	}
 	sources := []string{"src/plain." + c.language, "src/plain." + c.language, "src/deep/far." + c.language}
 	if c.language == "c" {
