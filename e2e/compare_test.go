@@ -148,16 +148,7 @@ func (f file) compare(have file, code bool) error {
 	case !code:
 		return fmt.Errorf("%d bytes that differ from the local %d", len(have.content), len(f.content))
 	}
-	dir, err := os.MkdirTemp(root, "")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	local, remote := filepath.Join(dir, "local"), filepath.Join(dir, "remote")
-	if err := errors.Join(os.WriteFile(local, f.content, 0o600), os.WriteFile(remote, have.content, 0o600)); err != nil {
-		return err
-	}
-	return object.SameCode(local, remote)
+	return object.SameCodeOf("local", f.content, "remote", have.content)
 }
 
 // same is `same A B`.

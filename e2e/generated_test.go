@@ -138,6 +138,11 @@ func (c invocation) compare(s *site.Site) error {
 	if err != nil {
 		return err
 	}
+	return differences(have, want)
+}
+
+// differences says how what a command left is not what the local one did.
+func differences(have, want map[string]string) error {
 	names, haveNames := slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(have))
 	if !slices.Equal(names, haveNames) {
 		return fmt.Errorf("left %q, locally %q\n%s\nlocally\n%s", haveNames, names, have["stderr"], want["stderr"])

@@ -42,7 +42,7 @@ func main() {
 type options struct {
 	bin, cache                   string
 	projects, targets, compilers string
-	full                         bool
+	preprocessed, full           bool
 	jobs                         int
 }
 
@@ -53,6 +53,7 @@ func parse(args []string) (o options, err error) {
 	flags.StringVar(&o.projects, "projects", "lua", "what to build: lua, zlib, fmt; or all")
 	flags.StringVar(&o.targets, "targets", "", "begins of targets' names, such as aarch64,riscv64; or all; default: those of the demo")
 	flags.StringVar(&o.compilers, "compilers", "gcc", "gcc, clang; or all")
+	flags.BoolVar(&o.preprocessed, "preprocessed", false, "send preprocessed text instead of trees: code and data must be identical, line tables need not")
 	flags.BoolVar(&o.full, "full", false, "with the projects' larger tests")
 	flags.IntVar(&o.jobs, "j", runtime.NumCPU(), "make's jobs at once")
 	return o, flags.Parse(args)
@@ -65,7 +66,7 @@ func (o options) builds() ([]build, error) {
 		for _, family := range []string{"gcc", "clang"} {
 			for _, t := range targets() {
 				if named(o.projects, p.name) && named(o.compilers, family) && (named(o.targets, t.chost) || o.targets == "" && t.note != "") {
-					list = append(list, build{p, t, family, o.full})
+					list = append(list, build{p, t, family, o.preprocessed, o.full})
 				}
 			}
 		}
@@ -112,6 +113,9 @@ func run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Stop()) }()
+	if o.preprocessed {
+		s.Env = append(s.Env, "CROSSCC_SOURCE=preprocessed", "CROSSCC_HOSTS=grpc://"+s.Helper+",debug=lines")
+	}
 	fmt.Printf("the helper listens at %s\n", s.Helper)
 
 	var rows []row

@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 )
@@ -32,11 +33,25 @@ func Kind(path string) (machine string, class int, err error) {
 // sections that are loaded, what relocates them, and the symbols defined in
 // them or wanted by them. Debug info and notes on the compiler may differ.
 func SameCode(a, b string) error {
-	want, err := readParts(a)
+	x, err := os.ReadFile(a)
 	if err != nil {
 		return err
 	}
-	have, err := readParts(b)
+	y, err := os.ReadFile(b)
+	if err != nil {
+		return err
+	}
+	return SameCodeOf(a, x, b, y)
+}
+
+// SameCodeOf is SameCode of files that were read already; a and b are their names
+// for the error.
+func SameCodeOf(a string, x []byte, b string, y []byte) error {
+	want, err := readParts(a, x)
+	if err != nil {
+		return err
+	}
+	have, err := readParts(b, y)
 	if err != nil {
 		return err
 	}
@@ -64,8 +79,8 @@ type part struct {
 	content []byte
 }
 
-func readParts(path string) ([]part, error) {
-	f, err := elf.Open(path)
+func readParts(path string, content []byte) ([]part, error) {
+	f, err := elf.NewFile(bytes.NewReader(content))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
