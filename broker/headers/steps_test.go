@@ -19,7 +19,7 @@ import (
 
 // A change is one line of what somebody does to files: write NAME TEXT, mv A B,
 // swap A B, ln TARGET NAME (over what is there), hard A B, rm NAME, mkdir NAME,
-// touch NAME, fifo NAME.
+// touch NAME, fifo NAME, socket NAME.
 func (h *home) change(lines string) {
 	h.t.Helper()
 	for line := range strings.SplitSeq(lines, "; ") {
@@ -60,6 +60,8 @@ func change(op, from, to, a, b string) error {
 		return os.Chtimes(from, time.Unix(1, 0), time.Unix(1, 0))
 	case "fifo":
 		return unix.Mkfifo(from, 0o600)
+	case "socket":
+		return unix.Mknod(from, unix.S_IFSOCK|0o600, 0)
 	}
 	return fmt.Errorf("no such change")
 }
