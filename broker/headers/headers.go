@@ -17,9 +17,11 @@
 //   - search.go: the user's directories and those, in the order and with the
 //     omissions of gcc and clang.
 //   - files: the client's files as the kernel walks them, and their texts, kept
-//     between scans by what stat says.
+//     between scans by what stat says. Its comment has the argument why what is
+//     remembered can be trusted.
+//   - plan.go: which name led where, kept between scans.
 //   - settle.go: names that are macros.
-//   - tree.go: the result.
+//   - tree.go: the result; deps.go: whether a compile read what it predicts.
 package headers
 
 import (

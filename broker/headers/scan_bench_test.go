@@ -1,8 +1,11 @@
 package headers
 
 import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -26,7 +29,7 @@ func BenchmarkWarm(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	b.ReportMetric(float64((cpu()-before).Microseconds())/float64(b.N), "cpu-µs/op")
+	report(b, before, b.N)
 	var files, dirs int
 	var bytes int64
 	for _, e := range t.Root.All() {
@@ -43,12 +46,16 @@ func BenchmarkWarm(b *testing.B) {
 }
 
 // cpu is what the process used so far: other processes do not count.
-func cpu() time.Duration {
-	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+func cpu() (u unix.Rusage) {
+	_ = unix.Getrusage(unix.RUSAGE_SELF, &u)
+	return u
+}
+
+func report(b *testing.B, before unix.Rusage, n int) {
+	now := cpu()
+	user, system := now.Utime.Nano()-before.Utime.Nano(), now.Stime.Nano()-before.Stime.Nano()
+	b.ReportMetric(float64(user)/1e3/float64(n), "user-µs/scan")
+	b.ReportMetric(float64(user+system)/1e3/float64(n), "cpu-µs/scan")
 }
 
 func BenchmarkCold(b *testing.B) {
@@ -63,7 +70,7 @@ func BenchmarkCold(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	b.ReportMetric(float64((cpu()-before).Microseconds())/float64(b.N), "cpu-µs/op")
+	report(b, before, b.N)
 }
 
 // BenchmarkFloor is what a warm scan can't go below: the system calls that look
@@ -76,7 +83,7 @@ func BenchmarkFloor(b *testing.B) {
 	for b.Loop() {
 		walk(b, h.fd, t.Root)
 	}
-	b.ReportMetric(float64((cpu()-before).Microseconds())/float64(b.N), "cpu-µs/op")
+	report(b, before, b.N)
 }
 
 func walk(b *testing.B, fd int, d *broker.Dir) {
@@ -97,4 +104,76 @@ func walk(b *testing.B, fd int, d *broker.Dir) {
 		walk(b, sub, s.Dir)
 		unix.Close(sub)
 	}
+}
+
+// BenchmarkProject scans 3,000 sources once each, as a first build does: each
+// has a header of its own and twenty of two hundred others beside the standard
+// library's. It tells what a Scanner then keeps.
+func BenchmarkProject(b *testing.B) {
+	const sources = 3000
+	h := newHome(b)
+	for i := range 200 {
+		h.write(fmt.Sprintf("inc%d/common%d.h: #pragma once\n#define COMMON%d 1\n#include \"other.h\"\n", i%10, i, i), fmt.Sprintf("inc%d/other.h: \n", i%10))
+	}
+	var words []string
+	for i := range 10 {
+		words = append(words, fmt.Sprintf("-Iinc%d", i))
+	}
+	for i := range sources {
+		text := strings.TrimPrefix(big, "big.cc: ") + fmt.Sprintf("#include \"own%d.h\"\n", i)
+		for k := range 20 {
+			text += fmt.Sprintf("#include <common%d.h>\n", (i*7+k*11)%200)
+		}
+		h.write(fmt.Sprintf("src%d/own%d.h: #pragma once\n", i%50, i), fmt.Sprintf("src%d/a%d.cc: %s", i%50, i, text))
+	}
+	list := make([]Source, sources)
+	for i := range list {
+		name := fmt.Sprintf("src%d/a%d.cc", i%50, i)
+		list[i] = h.parse("g++-12", append(words, "-c", name))
+		list[i].Defaults = h.cached("g++-12", []string{"-c", name}).Defaults
+	}
+	b.ResetTimer()
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	start := cpu()
+	for b.Loop() {
+		h.s = New(later)
+		for _, src := range list {
+			if _, err := h.s.Scan(b.Context(), h.fd, src); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	report(b, start, b.N*sources)
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/1e6, "MB-kept")
+	b.ReportMetric(float64(after.HeapSys)/1e6, "MB-heap")
+	for _, w := range h.s.worlds {
+		b.ReportMetric(float64(w.Cost())/1e6, "MB-counted")
+	}
+}
+
+// BenchmarkBusy is a warm scan where a build puts its objects into a directory of
+// the search path: each scan finds one more of them there.
+func BenchmarkBusy(b *testing.B) {
+	h := newHome(b)
+	h.write(big, "obj/config.h: \n")
+	for i := range 500 {
+		h.write(fmt.Sprintf("obj/an-object-of-%d.o: x", i))
+	}
+	src := h.source("g++-12", "-c", "big.cc", "-O2", "-Iobj", "-Iinclude")
+	h.s = New(nil)
+	before, n := cpu(), 0
+	for b.Loop() {
+		n++
+		if err := os.WriteFile(fmt.Sprintf("%s/obj/new-%d.o", h.dir, n%300), nil, 0o644); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := h.s.Scan(b.Context(), h.fd, src); err != nil {
+			b.Fatal(err)
+		}
+	}
+	report(b, before, b.N)
 }

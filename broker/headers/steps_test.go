@@ -219,7 +219,7 @@ func TestLargeDirectory(t *testing.T) {
 	h := newHome(t)
 	h.s = New(func() time.Time { return time.Now().Add(-time.Hour) }) // nothing ever settles
 	h.change(includer + "; write x.h int x;; write q/y.h int q;; mkdir p")
-	for i := range 6000 {
+	for i := range 3500 {
 		if err := os.WriteFile(fmt.Sprintf("%s/p/a-name-of-some-length-%d.o", h.dir, i), nil, 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -3,8 +3,37 @@
 // for as long as stat proves that they are the same.
 //
 // A newcomer starts with View, which is one scan's look at one root, and with
-// Cache, which is what scans share. listing.go spares most system calls for names
-// that are not there; text.go reads.
+// World, which is what scans of that root share; Cache holds texts for all roots.
+// walk.go follows names, listing.go spares most system calls for names that are
+// not there, text.go reads, tree.go puts together what was seen.
+//
+// # Why what is remembered can be trusted
+//
+// Where a name leads depends on nothing but which names there are in the
+// directories on the way, and on what those that are there are: a directory,
+// with its inode; a link, with its text; a file. So the answer of a search may be
+// given again as long as
+//
+//   - each thing that the search met is what it was. A View looks at each again,
+//     by its name in a directory that it walked to from the root, so that mounts,
+//     renamed directories and switched links are seen. It looks after its job
+//     arrived, or another View did: a look is as good for all jobs that had
+//     arrived before it.
+//   - no name that the search did not find has come. Only names that are added or
+//     removed change what a directory lacks, and they change its times. A listing
+//     that was made when the directory had not changed for two seconds, longer
+//     than any file system's clock stands still, is good while its times are the
+//     same; another one is read again for each job, in one system call, during
+//     which the kernel lets nobody change the directory. When a name appears or
+//     goes that anybody asked for in vain, all answers of the past are dropped
+//     (World.epoch); others, as the objects of a build, change nothing.
+//   - the file system is one that keeps these promises (isHonest). In other
+//     directories each name is looked up each time.
+//
+// A file's text is known by device, inode, size, mtime and ctime, looked at once
+// for each job; one that was read within two seconds after its last change is
+// read again. A file that changes while it is read, and is not what it was
+// before, is an *Unsound.
 package files
 
 import (

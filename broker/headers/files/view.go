@@ -222,8 +222,9 @@ func (v *View) count(e *entry) error {
 // refresh looks at a known entry once more. One that is something else now is
 // lost, which makes the View stale.
 func (v *View) refresh(e *entry) error {
-	if e.dir != nil {
-		return v.reopen(e.dir)
+	if d := e.dir; d != nil && (d.busy || e.in == nil) {
+		d.busy = false
+		return v.reopen(d)
 	}
 	tick := v.w.Now()
 	fd, err := v.fd(e.in)
@@ -241,10 +242,12 @@ func (v *View) refresh(e *entry) error {
 	switch {
 	case err != nil && !errors.Is(err, unix.ENOENT):
 		return Unsoundf(Unreadable, "%s: %v", e.path(), err)
-	case err != nil || e.file == nil || mode != unix.S_IFREG:
-		v.w.lose(e)
-	default:
+	case err == nil && e.file != nil && mode == unix.S_IFREG:
 		e.file.look(v.w, st)
+	case err == nil && e.dir != nil && mode == unix.S_IFDIR && st.Inode == e.dir.ID:
+		e.dir.stat = st
+	default:
+		v.w.lose(e)
 	}
 	e.tick = tick
 	return nil
@@ -301,6 +304,7 @@ func (v *View) keep(d *Dir, fd int) {
 
 // fd is the directory's descriptor.
 func (v *View) fd(d *Dir) (int, error) {
+	d.busy = true
 	if fd := v.fds.get(d.num); fd != 0 {
 		return int(fd) - 1, nil
 	}

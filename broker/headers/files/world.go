@@ -119,6 +119,7 @@ type Dir struct {
 	list   *listing // perhaps too old
 	relied int64    // the last epoch in which something rests on a name that is not here
 	honest bool     // see isHonest
+	busy   bool     // something in it was looked at when it was last looked at
 }
 
 // Number tells the Dirs of one World apart.
