@@ -13,8 +13,10 @@ import (
 func ccache() contender {
 	return contender{
 		name: "ccache", modes: cold + " " + hit, local: true,
-		version: func(ctx context.Context) (string, error) { return firstLine(ctx, "ccache", "--version") },
-		start:   startCcache,
+		version: func(ctx context.Context, home string) (string, error) {
+			return firstLine(ctx, home, "ccache", "--version")
+		},
+		start: startCcache,
 	}
 }
 

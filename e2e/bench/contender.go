@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 )
@@ -21,8 +22,9 @@ type contender struct {
 	modes string // those that mean something for it
 	// local says that it knows no helper, so that the network is all the same.
 	local bool
-	// version is what the contender says of itself; an error says why it can't run.
-	version func(context.Context) (string, error)
+	// version is what the contender says of itself; an error says why it can't
+	// run. What it writes meanwhile it writes to home.
+	version func(ctx context.Context, home string) (string, error)
 	// start starts its daemons at a place, where nothing of an earlier start is.
 	start func(context.Context, *place) (*running, error)
 }
@@ -62,8 +64,10 @@ func (c contender) has(mode string) bool {
 func plain() contender {
 	return contender{
 		name: "local compiler", modes: warm + " " + define, local: true,
-		version: func(ctx context.Context) (string, error) { return firstLine(ctx, "gcc", "--version") },
-		start:   func(context.Context, *place) (*running, error) { return &running{}, nil },
+		version: func(ctx context.Context, home string) (string, error) {
+			return firstLine(ctx, home, "gcc", "--version")
+		},
+		start: func(context.Context, *place) (*running, error) { return &running{}, nil },
 	}
 }
 
@@ -72,18 +76,22 @@ func plain() contender {
 func makeAlone() contender {
 	return contender{
 		name: "make and `true`", modes: warm + " " + hit, local: true,
-		version: func(ctx context.Context) (string, error) { return firstLine(ctx, "make", "--version") },
-		start:   func(context.Context, *place) (*running, error) { return &running{command: "true"}, nil },
+		version: func(ctx context.Context, home string) (string, error) {
+			return firstLine(ctx, home, "make", "--version")
+		},
+		start: func(context.Context, *place) (*running, error) { return &running{command: "true"}, nil },
 	}
 }
 
 // firstLine is the first line that a program says of its version. Some say it
 // on stderr, some with a status that is not 0.
-func firstLine(ctx context.Context, name string, args ...string) (string, error) {
+func firstLine(ctx context.Context, home, name string, args ...string) (string, error) {
 	if _, err := exec.LookPath(name); err != nil {
 		return "", fmt.Errorf("%s is not on PATH", name)
 	}
-	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = append(os.Environ(), "HOME="+home)
+	out, err := cmd.CombinedOutput()
 	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
 	if line == "" {
 		return "", fmt.Errorf("%s %s says nothing: %w", name, strings.Join(args, " "), err)

@@ -22,8 +22,8 @@ const helperJobs = 8
 func crosscc(bin string) contender {
 	return contender{
 		name: "crosscc", modes: strings.Join([]string{cold, warm, define, hit}, " "),
-		version: func(ctx context.Context) (string, error) {
-			return firstLine(ctx, filepath.Join(bin, "crosscc"), "--version")
+		version: func(ctx context.Context, home string) (string, error) {
+			return firstLine(ctx, home, filepath.Join(bin, "crosscc"), "--version")
 		},
 		start: func(ctx context.Context, p *place) (*running, error) {
 			h, err := startHelper(ctx, bin, p, "helper", helperJobs)
@@ -46,8 +46,8 @@ func crosscc(bin string) contender {
 func embedded(bin string) contender {
 	return contender{
 		name: "crosscc, no helper", modes: strings.Join([]string{cold, warm, hit}, " "), local: true,
-		version: func(ctx context.Context) (string, error) {
-			return firstLine(ctx, filepath.Join(bin, "crosscc"), "--version")
+		version: func(ctx context.Context, home string) (string, error) {
+			return firstLine(ctx, home, filepath.Join(bin, "crosscc"), "--version")
 		},
 		start: func(_ context.Context, p *place) (*running, error) { return startClient(bin, p, nil) },
 	}

@@ -16,11 +16,11 @@ import (
 func distcc() contender {
 	return contender{
 		name: "distcc", modes: warm + " " + define,
-		version: func(ctx context.Context) (string, error) {
+		version: func(ctx context.Context, home string) (string, error) {
 			if _, err := exec.LookPath("distccd"); err != nil {
 				return "", errors.New("distccd is not on PATH")
 			}
-			return firstLine(ctx, "distcc", "--version")
+			return firstLine(ctx, home, "distcc", "--version")
 		},
 		start: func(ctx context.Context, p *place) (*running, error) {
 			if p.wire != nil {
@@ -35,11 +35,11 @@ func distcc() contender {
 func pump() contender {
 	return contender{
 		name: "distcc, pump", modes: cold + " " + warm + " " + define,
-		version: func(ctx context.Context) (string, error) {
+		version: func(ctx context.Context, home string) (string, error) {
 			if _, err := pumpProgram(); err != nil {
 				return "", err
 			}
-			return firstLine(ctx, "distcc", "--version")
+			return firstLine(ctx, home, "distcc", "--version")
 		},
 		start: startPump,
 	}

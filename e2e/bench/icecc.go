@@ -15,7 +15,7 @@ import (
 func icecc() contender {
 	return contender{
 		name: "icecream", modes: cold + " " + warm + " " + define,
-		version: func(ctx context.Context) (string, error) {
+		version: func(ctx context.Context, home string) (string, error) {
 			for _, name := range []string{"iceccd", "icecc-scheduler"} {
 				if _, err := exec.LookPath(name); err != nil {
 					return "", errors.New(name + " is not on PATH")
@@ -24,7 +24,7 @@ func icecc() contender {
 			if os.Geteuid() != 0 {
 				return "", errors.New("iceccd takes jobs only when it was started as root")
 			}
-			return firstLine(ctx, "icecc", "--version")
+			return firstLine(ctx, home, "icecc", "--version")
 		},
 		start: startIcecc,
 	}

@@ -32,7 +32,8 @@ func main() {
 		fmt.Fprintf(os.Stderr, "bench: %v\n", enter(os.Args[1:]))
 		os.Exit(127)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP,
+		syscall.SIGPIPE) // whoever reads the tables has gone: end in order
 	err := run(ctx, os.Args[1:])
 	stop()
 	switch {
@@ -94,9 +95,18 @@ func run(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	var versions []string
 	b := &bench{options: o, out: os.Stdout}
-	b.here, versions = present(ctx, contenders(o.bin))
+	// The name is short, because a unix socket's may have 108 bytes.
+	if b.root, err = os.MkdirTemp("/tmp", "cc-bench-"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(b.root)
+	// Daemons that were started as root work as somebody else below it.
+	if err := os.Chmod(b.root, 0o755); err != nil {
+		return err
+	}
+	var versions []string
+	b.here, versions = present(ctx, contenders(o.bin), b.root)
 	if o.listing {
 		b.list()
 		return nil
@@ -110,15 +120,6 @@ func run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.book.Close()) }()
-	// The name is short, because a unix socket's may have 108 bytes.
-	if b.root, err = os.MkdirTemp("/tmp", "cc-bench-"); err != nil {
-		return err
-	}
-	defer os.RemoveAll(b.root)
-	// Daemons that were started as root work as somebody else below it.
-	if err := os.Chmod(b.root, 0o755); err != nil {
-		return err
-	}
 	begin := time.Now()
 	writeHead(b.out, versions, b.book.Kind(), o)
 	if o.profiling {
@@ -227,9 +228,9 @@ func (b *bench) profile(ctx context.Context) error {
 }
 
 // present are the contenders that are installed, and a line for each of all.
-func present(ctx context.Context, all []contender) (here []contender, versions []string) {
+func present(ctx context.Context, all []contender, home string) (here []contender, versions []string) {
 	for _, c := range all {
-		v, err := c.version(ctx)
+		v, err := c.version(ctx, home)
 		if err != nil {
 			versions = append(versions, fmt.Sprintf("%s: missing, %v", c.name, err))
 			continue

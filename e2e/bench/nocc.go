@@ -12,13 +12,13 @@ import (
 func nocc() contender {
 	return contender{
 		name: "nocc", modes: cold + " " + warm + " " + define + " " + hit,
-		version: func(ctx context.Context) (string, error) {
+		version: func(ctx context.Context, home string) (string, error) {
 			for _, name := range []string{"nocc-daemon", "nocc-server"} {
 				if _, err := exec.LookPath(name); err != nil {
 					return "", errors.New(name + " is not on PATH")
 				}
 			}
-			return firstLine(ctx, "nocc", "-version")
+			return firstLine(ctx, home, "nocc", "-version")
 		},
 		start: startNocc,
 	}
