@@ -40,8 +40,8 @@ func TestGenerated(t *testing.T) {
 			}
 			st := after.Since(before)
 			if st.Jobs.Remote+st.Jobs.Cached != n || len(st.Preprocessed) > 0 {
-				t.Errorf("of %d jobs %d were at the helper; local %v, without a tree %v: %v",
-					n, st.Jobs.Remote+st.Jobs.Cached, st.LocalReasons, st.Preprocessed, st.PreprocessedLast)
+				t.Errorf("of %d jobs %d were at the helper; local %v (%v), without a tree %v (%v)",
+					n, st.Jobs.Remote+st.Jobs.Cached, st.LocalReasons, st.LocalLast, st.Preprocessed, st.PreprocessedLast)
 			}
 		})
 	}

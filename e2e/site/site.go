@@ -133,7 +133,8 @@ type Status struct {
 	// that could not go as trees.
 	LocalReasons map[string]int `json:"local_reasons"`
 	Preprocessed map[string]int `json:"preprocessed_reasons"`
-	// PreprocessedLast says of the last one of each in words why.
+	// LocalLast and PreprocessedLast say of the last one of each in words why.
+	LocalLast        map[string]string `json:"local_last"`
 	PreprocessedLast map[string]string `json:"preprocessed_last"`
 }
 
