@@ -177,3 +177,30 @@ func BenchmarkBusy(b *testing.B) {
 	}
 	report(b, before, b.N)
 }
+
+// BenchmarkShared is a scan whose every look another one has made since its job
+// arrived: what is left of a warm scan without system calls.
+func BenchmarkShared(b *testing.B) {
+	h := newHome(b)
+	h.write(big)
+	src := h.source("g++-12", "-c", "big.cc", "-O2", "-I.", "-Iinclude")
+	chains, err := readWords(src)
+	if err != nil {
+		b.Fatal(err)
+	}
+	w := h.s.world(h.fd)
+	v, err := w.View(b.Context(), w.Arrive(), h.fd)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer v.Close()
+	sc := &scan{view: v, world: w, src: src, chains: chains, marks: h.s.spare.Get().(*marks)}
+	before := cpu()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := sc.attempt(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	report(b, before, b.N)
+}

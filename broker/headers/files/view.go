@@ -166,10 +166,10 @@ func (v *View) Again(t Trail) error {
 // Spend adds what is kept along with the World to its cost.
 func (v *View) Spend(bytes int) { v.w.Spend(bytes) }
 
-// Lookups counts names looked up in a directory, and bounds them.
+// Lookups is how many names were looked up in a directory so far.
 func (v *View) Lookups() int { return v.lookups }
 
-// Charge adds to Lookups.
+// Charge adds to Lookups, and bounds them.
 func (v *View) Charge(n int) error {
 	if v.lookups += n; v.lookups > maxLookups {
 		return Unsoundf(TooLarge, "more than %d names are looked up", maxLookups)
@@ -270,12 +270,7 @@ func (v *View) reopen(d *Dir) error {
 		case err != nil:
 			return Unsoundf(Unreadable, "%s: %v", d.Name, err)
 		}
-		if old := v.fds.get(d.num); old != 0 {
-			_ = unix.Close(int(old) - 1)
-			v.fds.set(d.num, int32(fd)+1)
-		} else {
-			v.keep(d, fd)
-		}
+		v.keep(d, fd)
 	} else {
 		v.fds.set(d.num, int32(fd)+1) // the caller's: not in open
 	}
