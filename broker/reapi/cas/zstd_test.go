@@ -92,7 +92,9 @@ func liars(t testing.TB) map[string][]byte {
 		"skips for ever":  append(bytes.Clone(good), skippable...),
 		"a dictionary":    {0x28, 0xb5, 0x2f, 0xfd, 0x23, 1, 2, 3, 4, 0x10},
 		"a window of 2TB": {0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xf8, 1, 0, 0},
-		"other content":   frame(t, append(bytes.Clone(text[1:]), 'x')),
+		// The right content as one plain block, but 256 MiB are to be kept of it.
+		"a large window": append([]byte{0x28, 0xb5, 0x2f, 0xfd, 0x00, 18 << 3, 10_000<<3&0xff | 1, 10_000 << 3 >> 8 & 0xff, 10_000 << 3 >> 16}, text...),
+		"other content":  frame(t, append(bytes.Clone(text[1:]), 'x')),
 	}
 }
 

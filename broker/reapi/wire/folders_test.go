@@ -107,13 +107,14 @@ func TestFoldersAreBounded(t *testing.T) {
 		return encoded(t, d)
 	}
 	used := message(-1, 3)
+	if err := from.Remember(used); err != nil {
+		t.Fatal(err)
+	}
 	for i := range 1000 {
-		for _, m := range [][]byte{message(i, 100), used} {
-			if err := from.Remember(m); err != nil {
-				t.Fatal(err)
-			}
+		if err := from.Remember(message(i, 100)); err != nil {
+			t.Fatal(err)
 		}
-		if i > 0 && from.Folders.get(broker.DigestOf(used)) == nil {
+		if from.Folders.get(broker.DigestOf(used)) == nil {
 			t.Fatal("a directory that is used went")
 		}
 	}

@@ -183,6 +183,7 @@ func TestWriterForgets(t *testing.T) {
 		if n := len(inputs(t, w, j)); n != all {
 			t.Errorf("%d inputs, want all %d", n, all)
 		}
+		time.Sleep(time.Second)
 		before.Held()
 		if n := len(inputs(t, w, j)); n != all {
 			t.Errorf("%d inputs after an old action was heard of, want all %d", n, all)
