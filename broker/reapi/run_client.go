@@ -21,51 +21,64 @@ import (
 // told of, and waits for its result: one round trip, whether the helper has a
 // result already or a compiler runs.
 func (c *Client) runThere(ctx context.Context, j *broker.Job, a *wire.Action, along cargo, pack, skipCache bool) (broker.Result, error) {
-	ctx, touch, stop := wire.Watched(ctx, c.o.Idle)
-	defer stop() // ends the stream: the server stops a job that nobody waits for
-	stream, err := c.callRun(ctx, a, along, pack, skipCache)
+	leave, err := c.storage.Enter(ctx, along.size())
 	if err != nil {
 		return broker.Result{}, err
 	}
+	defer leave()
+	r, err := c.runRequest(a, along, pack)
+	if err != nil {
+		return broker.Result{}, err
+	}
+	r.SkipCache = skipCache
+	ctx, touch, stop := wire.Watched(ctx, c.o.Idle)
+	defer stop() // ends the stream: the server stops a job that nobody waits for
+	// grpc keeps nothing of it to send it again, and neither do we: jobs wait long.
+	stream, err := helperpb.NewHelperClient(c.conn).Run(ctx, r, grpc.MaxRetryRPCBufferSize(0))
+	leave()
+	if err != nil {
+		return broker.Result{}, c.executeFailed(ctx, err)
+	}
+	answer, err := c.lastAnswer(ctx, stream, touch)
+	if err != nil {
+		return broker.Result{}, err
+	}
+	if answer.Held {
+		a.Held()
+		c.storage.Known(along.directories)
+		c.storage.Known(along.files)
+	}
+	result, err := c.unpackResult(answer)
+	if err != nil {
+		return broker.Result{}, err
+	}
+	res, err := c.resultOf(ctx, j, result)
+	res.Cached = answer.Cached
+	return res, err
+}
+
+// lastAnswer waits while the job runs.
+func (c *Client) lastAnswer(ctx context.Context, stream grpc.ServerStreamingClient[helperpb.RunAnswer], touch func()) (*helperpb.RunAnswer, error) {
 	for {
 		answer, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
-			return broker.Result{}, errors.New("helper ended the job without an answer")
-		}
-		if status.Code(err) == codes.Unimplemented {
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil, errors.New("helper ended the job without an answer")
+		case status.Code(err) == codes.Unimplemented:
 			c.server.Store(nil)
-			return broker.Result{}, errReplaced
-		}
-		if err != nil {
-			return broker.Result{}, c.executeFailed(ctx, err)
+			return nil, errReplaced
+		case err != nil:
+			return nil, c.executeFailed(ctx, err)
 		}
 		touch()
-		if !answer.Done {
-			continue
+		if answer.Done {
+			return answer, nil
 		}
-		if answer.Held {
-			a.Held()
-			c.storage.Known(along.directories)
-			c.storage.Known(along.files)
-		}
-		result, err := c.unpackResult(answer)
-		if err != nil {
-			return broker.Result{}, err
-		}
-		res, err := c.resultOf(ctx, j, result)
-		res.Cached = answer.Cached
-		return res, err
 	}
 }
 
-// callRun sends the call. The contents of along are read now, and let go of when
-// they are sent.
-func (c *Client) callRun(ctx context.Context, a *wire.Action, along cargo, pack, skipCache bool) (grpc.ServerStreamingClient[helperpb.RunAnswer], error) {
-	leave, err := c.storage.Enter(ctx, along.size())
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
+// runRequest words a call. The contents of along are read now.
+func (c *Client) runRequest(a *wire.Action, along cargo, pack bool) (_ *helperpb.RunRequest, err error) {
 	in := &helperpb.Inputs{Command: a.Command}
 	if in.Directories, err = contentsOf(along.directories); err == nil {
 		in.Files, err = contentsOf(along.files)
@@ -73,7 +86,7 @@ func (c *Client) callRun(ctx context.Context, a *wire.Action, along cargo, pack,
 	if err != nil {
 		return nil, fmt.Errorf("input: %w", err)
 	}
-	r := &helperpb.RunRequest{Action: a.Message, SkipCache: skipCache, Pack: pack}
+	r := &helperpb.RunRequest{Action: a.Message, Pack: pack}
 	if r.Inputs, err = proto.Marshal(in); err != nil {
 		return nil, fmt.Errorf("inputs: %w", err)
 	}
@@ -82,12 +95,7 @@ func (c *Client) callRun(ctx context.Context, a *wire.Action, along cargo, pack,
 			r.Inputs, r.InputsSize = packed, int64(len(r.Inputs))
 		}
 	}
-	// grpc keeps nothing of it to send it again: jobs wait for long.
-	stream, err := helperpb.NewHelperClient(c.conn).Run(ctx, r, grpc.MaxRetryRPCBufferSize(0))
-	if err != nil {
-		return nil, c.executeFailed(ctx, err)
-	}
-	return stream, nil
+	return r, nil
 }
 
 func contentsOf(blobs []broker.Blob) (list [][]byte, err error) {

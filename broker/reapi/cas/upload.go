@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"sync"
 
 	repb "github.com/bazelbuild/remote-apis/build/bazel/remote/execution/v2"
 	"google.golang.org/genproto/googleapis/bytestream"
@@ -146,13 +147,13 @@ func (c *Client) updateOf(b broker.Blob) (*repb.BatchUpdateBlobsRequest_Request,
 }
 
 // Enter waits until size bytes of contents may be in memory on their way to the
-// server; leave gives the room back when they are sent.
+// server. leave gives the room back when they are sent; it may be called again.
 func (c *Client) Enter(ctx context.Context, size int64) (leave func(), err error) {
 	size = min(size, maxLeaving)
 	if err := c.room.Acquire(ctx, size); err != nil {
 		return nil, context.Cause(ctx)
 	}
-	return func() { c.room.Release(size) }, nil
+	return sync.OnceFunc(func() { c.room.Release(size) }), nil
 }
 
 // streamRoom is what one stream holds in memory: messages that wait for the
