@@ -212,3 +212,17 @@ func TestChangedInputs(t *testing.T) {
 		}
 	}
 }
+
+// The digests of a tree, all of them known.
+func BenchmarkUnknown(b *testing.B) {
+	var reads atomic.Int32
+	blobs := counted(455, &reads)
+	c := NewClient(nil, time.Second, "")
+	c.Known(blobs)
+	b.ReportAllocs()
+	for b.Loop() {
+		if len(c.Unknown(blobs)) != 0 {
+			b.Fatal("not known")
+		}
+	}
+}
