@@ -45,6 +45,44 @@ func (c *Command) whole(w *word) bool {
 	return false
 }
 
+// Untellable says why the tree form would not make the compiler say what it says of the command itself; "" when it would.
+//
+// gcc warns of an -x behind the last input. clang says of words that choose among its own include directories whether they
+// were of use, by the language and by each other; in the tree form those directories are given by name.
+func (c *Command) Untellable() string {
+	if c.family != Clang {
+		if c.lastIndex(kindLanguage) > c.lastIndex(kindInput) {
+			return "an -x stands behind the source"
+		}
+		return ""
+	}
+	choices := map[string]bool{}
+	for _, w := range c.words {
+		switch w.name {
+		case "-stdlib=", "--stdlib=":
+			choices["-stdlib="] = true
+		case "-nostdinc", "-nostdinc++", "-nostdlibinc", "-nobuiltininc", "-ibuiltininc":
+			choices[w.name] = true
+		}
+	}
+	cxx := c.language == CXX || c.language == ObjCXX
+	plain := len(choices) == 0 || len(choices) == 1 && (choices["-nostdinc"] || cxx && (choices["-stdlib="] || choices["-nostdinc++"]))
+	if !plain {
+		return "clang may say that a word for its include directories was not used"
+	}
+	return ""
+}
+
+// lastIndex is where the last word of a kind stands; -1 when there is none.
+func (c *Command) lastIndex(k kind) int {
+	for i := len(c.words) - 1; i >= 0; i-- {
+		if c.words[i].kind == k {
+			return i
+		}
+	}
+	return -1
+}
+
 // unusedWithoutDefaults finds words that only choose among clang's own include directories. Those are given by name, so
 // clang would say that the word was not used.
 func (c *Command) unusedWithoutDefaults(w *word) bool {

@@ -45,6 +45,31 @@ func TestWhole(t *testing.T) {
 	}
 }
 
+func TestUntellable(t *testing.T) {
+	for _, tc := range []struct {
+		driver Driver
+		args   string
+		want   bool
+	}{
+		{Driver{Family: GCC}, "-x c -c a.c", false},
+		{Driver{Family: GCC}, "-c a.c -x c++", true},
+		{Driver{Family: GCC}, "-nostdinc -nostdinc++ -c a.c", false},
+		{Driver{Family: Clang}, "-c a.c -x c++", false},
+		{Driver{Family: Clang}, "-nostdinc -c a.c", false},
+		{Driver{Family: Clang}, "-stdlib=libc++ -c a.c", true},
+		{Driver{Family: Clang}, "-nostdinc++ -c a.c", true},
+		{Driver{Family: Clang}, "-nostdlibinc -c a.c", true},
+		{Driver{Family: Clang, CXX: true}, "-stdlib=libc++ -c a.cc", false},
+		{Driver{Family: Clang, CXX: true}, "-nostdinc++ -c a.cc", false},
+		{Driver{Family: Clang, CXX: true}, "-nostdinc++ -stdlib=libc++ -c a.cc", true},
+		{Driver{Family: Clang, CXX: true}, "-nobuiltininc -ibuiltininc -c a.cc", true},
+	} {
+		if got := Parse(cmd(tc.args), Env{Driver: tc.driver}).Untellable(); (got != "") != tc.want {
+			t.Errorf("%s %s: %q, want one: %t", tc.driver.Family, tc.args, got, tc.want)
+		}
+	}
+}
+
 func TestAdmitWholeBad(t *testing.T) {
 	for _, f := range []Family{GCC, Clang} {
 		for _, s := range []string{

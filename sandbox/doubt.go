@@ -35,6 +35,8 @@ func signs() []sign {
 		{"Too many open files", Processes, "strerror(EMFILE)"},
 		{"signal terminated program", Killed, "gcc: cc1 or as was killed"},
 		{"failed due to signal", Killed, "clang: its compiler was killed"},
+		{"internal compiler error", Killed, "gcc: cc1 caught its own SIGSEGV; even where the source is the cause, its words name this machine"},
+		{"PLEASE submit a bug report", Killed, "clang: the same"},
 		{"error: unable to execute command", Killed, "clang: killed, or the program is gone"},
 		{"error while loading shared libraries", Setup, "ld.so"},
 		{"symbol lookup error", Setup, "ld.so"},

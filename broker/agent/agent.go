@@ -328,8 +328,8 @@ const maxInline = 1 << 20
 func (c *compile) finish(res broker.Result) (local.Finish, []*os.File, error) {
 	fin := local.Finish{Stdout: res.Stdout, Stderr: res.Stderr, Status: res.ExitCode << 8}
 	var files []*os.File
-	if res.ExitCode != 0 && (c.cmd.Assembly() || slices.Contains(c.cmd.Words(), "-pipe")) {
-		fin.Remove = []string{c.cmd.Output()} // as gcc does with what it had begun to write
+	if res.ExitCode != 0 {
+		fin.Remove = c.removed(res)
 	}
 	// The object last in the job's names, and first here: the wrapper gives names in
 	// the reverse order, and make looks at the object's.
@@ -352,6 +352,22 @@ func (c *compile) finish(res broker.Result) (local.Finish, []*os.File, error) {
 		fin.Outputs = append(fin.Outputs, out)
 	}
 	return fin, files, nil
+}
+
+// removed are the files that a compiler takes away when it fails: gcc what it had
+// begun to write itself, clang all that it would have written.
+func (c *compile) removed(res broker.Result) []string {
+	if c.toolchain.Family != argv.Clang {
+		if c.cmd.Assembly() || slices.Contains(c.cmd.Words(), "-pipe") {
+			return []string{c.cmd.Output()}
+		}
+		return nil
+	}
+	list := []string{c.cmd.Output()}
+	if d, ok := c.cmd.Deps(); ok && len(res.Outputs) == 0 {
+		list = append(list, d.File)
+	}
+	return list
 }
 
 // output is where an output of a job goes. Compilers write dependencies over a

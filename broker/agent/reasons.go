@@ -29,6 +29,7 @@ const (
 	reasonVerify      broker.Reason = "verify"
 	reasonDate        broker.Reason = "date"
 	reasonAsked       broker.Reason = "source-setting"
+	reasonUntellable  broker.Reason = "untellable"
 )
 
 // A ReasonDoc is a row of the reasons page.
@@ -89,6 +90,7 @@ func TreeReasons() []ReasonDoc {
 		{helper.ReasonTreeClosed, "A file of the tree lies where a helper has its toolchain, its libraries or nothing on purpose, or has a name that programs look for by themselves (specs, *.gch, *.so, *.cfg, *.mo), or the helper runs without a sandbox."},
 		{wire.NotUTF8, "A name is not UTF-8, which REAPI can't say."},
 		{reasonName, "The working directory's name can't be said to a helper."},
+		{reasonUntellable, "In tree form the compiler would not say what it says of a word of this command: an -x behind the source (gcc), words that choose among include directories (clang)."},
 		{reasonAsked, "The configuration says source = \"preprocessed\"."},
 	}
 }

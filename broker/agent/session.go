@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -50,6 +52,12 @@ func (s *session) close() {
 }
 
 func (s *session) getenv(key string) string { return local.Getenv(s.Request.Env, key) }
+
+// isSet reports whether the wrapper's environment has the variable, an empty one
+// too.
+func (s *session) isSet(key string) bool {
+	return slices.ContainsFunc(s.Request.Env, func(kv string) bool { return strings.HasPrefix(kv, key+"=") })
+}
 
 // gone is the cause of the session's end, or nil while the wrapper waits.
 func (s *session) gone() error { return context.Cause(s.Context()) }

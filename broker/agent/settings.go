@@ -57,7 +57,7 @@ func localeOf(getenv func(string) string, installed func() bool) (locale string,
 	case messages == localeC && ctype == localeC:
 		return localeC, true
 	case messages == localeUTF8 && ctype == localeUTF8 && installed():
-		return localeUTF8, true
+		return localeUTF8, getenv("LANGUAGE") == "" // which is heeded in all locales but C
 	case messages == localeUTF8 && ctype == localeUTF8:
 		return localeC, true // gcc finds no such locale at home either, and stays in C
 	}

@@ -19,6 +19,8 @@ func TestLocale(t *testing.T) {
 		{map[string]string{"LANG": "de_DE.UTF-8", "LC_ALL": "C"}, "C", true},
 		{map[string]string{"LANG": "C.UTF-8", "LC_MESSAGES": "de_DE.UTF-8"}, "C", false},
 		{map[string]string{"LANG": "C.UTF-8", "LC_CTYPE": "C"}, "C", false}, // other quotes than either
+		{map[string]string{"LANG": "C.UTF-8", "LANGUAGE": "de"}, "C.UTF-8", false},
+		{map[string]string{"LANG": "C", "LANGUAGE": "de"}, "C", true},
 		{map[string]string{"LC_ALL": "", "LANG": "C.UTF-8"}, "C.UTF-8", true},
 	} {
 		locale, exact := localeOf(func(k string) string { return tc.env[k] }, func() bool { return true })

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"path"
@@ -42,18 +43,39 @@ func (a *Agent) asTree(c *compile, extra []string) (answer, error) {
 		if err != nil {
 			return answer{}, c.refused(err)
 		}
-		if (len(got.Stdout) > 0 || len(got.Stderr) > 0) && !c.exactWords() {
-			return answer{}, stay(reasonDiagnostics, "the compiler has something to say, to a terminal or in a language that a helper may not have")
+		if err := c.believeTree(got); err != nil {
+			return answer{}, err
 		}
 		got.tree = tree
 		return got, nil
 	}
 }
 
+// believeTree keeps words at bay that the compiler would not say at home.
+func (c *compile) believeTree(got answer) error {
+	switch {
+	case len(got.Stdout) == 0 && len(got.Stderr) == 0:
+		return nil
+	case !c.exactWords():
+		return stay(reasonDiagnostics, "the compiler has something to say, to a terminal or in a language that a helper may not have")
+	case got.ExitCode == 0:
+		return nil
+	}
+	for _, sign := range [...]string{
+		"Assembler messages:", "<inline asm>", // it may lack a file whose name no scan could see
+		"clang: error: ", // the driver's: nothing was begun, and nothing is removed
+	} {
+		if bytes.Contains(got.Stderr, []byte(sign)) {
+			return stay(reasonDiagnostics, "the compiler failed with words that begin with %q", sign)
+		}
+	}
+	return nil
+}
+
 // exactWords reports whether what a compiler prints at a helper is what it would
 // print at home.
 func (c *compile) exactWords() bool {
-	if c.cmd.Colour() == "always" && (c.s.getenv("GCC_COLORS") != "" || c.s.getenv("GCC_URLS") != "") {
+	if c.cmd.Colour() == "always" && (c.s.isSet("GCC_COLORS") || c.s.isSet("GCC_URLS")) {
 		return false
 	}
 	return c.settings.exactLocale && !c.s.Request.Terminal
@@ -68,6 +90,8 @@ func (a *Agent) treeJob(c *compile, extra []string) (*broker.Job, *headers.Tree,
 		return nil, nil, &treeless{reason: reasonAsked, text: "the configuration asks for preprocessed text"}
 	case path.Clean(dir) != dir || !path.IsAbs(dir) || !utf8.ValidString(dir):
 		return nil, nil, &treeless{reason: reasonName, text: "the working directory's name can't be said to a helper"}
+	case c.cmd.Untellable() != "":
+		return nil, nil, &treeless{reason: reasonUntellable, text: c.cmd.Untellable()}
 	case c.mixedPath():
 		return nil, nil, &treeless{reason: headers.Option, text: "CPATH goes behind a directory that the preprocessor is handed"}
 	}

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
 
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/headers"
@@ -27,12 +29,13 @@ func (a *Agent) verify(c *compile, got answer) error {
 	if err != nil {
 		return err
 	}
+	before := c.outputStats()
 	out, err := c.s.runAs(c.s.Context(), c.argv0, toolchains.Program{Path: c.program, Args: c.s.Request.Args[1:]}, maxWords)
 	release()
 	if err != nil {
 		return c.failed(reasonVerify, "compile locally to compare", err)
 	}
-	differences := c.differences(got, out)
+	differences := append(c.differences(got, out), c.unreturned(got, before)...)
 	log := a.log.WithFields(logrus.Fields{"source": c.cmd.Source(), "helper": got.Helper, "cached": got.Cached})
 	a.counters.Verified(len(differences) == 0)
 	if len(differences) == 0 {
@@ -65,6 +68,36 @@ func (c *compile) differences(got answer, out toolchains.Output) []string {
 	}
 	if missed := c.missed(got.tree); len(missed) > 0 {
 		list = append(list, "the compiler read what the tree lacks: "+strings.Join(missed, " "))
+	}
+	return list
+}
+
+// outputStats is how the command's outputs stand; absent ones are left out.
+func (c *compile) outputStats() map[string]unix.Stat_t {
+	stats := map[string]unix.Stat_t{}
+	names := []string{c.cmd.Output()}
+	if d, ok := c.cmd.Deps(); ok {
+		names = append(names, d.File)
+	}
+	for _, name := range names {
+		if st, err := c.s.root.Lstat(c.s.abs(name)); err == nil {
+			stats[name] = st
+		}
+	}
+	return stats
+}
+
+// unreturned are outputs that the local compiler wrote and the helper's did not.
+func (c *compile) unreturned(got answer, before map[string]unix.Stat_t) []string {
+	var list []string
+	for name, st := range c.outputStats() {
+		was, there := before[name]
+		if there && was.Mtim == st.Mtim && was.Ino == st.Ino {
+			continue
+		}
+		if !slices.ContainsFunc(got.Outputs, func(o broker.Output) bool { return c.output(o).Path == name }) {
+			list = append(list, "no "+name)
+		}
 	}
 	return list
 }
