@@ -98,7 +98,7 @@ type marks struct {
 	queued files.Set // nodes of the plan
 	queue  []*node
 	once   map[query]*place // places that are good for this attempt alone
-	read   []*lex.Facts     // of all files read as source
+	read   []*lex.Facts     // of all files read as source, and of -D
 	macros []pending
 	words  map[string]struct{}
 }
@@ -144,14 +144,17 @@ func (s *scan) run() error {
 	}
 	s.main = main.File
 	s.add(main, s.language())
-	if err := s.commandLine(s.chains.first); err != nil {
+	if err := s.operands(s.chains.macros); err != nil {
+		return err
+	}
+	if err := s.given(s.chains.first); err != nil {
 		return err
 	}
 	for {
 		if err := s.drain(); err != nil {
 			return err
 		}
-		if err := s.settle(s.chains.macros); err != nil {
+		if err := s.settle(); err != nil {
 			return err
 		}
 		if len(s.queue) == 0 {
@@ -170,8 +173,39 @@ func (s *scan) language() files.Reading {
 	return files.AsSource
 }
 
-// commandLine follows -include, -imacros, and what gcc includes unasked.
-func (s *scan) commandLine(names []string) error {
+// operands reads what -D defines as the text that it is. A macro of it may be used
+// in any file, whose directory decides what a name in it means: so what names a
+// file otherwise than by standing in the place of its name is unknowable.
+func (s *scan) operands(macros []string) error {
+	if len(macros) == 0 {
+		return nil
+	}
+	var text []byte
+	for _, m := range macros {
+		text = append(append(append(text, "#define "...), strings.Replace(m, "=", " ", 1)...), '\n')
+	}
+	lang := lex.Source
+	if s.language() == files.AsAsmSource {
+		lang = lex.AsmSource
+	}
+	facts := lex.File(text, lang)
+	if err := s.note(commandLine, facts); err != nil {
+		return err
+	}
+	for _, r := range facts.Refs {
+		if r.Kind == lex.AsmInclude || r.Kind == lex.AsmBinary {
+			return troubled(commandLine, lex.Trouble{Kind: lex.AsmName, Text: "-D has in it that the assembler reads " + r.Name})
+		}
+		return files.Unsoundf(Computed, "%s: -D has in it that %s is looked for", commandLine, r.Name)
+	}
+	return nil
+}
+
+// commandLine is where a text or name is that is in no file.
+const commandLine = "command line"
+
+// given follows -include, -imacros, and what gcc includes unasked.
+func (s *scan) given(names []string) error {
 	for _, name := range names {
 		if err := s.precompiledBy(name); err != nil {
 			return err
@@ -297,18 +331,18 @@ func (s *scan) take(f *files.File, as files.Reading) (*files.Text, error) {
 	if err != nil || !first || t.Facts == nil {
 		return t, err
 	}
-	return t, s.note(f, t.Facts)
+	return t, s.note(f.Path(), t.Facts)
 }
 
-// note keeps what a file says besides names.
-func (s *scan) note(f *files.File, facts *lex.Facts) error {
+// note keeps what a text says besides names; where is what people call it.
+func (s *scan) note(where string, facts *lex.Facts) error {
 	s.read = append(s.read, facts)
 	for _, t := range facts.Troubles {
-		return troubled(f, t)
+		return troubled(where, t)
 	}
 	for _, w := range facts.Words {
 		if w == "__TIMESTAMP__" {
-			return files.Unsoundf(Timestamp, "%s uses __TIMESTAMP__", f.Path())
+			return files.Unsoundf(Timestamp, "%s uses __TIMESTAMP__", where)
 		}
 		s.words[w] = struct{}{}
 	}
@@ -316,8 +350,8 @@ func (s *scan) note(f *files.File, facts *lex.Facts) error {
 }
 
 // troubled is a trouble of the text's as an *Unsound.
-func troubled(f *files.File, t lex.Trouble) error {
-	u := &Unsound{Text: f.Path() + ": " + t.Text}
+func troubled(where string, t lex.Trouble) error {
+	u := &Unsound{Text: where + ": " + t.Text}
 	switch t.Kind {
 	case lex.AsmName:
 		u.Reason, u.Local = AsmName, true

@@ -44,6 +44,15 @@ func TestNames(t *testing.T) {
 		{"macro name", []string{"a.c: #define X \"x.h\"\n#include X", "x.h"}, "", "a.c x.h"},
 		{"macro of macro in a header", []string{"a.c: #include \"c.h\"\n#include X", "c.h: #if 1\n#define X Y\n#else\n#define X <z.h>\n#endif\n#define Y <x.h>", "x.h", "z.h"}, "-I.", "a.c c.h x.h z.h"},
 		{"macro of the command line", []string{"a.c: #include X", "x.h"}, `-DX="x.h"`, "a.c x.h"},
+		{"macros of the command line", []string{"a.c: #include X\n#include Y", "x.h", "y.h"}, `-DX="x.h" -DY=<y.h> -DZ -DN=1 -Wp,-DW="w.h" -DF(a)=#a -UX -I.`, "a.c x.h y.h"},
+		{"time of the command line", []string{"a.c: char *s = T;"}, "-DT=__TIMESTAMP__", "timestamp"},
+		{"time handed on", []string{"a.c: char *s = T;"}, "-Wp,-DT=__TIMESTAMP__", "timestamp"},
+		{"probe of the command line", []string{"a.c: #if HAS\n#endif"}, "-DHAS=__has_include(<w.h>)", "computed-include"},
+		{"quoted probe of the command line", []string{"a.c: #if HAS\n#endif"}, `-DHAS=__has_include("w.h")`, "computed-include"},
+		{"probe's other name", []string{"a.c: #if HAS(<x.h>)\n#endif", "x.h"}, "-DHAS=__has_include -I.", "a.c x.h"},
+		{"incbin of the command line", []string{"a.c: __asm__(B);"}, `-DB=".incbin\t\"x\""`, "incbin"},
+		{"asm of the command line", []string{"a.c: A"}, `-DA=__asm__(".incbin\t\"x\"");`, "incbin"},
+		{"incbin of the command line for .S", []string{"a.S: A"}, `-DA=.incbin"x" a.S`, "incbin"},
 		{"macro in brackets", []string{"a.c: #define d e\n#define X <d/x.h>\n#include X", "d/x.h", "e/x.h"}, "-I.", "computed-include"},
 		{"macro with arguments", []string{"a.c: #define S(x) #x\n#include S(x.h)", "x.h"}, "", "computed-include"},
 		{"macro of tokens", []string{"a.c: #define X <x.h\n#include X>", "x.h"}, "", "computed-include"},
@@ -88,7 +97,7 @@ func TestNames(t *testing.T) {
 			h.write(f)
 		}
 		words := append([]string{"-c"}, strings.Fields(tt.words)...)
-		if !strings.Contains(tt.words, "a.c") {
+		if !strings.Contains(tt.words, "a.c") && !strings.Contains(tt.words, "a.S") {
 			words = append(words, "a.c")
 		}
 		tree, err := h.scan("gcc-12", words...)
@@ -98,6 +107,20 @@ func TestNames(t *testing.T) {
 		}
 		if got != tt.want {
 			t.Errorf("%s: got %q, want %q (%v)", tt.name, got, tt.want, err)
+		}
+	}
+}
+
+// TestOperandWords: what -D says is text of the compile's.
+func TestOperandWords(t *testing.T) {
+	for _, word := range []string{"-DT=__TIME__", "-Wp,-DT=__TIME__"} {
+		h := newHome(t)
+		h.write("a.c: const char *s = T;")
+		if tree := h.tree("gcc-12", "-c", word, "-DA=__attribute__((naked))", "a.c"); !tree.Has("__TIME__") || !tree.Has("naked") {
+			t.Errorf("%s: words %q", word, tree.Words)
+		}
+		if _, err := h.scan("gcc-12", "-c", `-DP=_Pragma("GCC dependency \"v.h\"")`, "a.c"); reason(err) != string(Pragma) {
+			t.Errorf("a pragma: %v", err)
 		}
 	}
 }

@@ -27,12 +27,12 @@ type definitions []*lex.Facts
 // settle follows names that are macros. The scan knows of every definition that
 // the compiler can meet, so all files that any of them names are taken in. A
 // definition that is not plain text makes the name unknowable.
-func (s *scan) settle(commandLine []string) error {
-	wrapper := s.wrapper(commandLine)
+func (s *scan) settle() error {
+	wrapper := slices.ContainsFunc(s.read, func(f *lex.Facts) bool { return f.Wrapper }) // __has_include in disguise
 	if !wrapper && !slices.ContainsFunc(s.macros, func(p pending) bool { return p.ref.Form != lex.Wrapped }) {
 		return nil
 	}
-	defs := s.definitions(commandLine)
+	defs := definitions(s.read)
 	for _, p := range s.macros {
 		if p.ref.Form == lex.Wrapped && !wrapper {
 			continue
@@ -59,15 +59,9 @@ func (s *scan) settle(commandLine []string) error {
 	return nil
 }
 
-// wrapper reports whether any macro may be __has_include in disguise.
-func (s *scan) wrapper(commandLine []string) bool {
-	return slices.ContainsFunc(s.read, func(f *lex.Facts) bool { return f.Wrapper }) ||
-		slices.ContainsFunc(commandLine, func(w string) bool { return strings.Contains(w, "__has_include") })
-}
-
 func (p pending) where() string {
 	if p.File == nil {
-		return "command line"
+		return commandLine
 	}
 	return p.File.Path()
 }
@@ -83,15 +77,6 @@ func (s *scan) followText(p pending, text string) error {
 	}
 	r.Kind = lex.ProbeNext // which of the two the macro is for is not known
 	return s.resolve(p.state, r)
-}
-
-// definitions gathers what the files read so far and the command line define.
-func (s *scan) definitions(commandLine []string) definitions {
-	d := slices.Clone(s.read)
-	for _, word := range commandLine {
-		d = append(d, lex.File([]byte("#define "+strings.Replace(word, "=", " ", 1)+"\n"), lex.Source))
-	}
-	return d
 }
 
 // bodies are the plain texts that a macro is defined to; other is true when it
