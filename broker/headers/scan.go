@@ -361,6 +361,8 @@ func troubled(where string, t lex.Trouble) error {
 		u.Reason = Pragma
 	case lex.Modules:
 		u.Reason = Modules
+	case lex.Pasted:
+		u.Reason = Computed
 	case lex.TooMany:
 		u.Reason = TooLarge
 	default:

@@ -47,6 +47,8 @@ func TestNames(t *testing.T) {
 		{"macros of the command line", []string{"a.c: #include X\n#include Y", "x.h", "y.h"}, `-DX="x.h" -DY=<y.h> -DZ -DN=1 -Wp,-DW="w.h" -DF(a)=#a -UX -I.`, "a.c x.h y.h"},
 		{"time of the command line", []string{"a.c: char *s = T;"}, "-DT=__TIMESTAMP__", "timestamp"},
 		{"time handed on", []string{"a.c: char *s = T;"}, "-Wp,-DT=__TIMESTAMP__", "timestamp"},
+		{"time in two pieces", []string{"a.c: #define C2(a,b) a##b\n#define C(a,b) C2(a,b)\nchar *s = C(__TI,ME__);"}, "", "computed-include"},
+		{"time in pieces of the command line", []string{"a.c: char *s = C(T,ME__);"}, "-DT=__TI", "computed-include"},
 		{"probe of the command line", []string{"a.c: #if HAS\n#endif"}, "-DHAS=__has_include(<w.h>)", "computed-include"},
 		{"quoted probe of the command line", []string{"a.c: #if HAS\n#endif"}, `-DHAS=__has_include("w.h")`, "computed-include"},
 		{"probe's other name", []string{"a.c: #if HAS(<x.h>)\n#endif", "x.h"}, "-DHAS=__has_include -I.", "a.c x.h"},

@@ -2,6 +2,10 @@
 // everything that can make a compiler look for another file, without expanding
 // macros and in every branch of every #if.
 //
+// Names that ## makes are not seen. What is a piece of such a name and nothing
+// else, as __TI or __has_, is trouble; a name made of three pieces or of such as
+// mean anything (__ ## TIME ## __) is missed.
+//
 // Start with File and with Facts, what it gives. scan.go is the loop over the
 // text, directive.go reads a # line, asm.go looks into assembler text, words.go
 // holds the words that others want to know of, and clean.go does what comes
@@ -78,6 +82,7 @@ const (
 	Alias      TroubleKind = "pragma"     // a pragma that changes what an #include means
 	Modules    TroubleKind = "modules"    // import of a header unit
 	Encoding   TroubleKind = "encoding"   // not ASCII's kin
+	Pasted     TroubleKind = "pasted"     // ## may make __TIME__ or __has_include
 	TooMany    TroubleKind = "too-many"   // more names than a file can want
 	RawString  TroubleKind = "raw-string" // a raw string whose end we can't be sure of
 )

@@ -318,18 +318,18 @@ func (s *scanner) addGroup(text []byte, escapes bool) {
 	if s.asm {
 		return // asmText reads the whole file
 	}
+	if escapes {
+		text = unescape(text)
+	}
 	dot := s.dot
-	s.dot = bytes.HasSuffix(text, []byte("."))
+	s.dot = bytes.HasSuffix(text, []byte(".")) && s.literalFollows()
 	if len(s.group) == 0 {
-		if !bytes.Contains(text, []byte("inc")) && !bytes.Contains(text, []byte("INC")) {
+		if !hasInc(text) {
 			return
 		}
 		if dot {
 			s.group = append(s.group, '.')
 		}
-	}
-	if escapes {
-		text = unescape(text)
 	}
 	s.group = append(s.group, text...)
 	if !s.literalFollows() {
@@ -362,22 +362,70 @@ func (s *scanner) literalFollows() bool {
 	return false
 }
 
-// unescape undoes the escapes that assembler text in a C string is written with.
-// Others stay, and make a file's name unreadable.
+// hasInc looks for the beginning of the assembler's words, in any case.
+func hasInc(text []byte) bool {
+	for i := 1; i+1 < len(text); i++ {
+		if text[i]|0x20 == 'n' && text[i-1]|0x20 == 'i' && text[i+1]|0x20 == 'c' {
+			return true
+		}
+	}
+	return false
+}
+
+// unescape undoes the escapes that assembler text in a C string may be written
+// with. Others stay, and make a file's name unreadable.
 func unescape(b []byte) []byte {
 	if bytes.IndexByte(b, '\\') < 0 {
 		return b
 	}
 	out := make([]byte, 0, len(b))
 	for i := 0; i < len(b); i++ {
-		if b[i] == '\\' && i+1 < len(b) {
-			if k := bytes.IndexByte([]byte(`"'nt`), b[i+1]); k >= 0 {
-				out = append(out, "\"'\n\t"[k])
-				i++
-				continue
-			}
+		if b[i] != '\\' || i+1 == len(b) {
+			out = append(out, b[i])
+			continue
 		}
-		out = append(out, b[i])
+		i++
+		if k := bytes.IndexByte([]byte(`"'nt\`), b[i]); k >= 0 {
+			out = append(out, "\"'\n\t\\"[k])
+		} else if c, n := number(b[i:]); n > 0 {
+			out = append(out, c)
+			i += n - 1
+		} else {
+			out = append(out, '\\', b[i])
+		}
 	}
 	return out
+}
+
+// number reads the escape 101, x41, u0041 or U00000041 behind its backslash: the
+// character, and the length of its text, 0 when it is none. What is not plain
+// ASCII is given as a zero byte, which no word and no name has in it.
+func number(b []byte) (c byte, n int) {
+	from, most, base := 0, 3, 8
+	switch b[0] {
+	case 'x':
+		from, most, base = 1, len(b), 16
+	case 'u':
+		from, most, base = 1, 5, 16
+	case 'U':
+		from, most, base = 1, 9, 16
+	}
+	value := 0
+	for n = from; n < min(most, len(b)); n++ {
+		d := bytes.IndexByte([]byte("0123456789abcdefABCDEF"), b[n])
+		if d > 15 {
+			d -= 6
+		}
+		if d < 0 || d >= base {
+			break
+		}
+		value = min(value*base+d, 1<<20)
+	}
+	switch {
+	case n == from:
+		return 0, 0
+	case value >= 0x20 && value < 0x7f || value == '\n' || value == '\t':
+		return byte(value), n
+	}
+	return 0, n
 }

@@ -42,6 +42,43 @@ hardbool assume musttail likely unlikely noreturn carries_dependency`
 // times are macros whose value is not in any file.
 const times = `__DATE__ __TIME__ __TIMESTAMP__`
 
+// pasted are macros and operators of the compiler's that ## can make, and how
+// short a beginning of the name and an end of it may be that mean nothing else.
+var pasted = []struct {
+	name       string
+	begin, end int
+}{
+	{"__TIME__", len("__TI"), len("E__")},
+	{"__DATE__", len("__DA"), len("E__")},
+	{"__TIMESTAMP__", len("__TI"), len("P__")},
+	{"__has_include", len("__has"), len("has_include")},
+	{"__has_include_next", len("__has"), len("_include_next")},
+	{"__has_embed", len("__has"), len("has_embed")},
+	{"_Pragma", len("_Pra"), len("ragma")},
+}
+
+// pieces are those beginnings and ends. Nobody writes one but to paste it.
+var pieces = pieceTable()
+
+func pieceTable() map[string]bool {
+	t := map[string]bool{}
+	for _, p := range pasted {
+		for n := 1; n < len(p.name); n++ {
+			if n >= p.begin {
+				t[p.name[:n]] = true
+			}
+			if n >= p.end {
+				t[p.name[len(p.name)-n:]] = true
+			}
+		}
+	}
+	t["include"], t["include_next"] = true, true // see isPrefix
+	for _, p := range pasted {
+		delete(t, p.name) // it begins another
+	}
+	return t
+}
+
 var words = wordTable()
 
 func wordTable() map[string]action {
@@ -70,12 +107,20 @@ func lengthTable() (t [256]uint64) {
 	for w := range words {
 		t[w[0]] |= 1<<len(w) | 1<<(len(w)+2)
 	}
+	for p := range pieces {
+		bare := strings.TrimLeft(p, "_")
+		t[bare[0]] |= 1 << len(bare)
+	}
 	return t
 }
 
 // special acts on an identifier that passed the first test: name as it stands,
 // word without its underscores.
 func (s *scanner) special(name, word []byte) {
+	if pieces[string(name)] && !s.isPrefix(name) {
+		s.facts.trouble(Pasted, string(name)+" may be made a name of the compiler's by ##")
+		return
+	}
 	switch a := words[string(word)]; a {
 	case note:
 		s.note(name, word)
@@ -96,6 +141,19 @@ func (s *scanner) special(name, word []byte) {
 			s.facts.trouble(AsmName, "a macro makes text of .incbin")
 		}
 	}
+}
+
+// isPrefix reports whether __has_ stands before ##, as in libstdc++, which makes
+// names of its own so. What it would have to meet is among the pieces, when it
+// stands where __has_include may: behind #if or #define, but for #include.
+func (s *scanner) isPrefix(name []byte) bool {
+	if tail := string(name); tail == "include" || tail == "include_next" {
+		start := s.i - len(name)
+		return !s.cond && !s.define || s.b[start-1] == '#' && s.b[start-2] != '#'
+	}
+	at := *s
+	at.skipBlanks()
+	return string(name) == "__has_" && at.b[at.i] == '#' && at.at(1) == '#'
 }
 
 // note keeps an attribute by its bare name, and a macro of the compiler's under
