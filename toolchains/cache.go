@@ -27,9 +27,9 @@ const (
 
 // A Cache keeps probes for as long as they hold: while every file that one
 // rests on (driver, scripts, compilers, assembler, libraries) has the same
-// stat, no specs file or nearer program has appeared, and PATH, COMPILER_PATH,
-// GCC_EXEC_PREFIX and LIBRARY_PATH are the same. One probe runs at a time for
-// each driver and target; the others wait for its answer.
+// stat, no specs file, nearer program or (clang) gcc installation has appeared,
+// and PATH, COMPILER_PATH, GCC_EXEC_PREFIX and LIBRARY_PATH are the same. One
+// probe runs at a time for each driver and target; the others wait for its answer.
 //
 // A Cache serves one way of running programs: answers from within a sandbox and
 // from outside differ, and need a Cache and a Dir each. The zero value works,
@@ -56,6 +56,7 @@ type entry struct {
 type answer struct {
 	Toolchain Toolchain
 	Features  []string
+	Said      []byte           // on standard error
 	Looks     map[string]stamp // every name it rests on, absent ones too; nil: no answer yet
 }
 
@@ -70,11 +71,33 @@ func (c *Cache) Probe(ctx context.Context, sys System, path, target string) (Too
 
 // ClangFeatures is [ClangFeatures], remembered.
 func (c *Cache) ClangFeatures(ctx context.Context, sys System, path string, words []string) ([]string, error) {
-	a, err := c.recall(ctx, sys, append([]string{"features", path}, words...), func(p *prober) (a answer, err error) {
+	question := append([]string{"features", path, underDir(sys.Dir, words)}, words...)
+	a, err := c.recall(ctx, sys, question, func(p *prober) (a answer, err error) {
 		a.Features, err = p.clangFeatures(ctx, path, words)
 		return a, err
 	})
 	return slices.Clone(a.Features), err
+}
+
+// Clang is sys.Run for questions to a clang driver that prints its answer on
+// standard error (-v, -###), remembered for as long as everything stands by
+// which the driver chooses directories. of is the fingerprint of the toolchain
+// that the driver is of. Standard output is not kept, and what has an input is
+// refused.
+func (c *Cache) Clang(sys System, of Fingerprint) RunFunc {
+	return func(ctx context.Context, prog Program) (Output, error) {
+		if len(prog.Stdin) > 0 {
+			return Output{}, fmt.Errorf("ask %s: a question with an input can't be remembered", prog.Path)
+		}
+		status := 0
+		question := slices.Concat([]string{"driver", fmt.Sprint(of), prog.Path, underDir(sys.Dir, prog.Args), fmt.Sprintf("%q", prog.Env)}, prog.Args)
+		a, err := c.recall(ctx, sys, question, func(p *prober) (answer, error) {
+			out, _, err := p.askDriver(ctx, prog)
+			status = out.Status // not 0: not kept
+			return answer{Said: out.Stderr}, err
+		})
+		return Output{Stderr: slices.Clone(a.Said), Status: status}, err
+	}
 }
 
 // recall answers from memory, from disk, or by asking.
@@ -106,6 +129,9 @@ func (c *Cache) recall(ctx context.Context, sys System, question []string, ask f
 	if err != nil {
 		return answer{}, err
 	}
+	if p.fleeting {
+		return a, nil
+	}
 	if a.Looks = p.looks; holds(sys.Root, a.Looks) && settled(a.Looks, start) {
 		c.keep(e, a)
 		c.save(key, a)
@@ -120,7 +146,7 @@ func cacheKey(sys System, question []string) (string, error) {
 		return "", err
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "crosscc toolchain cache v1\nroot %s\n", root)
+	fmt.Fprintf(&b, "crosscc toolchain cache v2\nroot %s\n", root)
 	for _, name := range []string{"PATH", "COMPILER_PATH", "GCC_EXEC_PREFIX", "LIBRARY_PATH"} {
 		fmt.Fprintf(&b, "%s %q\n", name, sys.getenv(name))
 	}

@@ -3,11 +3,8 @@ package toolchains
 import (
 	"context"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
-
-	"github.com/crosscc/crosscc/argv"
 )
 
 // referenceTarget is the target for which clang's defaults are compared. The
@@ -62,12 +59,8 @@ func clangDefaults(r report) string {
 // and a helper does not have them: where there are any, the defaults differ
 // from those of a clang without.
 func (p *prober) configs(s survey) (string, error) {
-	d, _ := argv.ParseDriver(path.Base(s.Path))
-	names := []string{"clang", "clang++", s.Target, s.Target + "-clang", s.Target + "-clang++", path.Base(s.Path), d.Prefix}
-	for _, dir := range []string{path.Dir(s.Path), path.Dir(s.Commands[0][0]), "/etc/clang"} {
-		for _, name := range names {
-			p.look(path.Join(dir, name+".cfg"))
-		}
+	for _, name := range configNames(s.Path, s.Commands[0][0], s.Target) {
+		p.look(name)
 	}
 	if len(s.Configs) == 0 {
 		return "", nil
@@ -106,29 +99,17 @@ func ClangFeatures(ctx context.Context, sys System, path string, words []string)
 	return newProber(sys, nil).clangFeatures(ctx, path, words)
 }
 
-// installations are the directories whose entries are gcc installations.
-var installations = [...]string{"/usr/lib/gcc", "/usr/lib/gcc-cross", "/usr/lib64/gcc", "/usr/lib32/gcc", "/lib/gcc", "/lib64/gcc", "/usr/local/lib/gcc"}
-
-// maxInstallations bounds the entries read of one such directory.
-const maxInstallations = 256
-
 func (p *prober) clangFeatures(ctx context.Context, driver string, words []string) ([]string, error) {
-	p.look(driver)
-	for _, dir := range installations {
-		p.look(dir)
-		triples, _ := p.Root.ReadDir(dir, maxInstallations) // mostly absent
-		for _, t := range triples {
-			p.look(dir + "/" + t)
-		}
-	}
-	words = append(slices.Clone(words), "-###", "-c", "-x", "c", "-")
-	out, err := p.must(ctx, driver, nil, words...)
+	words = append(slices.Clone(words), "-v", "-###", "-c", "-x", "c", "-")
+	out, r, err := p.askDriver(ctx, Program{Path: driver, Args: words, Env: plainEnv()})
 	if err != nil {
-		return nil, fmt.Errorf("features of clang: %w", err)
+		return nil, fmt.Errorf("features of clang: run %s %s: %w", driver, strings.Join(words, " "), err)
 	}
-	for _, c := range readReport(string(out.Stderr)).Commands {
+	if out.Status != 0 {
+		return nil, fmt.Errorf("features of clang: %s %s: status %d: %s", driver, strings.Join(words, " "), out.Status, firstLine(out.Stderr))
+	}
+	for _, c := range r.Commands {
 		if len(c) > 1 && c[1] == "-cc1" {
-			p.look(c[0])
 			return features(c), nil
 		}
 	}

@@ -44,6 +44,10 @@ type System struct {
 	// Getenv tells of the environment that Run has: PATH, COMPILER_PATH,
 	// GCC_EXEC_PREFIX and LIBRARY_PATH are asked for. nil: it is empty.
 	Getenv func(string) string
+	// Dir is where Run's programs begin, an absolute name in Root. What they say
+	// of words that name directories from there is kept for this Dir; "": not
+	// at all.
+	Dir string
 }
 
 func (s System) getenv(key string) string {
@@ -80,6 +84,9 @@ type prober struct {
 
 	mu    sync.Mutex
 	looks map[string]stamp // each name the answer depends on, as it was before it was used
+
+	// fleeting: the answer depends on more than looks, and must not be kept.
+	fleeting bool
 }
 
 func newProber(sys System, d *digests) *prober {
@@ -122,14 +129,16 @@ func (p *prober) find(name string) string {
 
 // ask runs a program in the C locale. Words are compared and parsed.
 func (p *prober) ask(ctx context.Context, file string, stdin []byte, words ...string) (Output, error) {
-	// COLUMNS moves the line breaks of gcc's option tables.
-	env := []string{"LC_ALL=C", "LANGUAGE=", "COLUMNS=80"}
-	out, err := p.Run(ctx, Program{Path: file, Args: words, Env: env, Stdin: stdin})
+	out, err := p.Run(ctx, Program{Path: file, Args: words, Env: plainEnv(), Stdin: stdin})
 	if err != nil {
 		return out, fmt.Errorf("run %s %s: %w", file, strings.Join(words, " "), err)
 	}
 	return out, nil
 }
+
+// plainEnv is the environment of a question. COLUMNS moves the line breaks of
+// gcc's option tables.
+func plainEnv() []string { return []string{"LC_ALL=C", "LANGUAGE=", "COLUMNS=80"} }
 
 // must is ask for a question whose answer can't be missed.
 func (p *prober) must(ctx context.Context, file string, stdin []byte, words ...string) (Output, error) {

@@ -190,7 +190,7 @@ func (c *compile) targetWord() string {
 }
 
 func (c *compile) system() toolchains.System {
-	return toolchains.System{Root: c.s.root, Run: c.s.run, Getenv: c.s.getenv}
+	return toolchains.System{Root: c.s.root, Run: c.s.run, Getenv: c.s.getenv, Dir: c.s.Request.Dir}
 }
 
 // extra are words that make explicit what the compiler would find out for

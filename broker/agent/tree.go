@@ -7,6 +7,7 @@ import (
 	"path"
 	"unicode/utf8"
 
+	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/headers"
 	"github.com/crosscc/crosscc/broker/helper"
@@ -140,9 +141,7 @@ func sendable(t *headers.Tree) error {
 func (a *Agent) scan(c *compile) (headers.Source, *headers.Tree, error) {
 	key := c.key(headers.AskWords(c.cmd)...)
 	for again := false; ; again = true {
-		d, err := a.defaults.get(c.s.Context(), key, c.toolchain.Fingerprint, func() (headers.Defaults, error) {
-			return headers.Ask(c.s.Context(), c.system(), c.program, c.cmd)
-		})
+		d, err := a.ask(c, key)
 		if err != nil {
 			return headers.Source{}, nil, c.failed(reasonProbe, "ask "+c.program+" for its include directories", err)
 		}
@@ -163,4 +162,18 @@ func (a *Agent) scan(c *compile) (headers.Source, *headers.Tree, error) {
 		}
 		a.defaults.forget(key)
 	}
+}
+
+// ask gives the compiler's own directories. Of gcc's the scan sees when they no
+// longer hold (Stale). clang's driver chooses by what it finds: what it says is
+// remembered with everything that it looked at.
+func (a *Agent) ask(c *compile, key string) (headers.Defaults, error) {
+	sys := c.system()
+	if c.toolchain.Family == argv.Clang {
+		sys.Run = a.probes.Clang(sys, c.toolchain.Fingerprint)
+		return headers.Ask(c.s.Context(), sys, c.program, c.cmd)
+	}
+	return a.defaults.get(c.s.Context(), key, c.toolchain.Fingerprint, func() (headers.Defaults, error) {
+		return headers.Ask(c.s.Context(), sys, c.program, c.cmd)
+	})
 }

@@ -61,8 +61,8 @@ func AskWords(cmd *argv.Command) []string {
 }
 
 // Ask asks the compiler at driver, an absolute name in sys.Root, for its own
-// directories under the words of cmd. It runs one process; callers keep the
-// answer (AskWords says how long).
+// directories under the words of cmd. It runs one process; callers keep gcc's
+// answer (AskWords says how long), and give a Run that remembers for clang.
 func Ask(ctx context.Context, sys toolchains.System, driver string, cmd *argv.Command) (Defaults, error) {
 	d := Defaults{Family: cmd.Family(), CXX: isCXX(cmd.Language())}
 	if cmd.Language().IsPreprocessed() {

@@ -234,7 +234,7 @@ func check(v *files.View, d Defaults, found [][]*files.Dir) error {
 		}
 	}
 	if d.Family == argv.Clang {
-		return nil // leaves out what is absent by itself
+		return nil // leaves out what is absent by itself; Ask says what its choice rests on
 	}
 	for _, dir := range d.Dirs {
 		if found, err := searchDir(v, dir.Name); err != nil || found == nil {
