@@ -105,7 +105,7 @@ func (a *Agent) treeJob(c *compile, extra []string) (*broker.Job, *headers.Tree,
 	}
 	j := &broker.Job{
 		Name: path.Base(c.s.Request.Args[0]), Identity: c.toolchain.Identity, Fingerprint: c.toolchain.Fingerprint,
-		Args: src.Expand(c.cmd.Whole(c.object(), depsName, append(src.Words(), extra...)...)), Dir: dir,
+		Args: src.Expand(c.cmd.Whole(c.object(), depsName, append(src.Words(tree), extra...)...)), Dir: dir,
 		Env: []string{"LC_ALL=" + c.settings.locale}, Root: tree.Root, Outputs: []string{c.object()},
 		Form: broker.Tree, Debug: c.cmd.Debug(),
 	}

@@ -92,7 +92,7 @@ func (h *home) away(driver string, words []string, src Source, tree *Tree) resul
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	args := slices.Concat([]string{driver}, src.Expand(words), src.Words(), []string{"-o", outDir + "/o.o", "-MD", "-MF", outDir + "/o.d", "-MT", "o.o"})
+	args := slices.Concat([]string{driver}, src.Expand(words), src.Words(tree), []string{"-o", outDir + "/o.o", "-MD", "-MF", outDir + "/o.d", "-MT", "o.o"})
 	o, err := run(h.t.Context(), &sandbox.Spec{
 		Path: path, Args: args, Env: []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}, Dir: h.dir, Programs: programs,
 		Tree: assemble(h.t, tree), Out: outDir, Outputs: []string{"o.o", "o.d"},
@@ -243,6 +243,20 @@ func TestWorkingDirectory(t *testing.T) {
 	h.dir += "/link/s"
 	for _, driver := range []string{"gcc-12", "clang-14"} {
 		h.same(driver, "-g", "-I..", "a.c")
+	}
+}
+
+// TestVariables: gcc warns of directories that don't exist, but not of those that
+// a variable names.
+func TestVariables(t *testing.T) {
+	h := newHome(t)
+	h.write("a.c: #include <x.h>\n#include <y.h>\n", "p/x.h: int x;\n", "real/y.h: int y;\n", "empty/none: ")
+	h.change("ln real l; ln nowhere dead")
+	h.env = append(h.env, "CPATH=/nowhere/include:p:dead:empty:nope:p/../empty", "C_INCLUDE_PATH=l:gone:"+h.dir+"/empty")
+	for _, driver := range []string{"gcc-12", "clang-14"} {
+		for _, words := range []string{"", "-Inone", "-Werror", "-Iempty"} {
+			h.same(driver, append(strings.Fields(words), "-Wmissing-include-dirs", "-g", "a.c")...)
+		}
 	}
 }
 

@@ -26,14 +26,14 @@ func (t *Tree) Missed(text []byte, dir string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := walker{links: 40}
+	w := walker{links: maxLinks}
 	at, _ := w.walk([]*broker.Dir{t.Root}, dir)
 	if at == nil {
 		return nil, fmt.Errorf("the tree has no directory %s", dir)
 	}
 	var missed []string
 	for _, name := range names {
-		w.links = 40 // the kernel's bound
+		w.links = maxLinks
 		if _, file := w.walk(at, name); !file && !slices.Contains(missed, name) {
 			missed = append(missed, name)
 		}
@@ -173,6 +173,9 @@ func write(b *strings.Builder, backslashes int) {
 		b.WriteByte('\\')
 	}
 }
+
+// maxLinks is the kernel's bound of the links on one way.
+const maxLinks = 40
 
 // A walker walks names in a tree as the kernel does.
 type walker struct {

@@ -5,24 +5,44 @@ import (
 	"strings"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/broker"
 )
 
 // Words are what a helper's compiler is given behind all words of the user, so
 // that it searches the client's directories and none of its own: what the
 // client's variables said, then the client's defaults, then what switches the
 // helper's defaults off (X6, X7, X8). The variables are cleared on the helper.
-func (s Source) Words() []string {
+// tree is what Scan found: gcc warns of the user's directories that don't exist,
+// but not of the variables', so those stay out.
+func (s Source) Words(tree *Tree) []string {
 	if s.Cmd.Language().IsPreprocessed() {
 		return nil
 	}
 	var out []string
 	for _, dir := range pathList(s.getenv("CPATH")) {
-		out = append(out, "-I", literal(dir))
+		if s.searches(tree, dir) {
+			out = append(out, "-I", literal(dir))
+		}
 	}
 	for _, dir := range pathList(s.getenv(languageVariable(s.Cmd.Language()))) {
-		out = append(out, "-isystem", literal(dir))
+		if s.searches(tree, dir) {
+			out = append(out, "-isystem", literal(dir))
+		}
 	}
 	return append(out, s.Defaults.words()...)
+}
+
+// searches reports whether a directory of a variable's is handed on: if it exists,
+// and so is in the tree. To clang all are the user's.
+func (s Source) searches(tree *Tree, dir string) bool {
+	w := walker{links: maxLinks}
+	at, _ := w.walk([]*broker.Dir{tree.Root}, s.Dir)
+	if at == nil || s.Cmd.Family() == argv.Clang {
+		return true
+	}
+	w.links = maxLinks
+	at, _ = w.walk(at, dir)
+	return at != nil
 }
 
 // Expand puts the sysroot in the place of "=" in the directories that a command

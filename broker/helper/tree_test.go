@@ -117,7 +117,7 @@ func (c *client) job(tc toolchains.Toolchain, driver string, words ...string) *b
 	}
 	j := &broker.Job{
 		Name: d.Name(), Identity: tc.Identity, Fingerprint: tc.Fingerprint, Dir: c.dir, Form: broker.Tree,
-		Args: cmd.Whole("out.o", "out.d", src.Words()...), Env: []string{"LC_ALL=C", "PWD=" + c.dir},
+		Args: cmd.Whole("out.o", "out.d", src.Words(tree)...), Env: []string{"LC_ALL=C", "PWD=" + c.dir},
 		Root: tree.Root, Outputs: []string{"out.o"}, Debug: cmd.Debug(),
 	}
 	if _, ok := cmd.Deps(); ok {
