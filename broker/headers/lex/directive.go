@@ -244,14 +244,30 @@ func (s *scanner) shown() {
 	if s.b[s.i] == '"' {
 		start := s.i + 1
 		s.i = s.closing(start, '"')
-		name := bytes.TrimSuffix(s.b[start:s.i], []byte(`"`))
-		name = bytes.ReplaceAll(bytes.ReplaceAll(name, []byte(`\"`), []byte(`"`)), []byte(`\\`), []byte(`\`))
-		if !bytes.HasPrefix(name, []byte("<")) {
-			s.facts.ref(Ref{Kind: Shown, Name: string(name)})
+		name, plain := plainName(bytes.TrimSuffix(s.b[start:s.i], []byte(`"`)))
+		if !plain {
+			s.facts.trouble(Encoding, "#line names a file with escapes")
+		}
+		if !strings.HasPrefix(name, "<") {
+			s.facts.ref(Ref{Kind: Shown, Name: name})
 		}
 	} else if name := s.word(); name != nil {
 		s.facts.ref(s.macro(Ref{Kind: Shown}, name))
 	}
+}
+
+// plainName undoes \" and \\; false when there is another escape.
+func plainName(b []byte) (string, bool) {
+	var out []byte
+	for i := 0; i < len(b); i++ {
+		if b[i] == '\\' {
+			if i++; i == len(b) || b[i] != '"' && b[i] != '\\' {
+				return "", false
+			}
+		}
+		out = append(out, b[i])
+	}
+	return string(out), true
 }
 
 // harmless are pragmas that change neither code nor what is read.

@@ -53,6 +53,8 @@ func TestRefs(t *testing.T) {
 		{"#if F(<a>) && G(\"b\") || H(X) || I(1) || __has_attribute(y) || J(x, y)\n#endif", `probe <a> probenext <a> probe "b" probenext "b" probe (X)`},
 		{"#ifdef __has_include\n#if defined __has_include\n#endif\n#endif", ""},
 		{"#line 7 \"g.y\"\n# 1 \"h\\\"i\" 3 4\n# 1 \"<built-in>\"\n#line X\n#line 4\n#line __LINE__ \"k\"\n", `line "g.y" line "h"i" line X line "k"`},
+		{"#line 1 \"\\166.h\"\n# 2 \"a\\x62\"\n", "!encoding"},
+		{"#line 1 \"a\\\\\\\"b\"\n", `line "a\"b"`},
 		{"asm(\".incbin \\\"a\\\"\" \"\");", `bin "a"`},
 		{"asm(\".\" \"inc\" /**/ \n \"bin \\\"a\\\", 1\");", `bin "a"`},
 		{"asm(R\"(.incbin \"a\")\");", `bin "a" !incbin`}, // read as no raw string too
