@@ -84,6 +84,9 @@ func (w *world) plan(epoch int64, p searchPath) *plan {
 func (p searchPath) key() []byte {
 	key := make([]byte, 0, 4*len(p.dirs)+8)
 	key = binary.AppendVarint(key, int64(p.bracket))
+	if p.clang {
+		key = append(key, 'c')
+	}
 	if p.noSource {
 		key = append(key, 'n')
 	}

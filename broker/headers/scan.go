@@ -394,6 +394,40 @@ func (s *scan) resolve(st state, r lex.Ref) error {
 
 // kids adds the places that one name leads to, whether a file is there or not.
 func (s *scan) kids(out []kid, st state, r lex.Ref) ([]kid, error) {
+	out, err := s.named(out, st, r)
+	if err == nil && s.search.clang && r.Kind <= lex.IncludeNext && len(out) > 0 && out[len(out)-1].File == nil {
+		return s.meant(out, st, r)
+	}
+	return out, err
+}
+
+// meant adds what clang looks for after a miss, which it goes on with when it is
+// there: what <name> would be in quotes, and the name between its first and last
+// letter or digit (LookupHeaderIncludeOrImport in lib/Lex/PPDirectives.cpp).
+func (s *scan) meant(out []kid, st state, r lex.Ref) ([]kid, error) {
+	var queries []query
+	if r.Form == lex.Angle && !strings.HasPrefix(r.Name, "/") {
+		queries = append(queries, query{st.From, 0, r.Name})
+	}
+	if trimmed := strings.TrimFunc(r.Name, isPunctuation); trimmed != "" && trimmed != r.Name {
+		queries = append(queries, query{st.From, 0, trimmed}, query{nil, s.search.bracket, trimmed})
+	}
+	for _, q := range queries {
+		var err error
+		if out, err = s.kid(out, q, st.as); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// isPunctuation is true for what is no letter and no digit of ASCII's.
+func isPunctuation(c rune) bool {
+	return (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z')
+}
+
+// named adds the places where a compiler looks for one name.
+func (s *scan) named(out []kid, st state, r lex.Ref) ([]kid, error) {
 	as := st.as
 	switch r.Kind {
 	case lex.Shown:

@@ -62,6 +62,7 @@ func TestNames(t *testing.T) {
 		{"macro of the compiler", []string{"a.c: #include __FILE__"}, "", "computed-include"},
 		{"-include", []string{"s/a.c: ", "x.h: #include \"y.h\"", "y.h", "q/z.h", "s/x.h"}, "-include x.h -imacros z.h -Iq s/a.c", "q/z.h s/a.c x.h y.h"},
 		{"line", []string{"a.c: #line 3 \"g.y\"\n# 4 \"h.y\" 2\n", "g.y", "h.y"}, "", "a.c g.y h.y"},
+		{"line with escapes", []string{"a.c: #line 3 \"\\166.h\"\n", "v.h"}, "", "source-encoding"},
 		{"incbin", []string{"a.c: __asm__(\".section .rodata\\n\" /* c */\n \".incbin \\\"x.bin\\\"\\n\");", "x.bin", "q/x.bin"}, "-Iq", "a.c q/x.bin x.bin"},
 		{"incbin by macro", []string{"a.c: __asm__(\".incbin \\\"\" FILE \"\\\"\");"}, "", "incbin"},
 		{"include of the assembler", []string{"a.c: __asm__(\".include \\\"x.s\\\"\");", "x.s: .incbin \"y\" \n", "y"}, "", "a.c x.s y"},

@@ -12,6 +12,7 @@ import (
 type searchPath struct {
 	dirs     []*files.Dir
 	bracket  int  // <name> begins here, "name" at 0
+	clang    bool // looks further after a miss, to say what was meant
 	noSource bool // -I-: the directory of the including file is not searched
 }
 
@@ -184,9 +185,10 @@ func findPath(v *files.View, src Source, c chains) (searchPath, error) {
 	}
 	p := searchPath{noSource: c.noSource}
 	if src.Cmd.Family() == argv.Clang {
-		p.clang(found)
+		p.clang = true
+		p.asClang(found)
 	} else {
-		p.gcc(found)
+		p.asGCC(found)
 	}
 	return p, nil
 }
@@ -244,8 +246,8 @@ func check(v *files.View, d Defaults, found [][]*files.Dir) error {
 	return nil
 }
 
-// gcc is merge_include_chains of gcc's incpath.cc.
-func (p *searchPath) gcc(found [][]*files.Dir) {
+// asGCC is merge_include_chains of gcc's incpath.cc.
+func (p *searchPath) asGCC(found [][]*files.Dir) {
 	system := unique(append(slices.Clone(found[2]), found[3]...), nil, nil)
 	angle := append(unique(found[1], system, system), system...)
 	quote := unique(found[0], system, angle)
@@ -266,10 +268,10 @@ func unique(chain, system, next []*files.Dir) []*files.Dir {
 	return out
 }
 
-// clang is InitHeaderSearch::Realize: quoted directories are made unique by
+// asClang is InitHeaderSearch::Realize: quoted directories are made unique by
 // themselves, the others together, and there a system directory goes before
 // one of the user's.
-func (p *searchPath) clang(found [][]*files.Dir) {
+func (p *searchPath) asClang(found [][]*files.Dir) {
 	quote := unique(found[0], nil, nil)
 	system := append(slices.Clone(found[2]), found[3]...)
 	var rest []*files.Dir
