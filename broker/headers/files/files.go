@@ -32,9 +32,9 @@
 //
 // A file's text is known by device, inode, size, mtime and ctime, looked at once
 // for each job; one that was read within two seconds after its last change is
-// read again. What a program changes through a shared mapping changes no time until
-// the kernel writes it back, or the program calls msync, some 30 seconds later: for
-// so long the text before counts. A file that changes while it is read, and is not what it was
+// read again. What a program changes through a shared mapping may change no time
+// until it calls msync or, some 30 seconds later, the kernel writes it back: till
+// then the text before may count. A file that changes while it is read, and is not what it was
 // before, is an *Unsound.
 package files
 
