@@ -192,13 +192,13 @@ func (s *scan) operands(macros []string) error {
 	if err := s.note(commandLine, facts); err != nil {
 		return err
 	}
-	for _, r := range facts.Refs {
-		if r.Kind == lex.AsmInclude || r.Kind == lex.AsmBinary {
-			return troubled(commandLine, lex.Trouble{Kind: lex.AsmName, Text: "-D has in it that the assembler reads " + r.Name})
-		}
-		return files.Unsoundf(Computed, "%s: -D has in it that %s is looked for", commandLine, r.Name)
+	if len(facts.Refs) == 0 {
+		return nil
 	}
-	return nil
+	if slices.ContainsFunc(facts.Refs, func(r lex.Ref) bool { return r.Kind == lex.AsmInclude || r.Kind == lex.AsmBinary }) {
+		return troubled(commandLine, lex.Trouble{Kind: lex.AsmName, Text: "-D has in it that the assembler reads a file"})
+	}
+	return files.Unsoundf(Computed, "%s: -D has in it that %s is looked for", commandLine, facts.Refs[0].Name)
 }
 
 // commandLine is where a text or name is that is in no file.

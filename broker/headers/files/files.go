@@ -34,8 +34,8 @@
 // for each job; one that was read within two seconds after its last change is
 // read again. What a program changes through a shared mapping may change no time
 // until it calls msync or, some 30 seconds later, the kernel writes it back: till
-// then the text before may count. A file that changes while it is read, and is not what it was
-// before, is an *Unsound.
+// then the text before may count. A file that changes while it is read, and is
+// not what it was before, is an *Unsound.
 package files
 
 import (
