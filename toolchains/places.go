@@ -200,6 +200,7 @@ func (w *walk) prefix(dir string) {
 	}
 	slices.Sort(triples)
 	for _, t := range slices.Compact(triples) {
+		w.look(dir + "/" + t + "/include")
 		w.library(dir + "/" + t + "/include/c++")
 	}
 	w.library(dir + "/include/c++")
