@@ -58,6 +58,8 @@ func TestClangFeaturesFollowInstallations(t *testing.T) {
 }
 
 // What clang's driver says is asked anew after each of these, and only then.
+// tc has gcc 11, the empty directory of a 13 and of a target's C++ headers, s
+// headers, link leads to the gcc of real, none does not exist.
 func TestCacheClang(t *testing.T) {
 	steps := []struct {
 		name   string
@@ -66,6 +68,10 @@ func TestCacheClang(t *testing.T) {
 	}{
 		{"newer gcc in --gcc-toolchain", []string{"--gcc-toolchain=tc"}, func(t *testing.T, dir string) { installGCC(t, dir+"/tc", "x86_64-linux-gnu", "12") }},
 		{"same, an absolute name", []string{"--gcc-toolchain=DIR/tc"}, func(t *testing.T, dir string) { installGCC(t, dir+"/tc", "x86_64-linux-gnu", "12") }},
+		{"first gcc there", []string{"--gcc-toolchain=none"}, func(t *testing.T, dir string) { installGCC(t, dir+"/none", "x86_64-linux-gnu", "12") }},
+		{"headers of an installation behind a link", []string{"--gcc-toolchain=link"}, func(t *testing.T, dir string) {
+			write(t, dir+"/real/x86_64-linux-gnu/include/c++/11/w.h", "", 0o644)
+		}},
 		{"crtbegin.o in an empty installation", []string{"--gcc-toolchain=tc"}, func(t *testing.T, dir string) {
 			write(t, dir+"/tc/lib/gcc/x86_64-linux-gnu/13/crtbegin.o", "", 0o644)
 		}},
@@ -84,10 +90,13 @@ func TestCacheClang(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			h, c, dir := newHost(t), settledCache(t.TempDir()), t.TempDir()
 			installGCC(t, dir+"/tc", "x86_64-linux-gnu", "11")
-			if err := os.MkdirAll(dir+"/tc/lib/gcc/x86_64-linux-gnu/13", 0o755); err != nil {
-				t.Fatal(err)
+			installGCC(t, dir+"/real", "x86_64-linux-gnu", "11")
+			for _, name := range []string{"tc/lib/gcc/x86_64-linux-gnu/13", "tc/x86_64-linux-gnu/include/c++", "s/usr/include", "link/lib/gcc/x86_64-linux-gnu"} {
+				if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
+					t.Fatal(err)
+				}
 			}
-			if err := os.MkdirAll(dir+"/s/usr/include", 0o755); err != nil {
+			if err := os.Symlink(dir+"/real/lib/gcc/x86_64-linux-gnu/11", dir+"/link/lib/gcc/x86_64-linux-gnu/11"); err != nil {
 				t.Fatal(err)
 			}
 			prog := Program{Path: need(t, "clang++-14")}
