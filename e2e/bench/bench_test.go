@@ -129,7 +129,7 @@ func TestChoose(t *testing.T) {
 	all := contenders("bin")
 	for _, full := range []bool{false, true} {
 		seen := make(map[string]bool)
-		for _, c := range choose(plan(full, 3), all, regexp.MustCompile("")) {
+		for _, c := range choose(plan(full, 3), all, full, regexp.MustCompile("")) {
 			for _, s := range c.steps {
 				for _, who := range c.entries[s] {
 					name := c.name(s) + "/" + who.name
@@ -144,7 +144,7 @@ func TestChoose(t *testing.T) {
 			}
 		}
 	}
-	got := choose(plan(false, 3), all, regexp.MustCompile(`^loopback/c\+\+/hit/j8/ccache$`))
+	got := choose(plan(false, 3), all, false, regexp.MustCompile(`^loopback/c\+\+/hit/j8/ccache$`))
 	if len(got) != 1 || len(got[0].steps) != 1 || got[0].steps[0] != (step{hit, 8, 3}) {
 		t.Fatalf("-only chose %+v", got)
 	}

@@ -12,7 +12,7 @@ import (
 // and for what it adds to a compile.
 func ccache() contender {
 	return contender{
-		name: "ccache", modes: cold + " " + hit, local: true,
+		name: "ccache", modes: cold + " " + hit, quick: hit, local: true,
 		version: func(ctx context.Context, home string) (string, error) {
 			return firstLine(ctx, home, "ccache", "--version")
 		},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 )
 
@@ -20,6 +21,8 @@ const (
 type contender struct {
 	name  string
 	modes string // those that mean something for it
+	// quick are those of a run that is not -full; "" means all.
+	quick string
 	// local says that it knows no helper, so that the network is all the same.
 	local bool
 	// version is what the contender says of itself; an error says why it can't
@@ -51,13 +54,13 @@ func contenders(bin string) []contender {
 	}
 }
 
-func (c contender) has(mode string) bool {
-	for m := range strings.FieldsSeq(c.modes) {
-		if m == mode {
-			return true
-		}
+// has reports whether the contender meets others in a mode.
+func (c contender) has(mode string, full bool) bool {
+	modes := c.modes
+	if !full && c.quick != "" {
+		modes = c.quick
 	}
-	return false
+	return slices.Contains(strings.Fields(modes), mode)
 }
 
 // plain is the local compiler and nothing else.

@@ -45,7 +45,7 @@ func crosscc(bin string) contender {
 // as ccache does.
 func embedded(bin string) contender {
 	return contender{
-		name: "crosscc, no helper", modes: strings.Join([]string{cold, warm, hit}, " "), local: true,
+		name: "crosscc, no helper", modes: strings.Join([]string{cold, warm, hit}, " "), quick: hit, local: true,
 		version: func(ctx context.Context, home string) (string, error) {
 			return firstLine(ctx, home, filepath.Join(bin, "crosscc"), "--version")
 		},

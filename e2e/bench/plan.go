@@ -31,6 +31,7 @@ func plan(all bool, rounds int) []arena {
 		return fullPlan(rounds)
 	}
 	ws, nets := workloads(), networks()
+	fewer := max(1, rounds-1) // of those that take long
 	steps := func(r int, list ...step) []step {
 		for i := range list {
 			list[i].rounds = r
@@ -38,12 +39,14 @@ func plan(all bool, rounds int) []arena {
 		return list
 	}
 	return []arena{
-		{nets[0], ws["c++"], steps(rounds, step{mode: cold, jobs: 8}, step{mode: warm, jobs: 8}, step{mode: hit, jobs: 1}, step{mode: hit, jobs: 8})},
-		{nets[0], ws["c++"].few(8), steps(rounds, step{mode: warm, jobs: 1})},
+		{nets[0], ws["c++"], slices.Concat(
+			steps(fewer, step{mode: cold, jobs: 8}, step{mode: warm, jobs: 8}),
+			steps(rounds, step{mode: hit, jobs: 1}, step{mode: hit, jobs: 8}))},
+		{nets[0], ws["c++"].few(6), steps(fewer, step{mode: warm, jobs: 1})},
 		{nets[0], ws["c"].few(60), steps(rounds, step{mode: warm, jobs: 1})},
-		{nets[0], ws["c"], steps(rounds, step{mode: warm, jobs: 8}, step{mode: hit, jobs: 1})},
-		{nets[0], ws["huge"], steps(min(rounds, 2), step{mode: warm, jobs: 1})},
-		{nets[2], ws["c++"].few(8), steps(min(rounds, 2), step{mode: warm, jobs: 8})},
+		{nets[0], ws["c"], slices.Concat(steps(fewer, step{mode: warm, jobs: 8}), steps(rounds, step{mode: hit, jobs: 1}))},
+		{nets[0], ws["huge"], steps(fewer, step{mode: warm, jobs: 1})},
+		{nets[2], ws["c++"].few(6), steps(fewer, step{mode: warm, jobs: 8})},
 		{nets[2], ws["c"].few(60), steps(rounds, step{mode: warm, jobs: 1}, step{mode: warm, jobs: 8})},
 	}
 }
@@ -71,7 +74,7 @@ func fullPlan(rounds int) []arena {
 }
 
 // choose keeps of the plan what only names, with the contenders that it names.
-func choose(all []arena, contenders []contender, only *regexp.Regexp) []chosen {
+func choose(all []arena, contenders []contender, full bool, only *regexp.Regexp) []chosen {
 	var list []chosen
 	for _, a := range all {
 		c := chosen{arena: a, entries: make(map[step][]contender)}
@@ -79,7 +82,7 @@ func choose(all []arena, contenders []contender, only *regexp.Regexp) []chosen {
 		for _, s := range a.steps {
 			for _, who := range contenders {
 				local := who.local && a.network.name != loopback
-				if who.has(s.mode) && !local && only.MatchString(a.name(s)+"/"+who.name) {
+				if who.has(s.mode, full) && !local && only.MatchString(a.name(s)+"/"+who.name) {
 					c.entries[s] = append(c.entries[s], who)
 				}
 			}

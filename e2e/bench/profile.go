@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/crosscc/crosscc/e2e/bench/account"
+	"github.com/crosscc/crosscc/e2e/bench/link"
 )
 
 // A profile tells where the client's processor time goes.
@@ -102,4 +103,41 @@ func writeProfile(w io.Writer, name string, r profile) {
 	fmt.Fprintf(w, "\n### Profile: %s\n\n", name)
 	writeTable(w, []string{"client CPU, ms a job", "agent and what it starts", "make, wrappers and what they start", "processes a job", "programs run, a job", ""},
 		[][]string{{figure(all), figure(agent), figure(all - agent), figure(float64(r.born) / jobs), strings.Join(programs, ", "), note}})
+}
+
+// talkTrip is long beside all else that a job waits for.
+const talkTrip = 100 * time.Millisecond
+
+// talk is what client and helper say to each other over one warm compile, at
+// -j1 on a long link: the last of some.
+func talk(ctx context.Context, book *account.Book, bin, root string, w *workload) (turns []link.Turn, err error) {
+	p, err := newPlace(book, root, "talk", network{"talk", link.Shape{RoundTrip: talkTrip}}, w.few(3))
+	if err != nil {
+		return nil, err
+	}
+	m := &meeting{chosen: chosen{arena: arena{w: p.w}}, round: 1, other: new([]float64)}
+	one := &seat{contender: crosscc(bin), place: p}
+	m.seats = []*seat{one}
+	defer func() { err = errors.Join(err, m.close()) }()
+	m.round++
+	word, err := m.prepare(ctx, step{warm, 1, 1}, one)
+	if err != nil {
+		return nil, err
+	}
+	p.wire.Record()
+	_, err = one.build(ctx, 1, word)
+	return p.wire.Spoken(), err
+}
+
+func writeTalk(w io.Writer, turns []link.Turn) {
+	fmt.Fprintf(w, "\n### What three warm compiles say over a link with a round trip of %v, -j1\n\n", talkTrip)
+	var rows [][]string
+	for _, t := range turns {
+		who := "helper"
+		if t.ToHelper {
+			who = "client"
+		}
+		rows = append(rows, []string{fmt.Sprintf("%.0f", millis(t.At.Sub(turns[0].At))), who, fmt.Sprint(t.Bytes)})
+	}
+	writeTable(w, []string{"ms", "who", "bytes"}, rows)
 }

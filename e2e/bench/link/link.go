@@ -46,9 +46,18 @@ type Link struct {
 	rate  int64
 
 	wait sync.WaitGroup
-	mu   sync.Mutex // guards count and last
+	mu   sync.Mutex // guards the fields below
 	count
-	last direction
+	last   direction
+	record bool
+	spoken []Turn
+}
+
+// A Turn is what one side said before the other spoke.
+type Turn struct {
+	At       time.Time // when its first packet was sent
+	ToHelper bool
+	Bytes    int64
 }
 
 // count is what a Link has seen.
@@ -208,10 +217,34 @@ func (l *Link) observe(d direction, data []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.bytes[d] += int64(len(data))
-	if speaks(data) && d != l.last {
+	if !speaks(data) {
+		return
+	}
+	if d != l.last {
 		l.turns++
 		l.last = d
+		if l.record {
+			l.spoken = append(l.spoken, Turn{At: time.Now(), ToHelper: d == toHelper})
+		}
 	}
+	if n := len(l.spoken); l.record && n > 0 {
+		l.spoken[n-1].Bytes += int64(len(data))
+	}
+}
+
+// Record begins to keep the turns.
+func (l *Link) Record() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.record, l.spoken = true, nil
+}
+
+// Spoken ends what Record began.
+func (l *Link) Spoken() []Turn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.record = false
+	return l.spoken
 }
 
 // speaks reports whether an IPv4 packet carries something that its receiver may
