@@ -72,14 +72,14 @@ func Reasons() []ReasonDoc {
 // a reason of their own or one of these.
 func TreeReasons() []ReasonDoc {
 	return []ReasonDoc{
-		{headers.Computed, "The name of an included file is made by macros in a way that only a preprocessor can follow."},
+		{headers.Computed, "The name of an included file is made by macros in a way that only a preprocessor can follow; or `-D` has `__has_include` in it; or `##` may make `__TIME__` or `__has_include`."},
 		{headers.AsmName, "The assembler reads a file (.incbin, .include) whose name is made by macros. No other form would hold it either: local."},
 		{headers.Timestamp, "__TIMESTAMP__ is used."},
 		{reasonDate, "__DATE__ or __TIME__ is used."},
 		{headers.Precompiled, "A precompiled header lies beside a header."},
 		{headers.Modules, "Header units or modules are imported."},
 		{headers.Pragma, "A pragma or attribute changes what is read (#pragma GCC dependency, an alias for a header's name)."},
-		{headers.Encoding, "A file's text is not ASCII's kin (UTF-16, say), or another input charset is set."},
+		{headers.Encoding, "A file's text is not ASCII's kin (UTF-16, say), a `#line` names a file with escapes, or another input charset is set."},
 		{headers.Special, "A header is a FIFO, a device, or lies in /proc."},
 		{headers.Unreadable, "A header or its directory can't be read."},
 		{headers.TooLarge, "Too many files, directories or bytes for a tree."},
