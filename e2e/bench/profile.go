@@ -106,7 +106,7 @@ func writeProfile(w io.Writer, name string, r profile) {
 }
 
 // talkTrip is long beside all else that a job waits for.
-const talkTrip = 100 * time.Millisecond
+const talkTrip = 400 * time.Millisecond
 
 // talk is what client and helper say to each other over one warm compile, at
 // -j1 on a long link: the last of some.
