@@ -443,11 +443,21 @@ func (s *scan) named(out []kid, st state, r lex.Ref) ([]kid, error) {
 		return s.kid(out, query{s.view.Root, nowhere, r.Name}, as)
 	}
 	// #include_next in a file that was found beside another: gcc begins at the
-	// path's first directory, and clang as if it were #include. Both are taken.
+	// path's first directory; clang as if it were #include, or behind the directory
+	// where the other was found, which may be any. All of these are taken.
 	if (r.Kind == lex.IncludeNext || r.Kind == lex.ProbeNext) && st.index != direct {
-		var err error
-		if out, err = s.kid(out, query{nil, st.index + 1, r.Name}, as); err != nil || st.index >= 0 {
-			return out, err
+		last := st.index + 1
+		if st.index == beside && s.search.clang {
+			last = len(s.search.dirs) - 1
+		}
+		for i := st.index + 1; i <= last; i++ {
+			var err error
+			if out, err = s.kid(out, query{nil, i, r.Name}, as); err != nil {
+				return nil, err
+			}
+		}
+		if st.index >= 0 {
+			return out, nil
 		}
 	}
 	switch {

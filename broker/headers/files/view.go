@@ -456,7 +456,7 @@ func (v *View) enter(in int, e *entry) error {
 	case e.in.depth == maxDepth || len(name) > maxPath:
 		err = Unsoundf(TooLarge, "%.300s is too deep", name)
 	case name == "/proc" || name == "/sys" || name == "/dev":
-		err = Unsoundf(Special, "%s is no directory of files", name)
+		err = &Unsound{Reason: Special, Text: name + " is no directory of files", Local: true}
 	}
 	if err != nil {
 		_ = unix.Close(fd)

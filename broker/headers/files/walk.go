@@ -69,7 +69,8 @@ func (v *View) follow(from *Dir, name string, links int) (*File, *Dir, error) {
 	case err != nil:
 		return nil, nil, err
 	case e.odd:
-		return nil, nil, Unsoundf(Special, "%s is not a regular file", e.path())
+		// Local: what can be read once must not be read by a preprocessor first.
+		return nil, nil, &Unsound{Reason: Special, Text: e.path() + " is not a regular file", Local: true}
 	case e.link == "":
 		return e.file, in, nil
 	case links == 0:
