@@ -25,7 +25,7 @@ func (a *Agent) answer(s *session) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return a.fleet.Status(s.Context(), set.hosts, true), nil
+		return a.fleet.Reach(s.Context(), set.hosts), nil
 	case "explain":
 		return a.explain(s)
 	case "key":
@@ -36,6 +36,7 @@ func (a *Agent) answer(s *session) (any, error) {
 	return nil, fmt.Errorf("agent knows no %q", s.Request.Verb)
 }
 
+// status is a question: it starts nothing, not even the helper inside the agent.
 func (a *Agent) status(s *session) monitor.Status {
 	size, held := a.slots.figures()
 	st := monitor.Status{
@@ -50,7 +51,7 @@ func (a *Agent) status(s *session) monitor.Status {
 	if set, err := a.settings(s); err != nil {
 		st.Notes = append(st.Notes, err.Error())
 	} else {
-		st.Helpers = a.fleet.Status(s.Context(), set.hosts, false)
+		st.Helpers = a.fleet.Status(set.hosts)
 	}
 	return st
 }

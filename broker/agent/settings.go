@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/crosscc/crosscc/broker/config"
+	"github.com/crosscc/crosscc/broker/local"
 )
 
 // settings are what one job brings along of its own: the agent has none but
@@ -35,7 +36,9 @@ func (a *Agent) settings(s *session) (settings, error) {
 	if err != nil {
 		return set, err
 	}
-	a.adopt(c)
+	if s.Request.Verb == local.VerbCompile { // a question changes nothing
+		a.adopt(c)
+	}
 	set.hosts, set.preprocessed, set.verify = c.Helpers(), c.Preprocessed, c.Verify
 	return set, nil
 }

@@ -139,7 +139,7 @@ func TestNextHelper(t *testing.T) {
 		f, hosts := fleetOf(t, map[string]*peer{
 			"a:1": newPeer(8, fail, gcc12()), "b:1": newPeer(8, refuse, gcc12()), "c:1": newPeer(1, good("c"), gcc12()),
 		})
-		f.Status(t.Context(), hosts(tc.hosts), true) // all are known
+		f.Reach(t.Context(), hosts(tc.hosts)) // all are known
 		list := f.Prospects(t.Context(), hosts(tc.hosts), want())
 		res, m, err := f.Run(t.Context(), list, &broker.Job{}, anyResult)
 		if tc.helper != "" {
@@ -160,7 +160,7 @@ func TestBetterMatchFirst(t *testing.T) {
 	revision.Package = "Debian 12.2.0-15"
 	f, hosts := fleetOf(t, map[string]*peer{"a:1": newPeer(8, good("a"), revision), "b:1": newPeer(8, good("b"), gcc12())})
 	list := hosts("grpc://a:1 grpc://b:1")
-	f.Status(t.Context(), list, true)
+	f.Reach(t.Context(), list)
 	f.mu.Lock()
 	f.members["b:1"].jobs = 7
 	f.mu.Unlock()

@@ -8,20 +8,30 @@ import (
 	"github.com/crosscc/crosscc/toolchains"
 )
 
-// Status tells of each host of the list. With wait it gives hosts that are
-// still being connected a bounded time.
-func (f *Fleet) Status(ctx context.Context, hosts []config.Host, wait bool) []monitor.HelperStatus {
-	ms := f.membersOf(hosts)
-	if wait {
-		f.await(ctx, ms, func() bool { return false })
-	}
+// unused is where a host stands that no job was for yet: it is no member.
+const unused phase = "unused"
+
+// Status tells of each host of the list what is known now. It is a question: it
+// connects to nothing and starts nothing.
+func (f *Fleet) Status(hosts []config.Host) []monitor.HelperStatus {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	list := make([]monitor.HelperStatus, 0, len(ms))
-	for _, m := range ms {
-		list = append(list, m.status())
+	list := make([]monitor.HelperStatus, 0, len(hosts))
+	for _, h := range hosts {
+		if m := f.members[h.Address()]; m != nil {
+			list = append(list, m.status())
+		} else {
+			list = append(list, monitor.HelperStatus{Address: h.Address(), State: string(unused)})
+		}
 	}
 	return list
+}
+
+// Reach is Status after each host was connected to, or a bounded time has
+// passed.
+func (f *Fleet) Reach(ctx context.Context, hosts []config.Host) []monitor.HelperStatus {
+	f.await(ctx, f.membersOf(hosts), func() bool { return false })
+	return f.Status(hosts)
 }
 
 // status is the member in words. The fleet's mutex is held.

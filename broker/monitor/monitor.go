@@ -64,7 +64,7 @@ type Matches struct {
 // HelperStatus is one helper as the agent sees it.
 type HelperStatus struct {
 	Address string `json:"address"`
-	// State is connecting, up, draining or down.
+	// State is unused (no job was for it yet), connecting, up, draining or down.
 	State string `json:"state"`
 	// Error says why it is down, in one line.
 	Error      string            `json:"error,omitempty"`
