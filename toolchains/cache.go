@@ -69,9 +69,11 @@ func (c *Cache) Probe(ctx context.Context, sys System, path, target string) (Too
 	return a.Toolchain.clone(), err
 }
 
-// ClangFeatures is [ClangFeatures], remembered.
-func (c *Cache) ClangFeatures(ctx context.Context, sys System, path string, words []string) ([]string, error) {
-	question := append([]string{"features", path, underDir(sys.Dir, words)}, words...)
+// ClangFeatures is [ClangFeatures], remembered. of is the fingerprint of the
+// toolchain that the clang at path is of: what it says depends on libraries that
+// are its own and may change alone.
+func (c *Cache) ClangFeatures(ctx context.Context, sys System, of Fingerprint, path string, words []string) ([]string, error) {
+	question := append([]string{"features", fmt.Sprint(of), path, underDir(sys.Dir, words)}, words...)
 	a, err := c.recall(ctx, sys, question, func(p *prober) (a answer, err error) {
 		a.Features, err = p.clangFeatures(ctx, path, words)
 		return a, err

@@ -38,7 +38,7 @@ func TestClangFeaturesFollowInstallations(t *testing.T) {
 	ask := func(cwd, toolchain string) bool {
 		t.Helper()
 		words := []string{"--target=" + arm, "--gcc-toolchain=" + toolchain, "-O2"}
-		got, err := c.ClangFeatures(t.Context(), h.in(cwd), need(t, "clang-14"), words)
+		got, err := c.ClangFeatures(t.Context(), h.in(cwd), nil, need(t, "clang-14"), words)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -203,7 +203,7 @@ func (a *Agent) extra(c *compile) ([]string, error) {
 	if t := c.targetWord(); t != "" && c.cmd.Target() == "" {
 		words = append([]string{"--target=" + t}, words...)
 	}
-	features, err := a.probes.ClangFeatures(c.s.Context(), c.system(), c.program, words)
+	features, err := a.probes.ClangFeatures(c.s.Context(), c.system(), c.toolchain.Fingerprint, c.program, words)
 	if err != nil {
 		return nil, c.failed(reasonProbe, "ask "+c.program+" for its target features", err)
 	}
