@@ -30,6 +30,7 @@ type Root struct {
 	fd     int
 	own    bool // it is this process's own root: names mean there what they mean here
 	closed atomic.Bool
+	walks  atomic.Bool // there is no openat2
 }
 
 // At opens the directory path as a root. The caller closes it.
@@ -78,9 +79,27 @@ func (r *Root) ID() (string, error) {
 	return fmt.Sprintf("%d:%d", st.Dev, st.Ino), nil
 }
 
-// open resolves name beneath the root. A rename elsewhere in the tree can make
-// the kernel answer EAGAIN when the name has `..`; then it is tried again.
+// open resolves name beneath the root, by openat2 where there is one.
 func (r *Root) open(op, name string, flags int) (int, error) {
+	fd, err := -1, error(unix.ENOSYS)
+	if !r.walks.Load() {
+		fd, err = r.open2(name, flags)
+	}
+	if err == unix.ENOSYS || err == unix.EPERM { // a filter that does not know the call may say EPERM
+		if err == unix.ENOSYS {
+			r.walks.Store(true)
+		}
+		fd, err = r.walk(name, flags)
+	}
+	if err != nil {
+		return -1, &fs.PathError{Op: op, Path: name, Err: err}
+	}
+	return fd, nil
+}
+
+// open2 is one openat2. A rename elsewhere in the tree can make the kernel answer
+// EAGAIN when the name has `..`; then it is tried again.
+func (r *Root) open2(name string, flags int) (fd int, err error) {
 	how := unix.OpenHow{
 		Flags:   uint64(flags | unix.O_CLOEXEC | unix.O_NOCTTY | unix.O_NONBLOCK),
 		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
@@ -88,18 +107,13 @@ func (r *Root) open(op, name string, flags int) (int, error) {
 	if flags&unix.O_PATH != 0 { // openat2 refuses what O_PATH would ignore
 		how.Flags = uint64(flags | unix.O_CLOEXEC)
 	}
-	var fd int
-	var err error
 	for range 32 {
 		fd, err = unix.Openat2(r.fd, name, &how)
 		if err != unix.EAGAIN && err != unix.EINTR {
 			break
 		}
 	}
-	if err != nil {
-		return -1, &fs.PathError{Op: op, Path: name, Err: err}
-	}
-	return fd, nil
+	return fd, err
 }
 
 // Open opens a regular file for reading; anything else is an error. A FIFO or a
