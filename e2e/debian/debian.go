@@ -1,8 +1,8 @@
 // Package debian fetches packages of the Debian release that this machine runs,
 // from the mirror that it already uses, for tests and the demo: sources to build,
-// and another architecture's headers. apt's lists and state are in a directory of
-// the caller's; none of the machine's own is touched, and nothing is installed.
-// Start with Archive.Source.
+// another architecture's headers, and a whole user land of it. apt's lists and
+// state are in a directory of the caller's; none of the machine's own is touched,
+// and nothing is installed. Start with Archive.Source and Archive.Root.
 package debian
 
 import (
@@ -67,14 +67,11 @@ func (a *Archive) Unpack(ctx context.Context, arch, root string, pkgs ...string)
 
 // file is the newest file of the pattern, after a fetch when there is none.
 func (a *Archive) file(ctx context.Context, pattern string, f fetch) (string, error) {
-	lock, err := os.OpenFile(filepath.Join(a.cache, "lock"), os.O_RDWR|os.O_CREATE, 0o644)
+	unlock, err := a.lock()
 	if err != nil {
 		return "", err
 	}
-	defer lock.Close()
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
-		return "", err
-	}
+	defer unlock()
 	for fetched := false; ; fetched = true {
 		found, err := filepath.Glob(filepath.Join(a.cache, pattern))
 		switch {
@@ -91,6 +88,18 @@ func (a *Archive) file(ctx context.Context, pattern string, f fetch) (string, er
 	}
 }
 
+// lock keeps other processes from fetching what this one fetches.
+func (a *Archive) lock() (unlock func(), err error) {
+	lock, err := os.OpenFile(filepath.Join(a.cache, "lock"), os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return func() { _ = lock.Close() }, nil
+}
+
 // A fetch is one thing that apt-get is asked for.
 type fetch struct {
 	kind  string // of line in sources.list: deb-src or deb
@@ -100,28 +109,8 @@ type fetch struct {
 
 // fetch leaves the files that apt-get downloads in the cache.
 func (a *Archive) fetch(ctx context.Context, f fetch) error {
-	from, err := mirror()
+	private, err := a.update(ctx, f.kind, f.arch)
 	if err != nil {
-		return err
-	}
-	own := filepath.Join(a.cache, "apt-"+f.kind+f.arch)
-	lists, status, sources := filepath.Join(own, "lists"), filepath.Join(own, "status"), filepath.Join(own, "sources.list")
-	if err := errors.Join(
-		os.MkdirAll(filepath.Join(lists, "partial"), 0o755), os.WriteFile(status, nil, 0o644),
-		os.WriteFile(sources, []byte(from.line(f.kind)+"\n"), 0o644),
-	); err != nil {
-		return err
-	}
-	private := []string{
-		"-qq",
-		"-o", "Dir::Etc::sourcelist=" + sources, "-o", "Dir::Etc::sourceparts=/dev/null",
-		"-o", "Dir::State::lists=" + lists, "-o", "Dir::State::status=" + status, "-o", "Dir::Cache=" + own,
-		"-o", "APT::Sandbox::User=root", // the cache need not be open to apt's own user
-	}
-	if f.arch != "" {
-		private = append(private, "-o", "APT::Architecture="+f.arch, "-o", "APT::Architectures="+f.arch)
-	}
-	if err := site.Run(ctx, a.cache, nil, "apt-get", append(private, "update")...); err != nil {
 		return err
 	}
 	fresh, err := os.MkdirTemp(a.cache, "fresh-")
@@ -133,6 +122,34 @@ func (a *Archive) fetch(ctx context.Context, f fetch) error {
 		return err
 	}
 	return keep(fresh, a.cache)
+}
+
+// update gives the words by which apt-get knows the archive's lists, which it has
+// fetched, and nothing of this machine's: no package counts as installed. kind and
+// arch are a fetch's.
+func (a *Archive) update(ctx context.Context, kind, arch string) (private []string, err error) {
+	from, err := mirror()
+	if err != nil {
+		return nil, err
+	}
+	own := filepath.Join(a.cache, "apt-"+kind+arch)
+	lists, status, sources := filepath.Join(own, "lists"), filepath.Join(own, "status"), filepath.Join(own, "sources.list")
+	if err := errors.Join(
+		os.MkdirAll(filepath.Join(lists, "partial"), 0o755), os.MkdirAll(filepath.Join(own, "archives", "partial"), 0o755),
+		os.WriteFile(status, nil, 0o644), os.WriteFile(sources, []byte(from.line(kind)+"\n"), 0o644),
+	); err != nil {
+		return nil, err
+	}
+	private = []string{
+		"-qq",
+		"-o", "Dir::Etc::sourcelist=" + sources, "-o", "Dir::Etc::sourceparts=/dev/null",
+		"-o", "Dir::State::lists=" + lists, "-o", "Dir::State::status=" + status, "-o", "Dir::Cache=" + own,
+		"-o", "APT::Sandbox::User=root", // the cache need not be open to apt's own user
+	}
+	if arch != "" {
+		private = append(private, "-o", "APT::Architecture="+arch, "-o", "APT::Architectures="+arch)
+	}
+	return private, site.Run(ctx, a.cache, nil, "apt-get", append(private, "update")...)
 }
 
 // keep moves a package's files, the .dsc last: where it is, all are.
