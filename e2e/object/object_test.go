@@ -57,6 +57,62 @@ func TestSameCode(t *testing.T) {
 	}
 }
 
+// Objects that differ in .comment alone are told from those that differ in
+// anything else: a byte of debug info, a flag of the machine.
+func TestButComment(t *testing.T) {
+	const compiler = "arm-linux-gnueabihf-gcc"
+	text, err := os.ReadFile(compile(t, source, compiler, "-O2", "-g", "-S"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	assembly := string(text)
+	assemble := func(text string, args ...string) string {
+		return compile(t, text, compiler, append(args, "-x", "assembler")...)
+	}
+	plain := assemble(assembly)
+	for name, c := range map[string]struct {
+		from, to string
+		args     []string
+		want     string // part of the error; "" when they are the same
+	}{
+		"the same":           {"", "", nil, ""},
+		"another compiler":   {".ident\t\"GCC: (", ".ident\t\"GCC: (of another maker ", nil, ""},
+		"another number":     {"adds\tr0, r5, #1", "adds\tr0, r5, #2", nil, ".text"},
+		"another value":      {".word\t3", ".word\t4", nil, ".data"},
+		"another column":     {".loc 1 6 24", ".loc 1 6 25", nil, ".debug_line"},
+		"another name":       {"\tcounter", "\tkounter", nil, "differs"},
+		"compressed":         {"", "", []string{"-gz"}, "headers of .debug"},
+		"another byte order": {"", "", []string{"-mbig-endian"}, "ELF headers"},
+		"no ident":           {".ident", "@ .ident", nil, "sections"},
+	} {
+		changed := strings.ReplaceAll(assembly, c.from, c.to)
+		if c.from != "" && changed == assembly {
+			t.Fatalf("%s: the assembly has no %q", name, c.from)
+		}
+		err := butComment(t, plain, assemble(changed, c.args...))
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v, want an error with %q", name, err, c.want)
+		}
+	}
+	soft := assemble(strings.Replace(assembly, ".eabi_attribute 28, 1", ".eabi_attribute 28, 0", 1))
+	if err := butComment(t, plain, soft); err == nil {
+		t.Error("another float ABI makes the same object")
+	}
+}
+
+func butComment(t *testing.T, a, b string) error {
+	t.Helper()
+	x, err := os.ReadFile(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	y, err := os.ReadFile(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ButComment(a, x, b, y)
+}
+
 func TestKind(t *testing.T) {
 	for _, c := range []struct {
 		compiler, flag string
