@@ -40,7 +40,7 @@ func (c *Command) whole(w *word) bool {
 	case kindCPP:
 		return c.family != Clang || !c.unusedWithoutDefaults(w)
 	case kindLinker:
-		return c.family == Clang // which says of each that it is not used
+		return true // clang says of each that it is not used, gcc of some that it does not know them
 	}
 	return false
 }

@@ -19,7 +19,7 @@ func TestWhole(t *testing.T) {
 		{Driver{Family: GCC}, "-Wp,-MD,.a.d -Wp,-MT,a.lo,-DY -c a.c -o b.o",
 			"EXTRA -Xpreprocessor -MT -Xpreprocessor a.lo -Xpreprocessor -DY -Wp,-MD,out.d -c a.c -o out.o"},
 		{Driver{Family: GCC}, "-Wp,-MD,.a.d -c a.c -o b.o", "EXTRA -Wp,-MD,out.d -MQ a.o -c a.c -o out.o"},
-		{Driver{Family: GCC}, "-x c++ -lfoo -L. -c a.x -o a.o", "EXTRA -x c++ -c a.x -o out.o"},
+		{Driver{Family: GCC}, "-x c++ -lfoo -L. -c a.x -o a.o", "-lfoo -L. EXTRA -x c++ -c a.x -o out.o"},
 		{Driver{Family: GCC}, "-march=native -march=x86-64 -c a.c", "-march=x86-64 EXTRA -c a.c -o out.o"},
 		{Driver{Family: Clang}, "-Wp,-MD,.a.d -lfoo -c a.c -o b.o", "-lfoo EXTRA -MD -MF out.d -MQ b.o -c a.c -o out.o"},
 		{Driver{Family: Clang}, "-Wp,-DX -MD -MMD -c a.c", "EXTRA -Xpreprocessor -DX -MD -MMD -MF out.d -MQ a.o -c a.c -o out.o"},
