@@ -7,7 +7,7 @@ GO ?= go
 BUILD_VARIABLE = github.com/crosscc/crosscc/broker/local.linkedBuild
 BUILD_ID = $(shell cat go.sum $$(find argv toolchains sandbox broker cmd -name '*.go' | LC_ALL=C sort) | sha256sum | cut -c1-16)
 
-.PHONY: all build demo test e2e-projects bench lint docs clean
+.PHONY: all build demo test soak e2e-projects bench lint docs clean
 
 all: build
 
@@ -30,6 +30,13 @@ test:
 	@e2e/install.sh test
 	$(GO) vet ./...
 	$(GO) test -race -count=1 -timeout 40m ./...
+
+# Commands that nobody thought of, through crosscc and without, until SOAK says
+# enough: so many of each kind for each compiler, SOAK="-rapid.checks=5000 -rapid.seed=7".
+SOAK ?= -rapid.checks=600 -rapid.seed=0
+soak:
+	@e2e/install.sh test
+	$(GO) test -count=1 -timeout 0 -v ./e2e/differ $(SOAK)
 
 # Lua, zlib and fmt for four targets with gcc and clang, each object and
 # dependency file compared. It takes half an hour.

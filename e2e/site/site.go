@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -31,8 +32,8 @@ type Site struct {
 	// Helper is the address of the helper's door, HOST:PORT.
 	Helper string
 
-	bin   string // directory of the programs
-	serve *exec.Cmd
+	bin   string    // directory of the programs
+	serve *exec.Cmd // nil: another site's
 }
 
 // Start starts a helper and waits until its door is open. bin is the directory of
@@ -67,9 +68,24 @@ func Start(ctx context.Context, bin, dir string, environ []string) (*Site, error
 		text, _ := os.ReadFile(log)
 		return nil, errors.Join(fmt.Errorf("start a helper: %w\n%s", err, text), s.Stop())
 	}
-	s.Env = append(environ, "CROSSCC_HOSTS=grpc://"+s.Helper, "CROSSCC_DIR="+client, "CROSSCC_CONFIG="+empty,
-		"CROSSCC_SOCKET="+filepath.Join(client, "agent.sock"), "LC_ALL=C.UTF-8")
+	s.Env = clientEnv(environ, s.Helper, client, empty)
 	return s, nil
+}
+
+// clientEnv is the environment of a client's builds.
+func clientEnv(environ []string, helper, client, config string) []string {
+	return append(slices.Clip(environ), "CROSSCC_HOSTS=grpc://"+helper, "CROSSCC_DIR="+client, "CROSSCC_CONFIG="+config,
+		"CROSSCC_SOCKET="+filepath.Join(client, "agent.sock"), "LC_ALL=C.UTF-8")
+}
+
+// Another is one more client of the helper, with an agent of its own; dir is as
+// Start has it. Stop ends that agent alone, and is called before the first site's.
+func (s *Site) Another(dir string, environ []string) (*Site, error) {
+	client, empty := filepath.Join(dir, "client"), filepath.Join(dir, "empty.toml")
+	if err := errors.Join(os.Mkdir(client, 0o700), os.WriteFile(empty, nil, 0o644)); err != nil {
+		return nil, err
+	}
+	return &Site{Env: clientEnv(environ, s.Helper, client, empty), Helper: s.Helper, bin: s.bin}, nil
 }
 
 // awaitReady polls the ready file for the grpc door's line.
@@ -102,6 +118,9 @@ func (s *Site) Stop() error {
 		if st, err := s.Status(ctx); err == nil && st.Agent.PID > 0 {
 			errs = append(errs, stopProcess(ctx, st.Agent.PID))
 		}
+	}
+	if s.serve == nil {
+		return errors.Join(errs...)
 	}
 	_ = s.serve.Process.Signal(syscall.SIGTERM)
 	late := time.AfterFunc(stopLimit, func() { _ = s.serve.Process.Kill() })

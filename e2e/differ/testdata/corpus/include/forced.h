@@ -1,0 +1,3 @@
+#ifndef FORCED
+#define FORCED 1
+#endif

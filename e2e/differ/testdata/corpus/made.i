@@ -1,0 +1,2 @@
+# 1 "made.c"
+int made(int n) { return n * 3; }

@@ -1,0 +1,1 @@
+const char *odd(void) { return __FILE__; }
