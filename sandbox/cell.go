@@ -48,7 +48,8 @@ type cell struct {
 	out, tmp       *os.File    // writable directories inside
 }
 
-// start runs bubblewrap with its descriptors 3, 4 and 5 as status, ready and gate.
+// start runs bubblewrap with its descriptors 3, 4 and 5 as status, ready and gate,
+// and the texts of s behind them.
 func (b *bubblewrap) start(s *Spec, l Limits, words []string, overflow func(error)) (c *cell, err error) {
 	c = &cell{began: time.Now()}
 	defer func() {
@@ -58,12 +59,19 @@ func (b *bubblewrap) start(s *Spec, l Limits, words []string, overflow func(erro
 		}
 	}()
 	theirs, err := c.descriptors()
-	defer closeAll(theirs)
+	defer func() { closeAll(theirs) }()
 	if err != nil {
 		return c, err
 	}
 	c.cmd = exec.Command(b.program, words...)
 	c.cmd.Dir, c.cmd.Env = "/", []string{}
+	for _, name := range textNames(s) {
+		f, err := textFile(s.Texts[name])
+		if err != nil {
+			return c, err
+		}
+		theirs = append(theirs, f)
+	}
 	c.cmd.ExtraFiles = theirs
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL, Credential: b.credential}
 	if err := feed(c.cmd, s.Stdin); err != nil {
@@ -136,18 +144,28 @@ func feed(cmd *exec.Cmd, stdin []byte) error {
 	if len(stdin) == 0 {
 		return nil
 	}
-	fd, err := unix.MemfdCreate("stdin", unix.MFD_CLOEXEC)
-	if err != nil {
-		return fmt.Errorf("memory for stdin: %w", err)
+	f, err := textFile(string(stdin))
+	if err == nil {
+		cmd.Stdin = f
 	}
-	f := os.NewFile(uintptr(fd), "stdin")
-	cmd.Stdin = f
-	if _, err := f.Write(stdin); err != nil {
-		f.Close()
-		return fmt.Errorf("fill stdin: %w", err)
-	}
-	_, err = f.Seek(0, io.SeekStart)
 	return err
+}
+
+// textFile is a file in memory, at its beginning.
+func textFile(text string) (*os.File, error) {
+	fd, err := unix.MemfdCreate("text", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("memory for a file: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), "text")
+	if _, err = io.WriteString(f, text); err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("fill a file in memory: %w", err)
+	}
+	return f, nil
 }
 
 // patience bounds what bubblewrap does by itself: a few milliseconds of mounts,

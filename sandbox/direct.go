@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -20,7 +21,7 @@ import (
 // and killing the whole process group (not one that leaves its group).
 //
 // Names inside are turned into names on the host: where a word holds Spec.Out,
-// or an entry of Spec.Tree, as the beginning of an absolute path, the host's
+// one of Spec.Texts, or an entry of Spec.Tree, as the beginning of an absolute path, the host's
 // directory stands in its place, so debug information may hold host names. Out
 // and the temporary directory are plain directories: the sum of what is written
 // is bounded only for what is taken.
@@ -125,6 +126,12 @@ func (d *direct) command(s *Spec, job *jobDir) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
+	for i, name := range textNames(s) {
+		names[name] = filepath.Join(job.dir, "text"+strconv.Itoa(i))
+		if err := os.WriteFile(names[name], []byte(s.Texts[name]), 0o444); err != nil { //nolint:gosec // another uid may be the one to read it
+			return nil, err
+		}
+	}
 	cmd := &exec.Cmd{Path: s.Path, Args: []string{s.Args[0]}, Dir: names.of(s.Dir)}
 	for _, w := range s.Args[1:] {
 		cmd.Args = append(cmd.Args, names.of(w))
@@ -162,14 +169,15 @@ func (n names) of(word string) string {
 	if i < 0 {
 		return word
 	}
+	best := ""
 	for inside, outside := range n {
 		rest, ok := strings.CutPrefix(word[i:], inside)
-		host := outside + rest
-		if _, err := os.Lstat(filepath.Dir(host)); ok && err == nil && (rest == "" || rest[0] == '/') {
-			return word[:i] + host
+		_, err := os.Lstat(filepath.Dir(outside + rest))
+		if ok && err == nil && (rest == "" || rest[0] == '/') && len(inside) > len(best) {
+			best = inside
 		}
 	}
-	return word
+	return word[:i] + n[best] + word[i+len(best):]
 }
 
 // runTraced starts cmd stopped at its first instruction (PTRACE_TRACEME), puts

@@ -48,6 +48,9 @@ type Spec struct {
 	// read-only at /. "" means none. It must be readable for the uid that the
 	// runner uses, and free of anything that a peer can still change.
 	Tree string
+	// Texts are small read-only files of the caller's own, by absolute clean place.
+	// What the tree has under the same name is not seen.
+	Texts map[string]string
 	// Out is an absolute directory inside that is empty, writable and taken
 	// from; "" means none. Outputs are the names below it to take. Each must be
 	// there when the program exits 0.
@@ -189,6 +192,11 @@ func (s *Spec) check() error {
 	}
 	if err := s.checkOut(); err != nil {
 		return err
+	}
+	for name := range s.Texts {
+		if !filepath.IsAbs(name) || path.Clean(name) != name || name == "/" {
+			return fmt.Errorf("sandbox: place %q of a text is not a clean absolute path below /", name)
+		}
 	}
 	for _, w := range slices.Concat(s.Env, s.Args) {
 		if strings.IndexByte(w, 0) >= 0 {

@@ -350,6 +350,8 @@ func TestCheckRefuses(t *testing.T) {
 		"output climbs":      func(s *Spec) { s.Outputs = []string{"../x"} },
 		"output absolute":    func(s *Spec) { s.Outputs = []string{"/x"} },
 		"output without out": func(s *Spec) { s.Out, s.Outputs = "", []string{"x"} },
+		"text at a relative": func(s *Spec) { s.Texts = map[string]string{"a": ""} },
+		"text not clean":     func(s *Spec) { s.Texts = map[string]string{"/a/../b": ""} },
 		"NUL":                func(s *Spec) { s.Args = []string{"a\x00b"} },
 		"environment":        func(s *Spec) { s.Env = []string{"A"} },
 	} {

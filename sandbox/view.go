@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -36,6 +37,9 @@ func viewOf(s *Spec, binds []Bind, l Limits) ([]string, error) {
 	for _, b := range binds {
 		v.reserve(b)
 	}
+	for _, name := range textNames(s) {
+		v.reserve(Bind{Source: name, Dest: name})
+	}
 	v.dirs["/dev"] = true
 	if s.Tree != "" {
 		if err := v.merge("/"); err != nil {
@@ -51,10 +55,20 @@ func viewOf(s *Spec, binds []Bind, l Limits) ([]string, error) {
 			v.add("--ro-bind", b.Source, b.Dest)
 		}
 	}
+	for i, name := range textNames(s) {
+		v.add("--ro-bind-data", strconv.Itoa(firstText+i), name)
+	}
 	// Compilers open /dev/null by name, for reading and as an output.
 	v.add("--dev-bind", "/dev/null", "/dev/null", "--remount-ro", "/", "--chdir", s.Dir, "--", program)
 	return append(v.words, s.Args[1:]...), nil
 }
+
+// firstText is the descriptor of the first of Spec.Texts in bubblewrap: behind
+// those of a cell.
+const firstText = 6
+
+// textNames are the places of Spec.Texts, in the order of their descriptors.
+func textNames(s *Spec) []string { return slices.Sorted(maps.Keys(s.Texts)) }
 
 // argv0Dir holds a program's other name.
 const argv0Dir = "/.crosscc-argv0"

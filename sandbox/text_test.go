@@ -1,0 +1,27 @@
+package sandbox
+
+import "testing"
+
+// A text is the caller's, whatever the tree has in its place, and stays as it is.
+func TestTexts(t *testing.T) {
+	p := build(t, `#include <stdio.h>
+		int main(int c, char **v) { char b[99]; FILE *f = fopen(v[1], "r"); if (!f) { perror(v[1]); return 1; }
+		int n = fread(b, 1, 99, f); printf("%.*s|%s", n, b, fopen(v[1], "a") ? "writable" : "fixed"); return 0; }`)
+	for name, r := range runners(t) {
+		s := spec(p, "/.texts/b")
+		s.Tree, s.Texts = layTree(t, ".texts/b", "w/a.c"), map[string]string{"/.texts/a": "one", "/.texts/b": "two", "/.texts/c": ""}
+		o, err := r(ctxOf(t), s)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if string(o.Stdout) != "two|fixed" {
+			t.Errorf("%s: got %q, %q", name, o.Stdout, o.Stderr)
+		}
+		o.Close()
+	}
+	s := spec(p, "/.texts")
+	s.Tree, s.Texts = layTree(t, ".texts/b"), map[string]string{"/.texts": "one"}
+	if o, err := bwrap(t)(ctxOf(t), s); err == nil {
+		t.Errorf("a tree has a directory in a text's place: %q", o.Stdout)
+	}
+}
