@@ -24,6 +24,9 @@ type Env struct {
 	ReadFile func(name string) ([]byte, error)
 	// Getenv answers for variables that change what a compiler does. nil: the environment is empty.
 	Getenv func(string) string
+	// Native says that whoever runs the command will be told what native means: -march=native is then no reason to
+	// stay, and gcc's words with it stay in what a helper runs.
+	Native bool
 }
 
 // family is the family whose rules apply.
@@ -47,6 +50,7 @@ type Command struct {
 	outputs     []string
 	language    Language
 	badLanguage Reason // why the input's language is not one that can be sent; "" when it can
+	keepsNative bool   // words with native go along
 	compile     bool   // -c
 	assembly    bool   // -S
 	verdict     Verdict
@@ -81,6 +85,7 @@ func Parse(args []string, env Env) *Command {
 		in := c.inputs[0]
 		c.language, c.badLanguage = languageOf(in.name, in.x, env.Driver.CXX, c.family)
 	}
+	c.keepsNative = env.Native && c.family == GCC && c.Native()
 	c.verdict = c.judge(env)
 	return c
 }
@@ -231,15 +236,6 @@ func (c *Command) pick(kinds ...kind) []string {
 		}
 	}
 	return out
-}
-
-// native: the value "native" stands for the CPU of whoever runs the compiler. In a remote verdict each such word is
-// overridden by a later one of its name, and must not reach a helper's driver.
-//
-// clang splits the value at its plus signs first: -mcpu=native+crypto.
-func (w word) native() bool {
-	cpu, _, _ := strings.Cut(w.value, "+")
-	return w.kind == kindTarget && strings.EqualFold(cpu, "native") && (w.name == "-march=" || w.name == "-mcpu=" || w.name == "-mtune=")
 }
 
 // Debug reports whether debug information is made: the last word that sets its level decides.

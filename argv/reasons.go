@@ -71,7 +71,7 @@ func Reasons() []ReasonDoc {
 		{LTO, "Link-time optimisation (-flto) makes objects that differ between two local runs as well."},
 		{MissingOperand, "The last option lacks its operand; the compiler has its own words for that."},
 		{Modules, "Modules and header units are read from and written to files that we do not follow."},
-		{Native, "-march, -mtune or -mcpu is native, which means the CPU of the machine that runs the compiler."},
+		{Native, "-march, -mtune or -mcpu is native, and what that means here could not be found out: the compiler rejects it, or was not to be asked."},
 		{NoInput, "There is no input file."},
 		{NotASource, "The only input is no source file by its name; a compiler leaves it to the linker."},
 		{Offload, "Code is made for a second device (CUDA, HIP, OpenMP targets, OpenACC)."},

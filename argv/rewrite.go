@@ -91,7 +91,7 @@ func (c *Command) Compile(input, output string, extra ...string) []string {
 	for _, w := range c.words {
 		switch w.kind {
 		case kindPlain, kindTarget, kindDebug, kindDiagnostic, kindAssembler, kindXclang:
-			if !w.native() {
+			if !c.drops(&w) {
 				out = append(out, w.text...)
 			}
 		}

@@ -110,21 +110,14 @@ func (c *Command) source(Env) Verdict {
 }
 
 // targets finds "native" where it still counts, and more than one -arch.
-func (c *Command) targets(Env) Verdict {
-	last := map[string]word{}
+func (c *Command) targets(env Env) Verdict {
+	if w := c.nativeWord(); w != nil && !env.Native {
+		return local(Native, w.text[0])
+	}
 	arches := 0
 	for _, w := range c.words {
-		if w.kind != kindTarget {
-			continue
-		}
-		last[w.name] = w
 		if w.name == "-arch" {
 			arches++
-		}
-	}
-	for _, name := range []string{"-march=", "-mcpu=", "-mtune="} {
-		if w, ok := last[name]; ok && w.native() {
-			return local(Native, w.text[0])
 		}
 	}
 	if arches > 1 {

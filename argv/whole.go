@@ -36,7 +36,7 @@ func (c *Command) Whole(output, depFile string, extra ...string) []string {
 func (c *Command) whole(w *word) bool {
 	switch w.kind {
 	case kindPlain, kindTarget, kindDebug, kindDiagnostic, kindAssembler, kindXclang:
-		return !w.native()
+		return !c.drops(w)
 	case kindCPP:
 		return c.family != Clang || !c.unusedWithoutDefaults(w)
 	case kindLinker:
