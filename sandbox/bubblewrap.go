@@ -23,7 +23,8 @@ import (
 type bubblewrap struct {
 	program    string
 	credential *syscall.Credential // nil: stay who we are
-	extra      []string            // flags that not every host can take
+	pen        pen
+	extra      []string // flags that not every host can take
 	filter     []byte
 	closures   closure.Cache
 	logf       func(string, ...any)
@@ -51,18 +52,32 @@ func NewBubblewrap(o Options) (Runner, error) {
 	if b.filter, err = seccomp.Filter(); err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
-	// --disable-userns writes to /proc/sys, which containers have read-only. The
-	// filter forbids new user namespaces in any case.
-	b.extra = []string{"--disable-userns"}
-	if err = b.try(); err == nil {
-		return b.run, nil
-	}
-	b.extra = nil
-	if err = b.try(); err != nil {
+	if err := b.suit(); err != nil {
 		return nil, fmt.Errorf("%w; %s", err, advice(err.Error(), readSysctl))
 	}
-	o.Logf("sandbox: user namespaces inside are forbidden by the filter alone")
 	return b.run, nil
+}
+
+// suit finds the strictest way to start bubblewrap that works on this host. Its
+// error is that of the plainest way.
+func (b *bubblewrap) suit() (err error) {
+	for _, b.pen = range pens() {
+		// --disable-userns writes to /proc/sys, which containers have read-only. The
+		// filter forbids new user namespaces in any case.
+		b.extra = []string{"--disable-userns"}
+		if err = b.try(); err == nil {
+			break
+		}
+		b.extra = nil
+		if err = b.try(); err == nil {
+			b.logf("sandbox: user namespaces inside are forbidden by the filter alone")
+			break
+		}
+	}
+	if err == nil && b.pen == noPen {
+		b.logf("sandbox: no process id namespace for bubblewrap itself: should this process be killed, a sandbox that is just being started may wait for ever")
+	}
+	return err
 }
 
 func or0(s, otherwise string) string {

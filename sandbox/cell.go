@@ -30,13 +30,15 @@ import (
 //     them alive, so outputs need no directory on the host and leave none.
 //  3. release: the filter is written into "gate". Should this process die
 //     before, the child reads an empty filter, which the kernel refuses: it
-//     never becomes the program (fail closed).
+//     never becomes the program (fail closed). Whatever is there at that moment
+//     ends with bubblewrap (see pen).
 //  4. wait: the program is process 1 of its namespace, so when it ends, or is
 //     killed through its descriptor, all others end with it, before bubblewrap
 //     sees it. "status" says whether the program was really started, and its
 //     exit code; without that line bubblewrap's own words are on stderr.
 type cell struct {
 	cmd    *exec.Cmd
+	pen    pen
 	ready  *os.File      // our end of a socket; ends when the child is held
 	gate   *os.File      // takes the filter
 	status *json.Decoder // bubblewrap's reports
@@ -51,7 +53,7 @@ type cell struct {
 // start runs bubblewrap with its descriptors 3, 4 and 5 as status, ready and gate,
 // and the texts of s behind them.
 func (b *bubblewrap) start(s *Spec, l Limits, words []string, overflow func(error)) (c *cell, err error) {
-	c = &cell{began: time.Now()}
+	c = &cell{began: time.Now(), pen: b.pen}
 	defer func() {
 		if err != nil {
 			c.close()
@@ -73,7 +75,7 @@ func (b *bubblewrap) start(s *Spec, l Limits, words []string, overflow func(erro
 		theirs = append(theirs, f)
 	}
 	c.cmd.ExtraFiles = theirs
-	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL, Credential: b.credential}
+	c.cmd.SysProcAttr = b.pen.attributes(b.credential)
 	if err := feed(c.cmd, s.Stdin); err != nil {
 		return c, err
 	}
@@ -184,7 +186,7 @@ func (c *cell) hold(ctx context.Context, s *Spec, l Limits) error {
 	if err := c.adopt(); err != nil {
 		return err
 	}
-	return as(c.cmd.SysProcAttr.Credential, func() error {
+	return as(c.pen.handler(c.cmd.SysProcAttr.Credential), func() error {
 		if err := l.apply(c.child.Pid); err != nil {
 			return &Failure{Kind: Setup, Detail: "limits", Err: err}
 		}
@@ -220,11 +222,15 @@ func (c *cell) adopt() error {
 	if err := c.status.Decode(&report); err != nil || report.Pid == 0 {
 		return errNoChild
 	}
-	p, err := os.FindProcess(report.Pid)
+	pid, err := c.pen.child(c.cmd.Process.Pid, report.Pid)
 	if err != nil {
 		return errNoChild
 	}
-	if parent, err := parentOf(report.Pid); err != nil || parent != c.cmd.Process.Pid {
+	p, err := os.FindProcess(pid)
+	if err != nil {
+		return errNoChild
+	}
+	if parent, err := parentOf(pid); err != nil || parent != c.cmd.Process.Pid {
 		_ = p.Release()
 		return errNoChild
 	}

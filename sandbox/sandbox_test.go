@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 		fmt.Println(err)
 		os.Exit(1)
 	}
+	if p := os.Getenv("SANDBOX_TEST_MANY"); p != "" { // TestKilledAtAnyMoment's
+		runMany(p)
+	}
 	os.Exit(m.Run())
 }
 
