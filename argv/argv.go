@@ -147,21 +147,16 @@ func read(rest []string, f Family) (word, int) {
 	return r.short(w, f), n
 }
 
-// short gives an option in its GNU long spelling (--define-macro X) the short one's name and meaning.
+// short gives an option in its GNU long spelling (--define-macro X) the short one's name and meaning. Its text stays:
+// what the compiler has against the word it says in the user's own spelling.
 func (r *row) short(w word, f Family) word {
 	if r.alias == "" {
 		return w
 	}
 	to := lookup(r.alias, f)
 	w.kind, w.name, w.reason = to.kind, to.name, to.reason
-	switch {
-	case r.form == flag:
-		w.text = []string{r.alias}
-	case to.form == joined:
-		w.text = []string{r.alias + w.value}
-		w.value = w.text[0][len(to.name):]
-	default:
-		w.text = []string{r.alias, w.value}
+	if to.form == joined {
+		w.value = (r.alias + w.value)[len(to.name):]
 	}
 	return w
 }

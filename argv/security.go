@@ -156,6 +156,9 @@ func inside(name string) bool {
 // admit judges one word with its operand.
 func admit(w word) error {
 	s := strings.Join(w.text, " ")
+	if w.name == "-std=" {
+		s = w.name + w.value // --std=c99 as well
+	}
 	ok := false
 	switch w.kind {
 	case kindInput, kindOutput, kindMode, kindLanguage:
