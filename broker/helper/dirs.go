@@ -113,7 +113,7 @@ func memoryFor(shm string, slots int) int64 {
 	if unix.Statfs(shm, &fs) != nil || fs.Type != unix.TMPFS_MAGIC || unix.Sysinfo(&info) != nil {
 		return 0
 	}
-	free := int64(fs.Bavail) * fs.Bsize
+	free := int64(fs.Bavail) * int64(fs.Bsize)
 	total := int64(info.Totalram) * int64(info.Unit)
 	return min(int64(slots)*memoryPerSlot, free/4, total/16)
 }

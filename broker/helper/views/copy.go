@@ -10,6 +10,7 @@ import (
 	"path"
 	"runtime"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
@@ -146,9 +147,13 @@ func (c *copier) file(dir int, f *broker.File, buf []byte) error {
 	if err := errors.Join(err, unix.Close(fd)); err != nil {
 		return err
 	}
-	modified := unix.Timespec{Sec: epoch}
+	when := time.Unix(epoch, 0)
 	if f.Modified != 0 {
-		modified.Sec = f.Modified
+		when = time.Unix(f.Modified, 0)
+	}
+	modified, err := unix.TimeToTimespec(when) // 32-bit machines end in 2038
+	if err != nil {
+		return err
 	}
 	return unix.UtimesNanoAt(dir, f.Name, []unix.Timespec{modified, modified}, unix.AT_SYMLINK_NOFOLLOW)
 }
