@@ -22,6 +22,9 @@ type Env struct {
 	Family Family
 	// ReadFile reads a response file, relative names against the working directory. nil: no file can be read.
 	ReadFile func(name string) ([]byte, error)
+	// Job says that the words are a job's, made by [Command.Whole] or [Command.Compile]: then they may hold what only those
+	// say.
+	Job bool
 	// Getenv answers for variables that change what a compiler does. nil: the environment is empty.
 	Getenv func(string) string
 	// Native says that whoever runs the command will be told what native means: -march=native is then no reason to
@@ -49,10 +52,11 @@ type Command struct {
 	inputs      []input
 	outputs     []string
 	language    Language
-	badLanguage Reason // why the input's language is not one that can be sent; "" when it can
-	keepsNative bool   // words with native go along
-	compile     bool   // -c
-	assembly    bool   // -S
+	badLanguage Reason  // why the input's language is not one that can be sent; "" when it can
+	keepsNative bool    // words with native go along
+	compile     bool    // -c
+	assembly    bool    // -S
+	dumpName    *string // of a job: what the names of further outputs begin with, where the object says them
 	verdict     Verdict
 }
 
@@ -200,7 +204,7 @@ func (c *Command) TargetWords() []string { return c.pick(kindTarget) }
 // CodegenWords are the words that the compiler proper is moved by: all but inputs, outputs, dependency, preprocessor,
 // linker and diagnostics words. They are the key of whatever is remembered for a set of options.
 func (c *Command) CodegenWords() []string {
-	return c.pick(kindPlain, kindTarget, kindDebug, kindAssembler, kindXclang)
+	return c.pick(kindPlain, kindTree, kindTarget, kindDebug, kindAssembler, kindXclang)
 }
 
 // installationWords are clang's options that choose the gcc installation, C library or runtime beside it, by which its

@@ -50,6 +50,10 @@ func checkRemote(t *testing.T, c *Command, env Env) {
 		}
 	}
 	checkWhole(t, c, env)
+	if reason, _ := c.OnlyTree(); reason != "" {
+		return
+	}
+	env.Job = true
 	words := c.Compile("in.x", "out.o")
 	sent := Parse(words, env)
 	if v := sent.Verdict(); !v.Remote {
@@ -118,21 +122,38 @@ func bom(s string) bool {
 
 // checkWhole: the tree form is the same compile, and its own tree form.
 func checkWhole(t *testing.T, c *Command, env Env) {
-	words := c.Whole("out.o", "out.d")
+	words := c.Whole("out.o", "out.d", c.NameWords("/w")...)
+	env.Job = true
 	sent := Parse(words, env)
 	if v := sent.Verdict(); !v.Remote {
 		t.Fatalf("%q: the whole compile %q is %+v", c.Words(), words, v)
 	}
 	if sent.Language() != c.Language() || sent.Assembly() != c.Assembly() || sent.Debug() != c.Debug() || sent.Source() != c.Source() ||
-		!slices.Equal(sent.CodegenWords(), c.CodegenWords()) || sent.Target() != c.Target() {
+		!slices.Equal(sent.CodegenWords(), append(c.CodegenWords(), Parse(c.NameWords("/w"), env).CodegenWords()...)) || sent.Target() != c.Target() {
 		t.Fatalf("%q: the whole compile %q is another one", c.Words(), words)
 	}
 	if again := sent.Whole("out.o", "out.d"); !slices.Equal(again, words) {
 		t.Fatalf("%q: the whole compile %q becomes %q", c.Words(), words, again)
 	}
+	checkOutputs(t, c, sent)
 	was, wanted := c.Deps()
 	is, made := sent.Deps()
 	if wanted != made || wanted && (is.File != "out.d" || is.UserOnly != was.UserOnly || is.Phony != was.Phony) {
 		t.Fatalf("%q: dependencies %+v become %+v", c.Words(), was, is)
+	}
+}
+
+// checkOutputs: the job makes the very files that the client expects of it, under the names that it was given for them.
+func checkOutputs(t *testing.T, c, sent *Command) {
+	t.Helper()
+	was, is := c.Outputs("out.o", "out.d"), sent.Outputs("/out/0.o", "/out/1.d")
+	if len(was) != len(is) {
+		t.Fatalf("%q makes %+v, and as a job %+v", c.Words(), was, is)
+	}
+	for i := range was {
+		if was[i].Job != is[i].Name || was[i].Kind != is[i].Kind || !strings.HasPrefix(is[i].Job, "/out/") || was[i].Written != "" ||
+			is[i].Written != "" && is[i].Written != was[i].Name {
+			t.Fatalf("%q makes %+v, and as a job %+v", c.Words(), was[i], is[i])
+		}
 	}
 }

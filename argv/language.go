@@ -50,6 +50,9 @@ func (l Language) Preprocessed() Language { return languages[l].preprocessed }
 // IsPreprocessed reports whether no preprocessor is run for the language.
 func (l Language) IsPreprocessed() bool { return l != NoLanguage && l.Preprocessed() == l }
 
+// assembles reports whether the compiler proper has no part in it.
+func (l Language) assembles() bool { return l == Asm || l == AsmCPP }
+
 func (l Language) String() string {
 	if l == NoLanguage {
 		return "none"

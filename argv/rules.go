@@ -26,7 +26,7 @@ func Rules(f Family) []Rule {
 		if r.only != Unknown && r.only != f {
 			continue
 		}
-		o := Rule{Name: r.name, Operand: Operand(r.form), Local: r.reason}
+		o := Rule{Name: r.name, Operand: Operand(r.form)}
 		switch to := lookup(r.aliased(), f); to.kind {
 		case kindLocal:
 			o.Local = to.reason

@@ -100,9 +100,13 @@ var feature = regexp.MustCompile(`^[+-][A-Za-z0-9][A-Za-z0-9_.-]*$`)
 
 // badCC1Word gives the first of the -Xclang words that is neither part of a -target-feature pair, nor names an include
 // directory, nor is a prefix map for file names, which is text; "" when all are.
-func badCC1Word(cc1 []string) string {
+//
+// A job may name what its object says of files beside it: that is text, none of it is opened.
+func badCC1Word(cc1 []string, job bool) string {
 	for len(cc1) > 0 {
 		switch {
+		case job && isCC1Name(cc1[0]) && len(cc1) > 1 && !strings.HasPrefix(cc1[1], "-"):
+			cc1 = cc1[2:]
 		case strings.HasPrefix(cc1[0], "-fmacro-prefix-map="):
 			cc1 = cc1[1:]
 		case cc1[0] == "-target-feature" && len(cc1) > 1 && feature.MatchString(cc1[1]):
@@ -115,6 +119,9 @@ func badCC1Word(cc1 []string) string {
 	}
 	return ""
 }
+
+// isCC1Name reports whether a word of -cc1 is followed by a file name that is put into the object.
+func isCC1Name(s string) bool { return s == "-coverage-data-file" || s == "-split-dwarf-file" }
 
 // isCC1Directory reports whether a word of -cc1 is followed by one of the driver's own include directories.
 func isCC1Directory(s string) bool {

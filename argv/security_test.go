@@ -4,8 +4,8 @@ import "testing"
 
 // job is a client's command with these words among it.
 func job(words string) *Command {
-	c := Parse(cmd(words+" -x cpp-output -c .crosscc-source.i -o a.o"), Env{Family: Clang})
-	if g := Parse(c.Words(), Env{Family: GCC}); !c.Verdict().Remote && g.Verdict().Remote {
+	c := Parse(cmd(words+" -x cpp-output -c .crosscc-source.i -o a.o"), Env{Family: Clang, Job: true})
+	if g := Parse(c.Words(), Env{Family: GCC, Job: true}); !c.Verdict().Remote && g.Verdict().Remote {
 		return g
 	}
 	return c

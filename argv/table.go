@@ -21,6 +21,11 @@ const (
 	kindTarget                 // selects machine, CPU or ABI: both runs
 	kindDebug                  // -g…: both runs
 	kindDiagnostic             // moves only what is said: both runs
+	kindTree                   // as plain, but exact in tree form alone: reason says what is in the way of the other
+	kindExtra                  // makes the compile write one more file, with a name that follows from the output's: tree form alone
+	kindDump                   // names of such files: in a job alone
+	kindNamed                  // the same, into the file that the operand names
+	kindOptInfo                // the same, -fopt-info-…=FILE; without FILE to stderr
 	kindLTO                    // -flto, -fno-lto: the last decides
 	kindAssembler              // to the assembler: the compile alone
 	kindXclang                 // to clang's -cc1: checked as pairs, both runs
@@ -42,7 +47,7 @@ type row struct {
 	name   string
 	form   form
 	kind   kind
-	reason Reason // of kindLocal
+	reason Reason // of kindLocal; of kindTree and kindExtra why not in the other form
 	only   Family // Unknown: both families have it
 	alias  string // the short option that a long GNU spelling stands for
 }
@@ -263,16 +268,20 @@ var table = []row{
 	{name: "-target", form: separate, kind: kindTarget, only: Clang},
 	{name: "-arch", form: separate, kind: kindTarget},
 	{name: "-g", form: joined, kind: kindDebug},
-	{name: "-gsplit-dwarf", form: joined, kind: kindLocal, reason: ExtraOutput},
+	{name: "-gsplit-dwarf=", form: joined, kind: kindLocal, reason: ExtraOutput},
+	{name: "-gsplit-dwarf", kind: kindLocal, reason: ExtraOutput, only: GCC}, // by objcopy, which is none of a toolchain's programs
+	{name: "-gsplit-dwarf", kind: kindExtra, reason: ExtraOutput, only: Clang},
+	{name: "-gno-split-dwarf", kind: kindExtra, reason: ExtraOutput, only: Clang},
 	{name: "-gz", form: joined, kind: kindDebug},
 	{name: "-gmodules", kind: kindLocal, reason: Modules},
 	{name: "-gembed-source", kind: kindLocal, reason: ReadsFile},
 	{name: "-grecord-command-line", kind: kindLocal, reason: RecordedCommand},
 	{name: "-grecord-gcc-switches", kind: kindLocal, reason: RecordedCommand, only: Clang},
 	{name: "-frecord-command-line", kind: kindLocal, reason: RecordedCommand},
-	{name: "-frecord-gcc-switches", kind: kindLocal, reason: RecordedCommand},
+	{name: "-frecord-gcc-switches", kind: kindTree, reason: RecordedCommand, only: GCC},
+	{name: "-frecord-gcc-switches", kind: kindLocal, reason: RecordedCommand, only: Clang},
 	{name: "-fembed-bitcode", form: joined, kind: kindLocal, reason: RecordedCommand},
-	{name: "-fverbose-asm", kind: kindLocal, reason: RecordedCommand, only: GCC},
+	{name: "-fverbose-asm", kind: kindTree, reason: RecordedCommand, only: GCC},
 	{name: "-flto", kind: kindLTO},
 	{name: "-flto=", form: joined, kind: kindLTO},
 	{name: "-fno-lto", kind: kindLTO},
@@ -282,7 +291,15 @@ var table = []row{
 	{name: "-Xassembler", form: separate, kind: kindAssembler},
 	{name: "-fno-integrated-as", kind: kindLocal, reason: OtherPrograms},
 	{name: "-no-integrated-as", kind: kindLocal, reason: OtherPrograms},
-	{name: "-fsanitize", form: joined, kind: kindLocal, reason: Sanitizer},
+	{name: "-frandom-seed=", form: joined},
+	{name: "-fsanitize", form: joined, kind: kindTree, reason: Sanitizer},
+	{name: "-fsanitize-blacklist", form: joined, kind: kindLocal, reason: ReadsFile},
+	{name: "-fsanitize-ignorelist", form: joined, kind: kindLocal, reason: ReadsFile},
+	{name: "-fsanitize-system-", form: joined, kind: kindLocal, reason: ReadsFile},
+	{name: "-fsanitize-coverage-allowlist=", form: joined, kind: kindLocal, reason: ReadsFile},
+	{name: "-fsanitize-coverage-ignorelist=", form: joined, kind: kindLocal, reason: ReadsFile},
+	{name: "-fsanitize-coverage-whitelist=", form: joined, kind: kindLocal, reason: ReadsFile},
+	{name: "-fsanitize-coverage-blacklist=", form: joined, kind: kindLocal, reason: ReadsFile},
 	{name: "-fcompare-debug", form: joined, kind: kindLocal, reason: Internals},
 	{name: "-fself-test=", form: joined, kind: kindLocal, reason: Internals},
 	{name: "-fdbg-cnt", form: joined, kind: kindLocal, reason: Internals},
@@ -310,44 +327,65 @@ var table = []row{
 	{name: "-fno-caret-diagnostics", kind: kindDiagnostic},
 	{name: "-ftabstop=", form: joined, kind: kindDiagnostic},
 	{name: "-fdiagnostics-format=", form: joined, kind: kindLocal, reason: DiagnosticsFormat},
+	{name: "-fdiagnostics-format=text", kind: kindDiagnostic, only: GCC},
+	{name: "-fdiagnostics-format=json", kind: kindTree, reason: DiagnosticsFormat, only: GCC},
+	{name: "-fdiagnostics-format=json-stderr", kind: kindTree, reason: DiagnosticsFormat, only: GCC},
+	{name: "-fdiagnostics-format=clang", kind: kindTree, reason: DiagnosticsFormat, only: Clang},
+	{name: "-fdiagnostics-format=msvc", kind: kindTree, reason: DiagnosticsFormat, only: Clang},
+	{name: "-fdiagnostics-format=vi", kind: kindTree, reason: DiagnosticsFormat, only: Clang},
 	{name: "-fdiagnostics-add-output=", form: joined, kind: kindLocal, reason: DiagnosticsFormat},
 	{name: "-fdiagnostics-set-output=", form: joined, kind: kindLocal, reason: DiagnosticsFormat},
-	{name: "-fdiagnostics-generate-patch", kind: kindLocal, reason: DiagnosticsFormat},
-	{name: "-fdiagnostics-parseable-fixits", kind: kindLocal, reason: DiagnosticsFormat},
-	{name: "--serialize-diagnostics", form: separate, kind: kindLocal, reason: ExtraOutput},
-	{name: "-serialize-diagnostics", form: separate, kind: kindLocal, reason: ExtraOutput},
+	{name: "-fdiagnostics-generate-patch", kind: kindTree, reason: DiagnosticsFormat},
+	{name: "-fdiagnostics-parseable-fixits", kind: kindTree, reason: DiagnosticsFormat},
+	{name: "--serialize-diagnostics", form: separate, kind: kindNamed, reason: ExtraOutput, only: Clang},
+	{name: "-serialize-diagnostics", form: separate, kind: kindNamed, reason: ExtraOutput, only: Clang},
 	{name: "--warning-suppression-mappings=", form: joined, kind: kindLocal, reason: ReadsFile},
 
 	// More outputs than one, or more inputs than the source and its headers.
 	{name: "-save-temps", form: joined, kind: kindLocal, reason: ExtraOutput},
 	{name: "--save-temps", form: joined, kind: kindLocal, reason: ExtraOutput},
 	{name: "-d", form: joined, kind: kindLocal, reason: ExtraOutput}, // dumps; -dD and its kin are -E's
-	{name: "-dumpdir", form: separate, kind: kindLocal, reason: ExtraOutput},
-	{name: "-dumpbase", form: separate, kind: kindLocal, reason: ExtraOutput},
-	{name: "-dumpbase-ext", form: separate, kind: kindLocal, reason: ExtraOutput},
+	{name: "-dumpdir", form: separate, kind: kindDump, reason: ExtraOutput, only: GCC},
+	{name: "-dumpbase", form: separate, kind: kindDump, reason: ExtraOutput, only: GCC},
+	{name: "-dumpbase-ext", form: separate, kind: kindDump, reason: ExtraOutput, only: GCC},
+	{name: "-dumpdir", form: separate, kind: kindLocal, reason: ExtraOutput, only: Clang},
 	{name: "-dsym-dir", form: either, kind: kindLocal, reason: ExtraOutput, only: Clang},
 	{name: "-fdump-", form: joined, kind: kindLocal, reason: ExtraOutput},
-	{name: "-fstack-usage", kind: kindLocal, reason: ExtraOutput},
-	{name: "-fcallgraph-info", form: joined, kind: kindLocal, reason: ExtraOutput},
+	{name: "-fstack-usage", kind: kindExtra, reason: ExtraOutput, only: GCC},
+	{name: "-fstack-usage", kind: kindLocal, reason: ExtraOutput, only: Clang}, // none for a source without functions
+	{name: "-fcallgraph-info", form: joined, kind: kindExtra, reason: ExtraOutput, only: GCC},
 	{name: "-ftime-trace", form: joined, kind: kindLocal, reason: ExtraOutput},
-	{name: "-fopt-info", form: joined, kind: kindLocal, reason: ExtraOutput},
-	{name: "-fsave-optimization-record", form: joined, kind: kindLocal, reason: ExtraOutput},
+	{name: "-fopt-info", form: joined, kind: kindOptInfo, reason: ExtraOutput, only: GCC},
+	{name: "-fsave-optimization-record=", form: joined, kind: kindLocal, reason: ExtraOutput},
+	{name: "-fsave-optimization-record", kind: kindLocal, reason: ExtraOutput, only: GCC}, // has addresses of gcc's own memory in it
+	{name: "-fsave-optimization-record", kind: kindExtra, reason: ExtraOutput, only: Clang},
+	{name: "-fno-save-optimization-record", kind: kindExtra, reason: ExtraOutput, only: Clang},
 	{name: "-foptimization-record-", form: joined, kind: kindLocal, reason: ExtraOutput},
 	{name: "-fcrash-diagnostics-dir=", form: joined, kind: kindLocal, reason: ExtraOutput},
-	{name: "-aux-info", form: either, kind: kindLocal, reason: ExtraOutput},
+	{name: "-aux-info=", form: joined, kind: kindLocal, reason: ExtraOutput},
+	{name: "-aux-info", form: separate, kind: kindNamed, reason: ExtraOutput, only: GCC},
 	{name: "-frepo", kind: kindLocal, reason: ExtraOutput},
 	{name: "-index-store-path", form: separate, kind: kindLocal, reason: ExtraOutput},
 	{name: "-fprofile", form: joined, kind: kindLocal, reason: Profile},
+	{name: "-fprofile-arcs", kind: kindExtra, reason: Profile},
+	{name: "-fno-profile-arcs", kind: kindExtra, reason: Profile},
+	{name: "-fprofile-generate", kind: kindExtra, reason: Profile},
+	{name: "-fprofile-update=", form: joined, kind: kindTree, reason: Profile},
+	{name: "-fprofile-values", kind: kindTree, reason: Profile},
+	{name: "-fprofile-instr-generate", form: joined, kind: kindTree, reason: Profile, only: Clang},
 	{name: "-fauto-profile", form: joined, kind: kindLocal, reason: Profile},
 	{name: "-fcs-profile", form: joined, kind: kindLocal, reason: Profile},
 	{name: "-fmemory-profile", form: joined, kind: kindLocal, reason: Profile},
 	{name: "-fbranch-probabilities", kind: kindLocal, reason: Profile},
 	{name: "-fcoverage-", form: joined, kind: kindLocal, reason: Profile},
+	{name: "-fcoverage-mapping", kind: kindTree, reason: Profile, only: Clang},
+	{name: "-fno-coverage-mapping", kind: kindTree, reason: Profile, only: Clang},
 	{name: "-fcondition-coverage", kind: kindLocal, reason: Profile},
 	{name: "-fpath-coverage", form: joined, kind: kindLocal, reason: Profile},
-	{name: "-ftest-coverage", kind: kindLocal, reason: Profile},
-	{name: "--coverage", kind: kindLocal, reason: Profile},
-	{name: "-coverage", kind: kindLocal, reason: Profile},
+	{name: "-ftest-coverage", kind: kindExtra, reason: Profile},
+	{name: "-fno-test-coverage", kind: kindExtra, reason: Profile},
+	{name: "--coverage", kind: kindExtra, reason: Profile},
+	{name: "-coverage", kind: kindExtra, reason: Profile},
 	{name: "-fbasic-block-sections=list=", form: joined, kind: kindLocal, reason: ReadsFile},
 	{name: "-fxray-always-instrument=", form: joined, kind: kindLocal, reason: ReadsFile},
 	{name: "-fxray-never-instrument=", form: joined, kind: kindLocal, reason: ReadsFile},

@@ -24,7 +24,7 @@ func TestTable(t *testing.T) {
 			t.Errorf("%s: two rows", r.name)
 		}
 		seen[key{r.name, r.only}] = true
-		if (r.kind == kindLocal) != (r.reason != "") {
+		if reasoned(r.kind) != (r.reason != "") {
 			t.Errorf("%s: a reason belongs to each local option, and to no other", r.name)
 		}
 		if r.reason != "" && !docs[r.reason] {
@@ -121,4 +121,9 @@ func TestLanguage(t *testing.T) {
 			t.Errorf("%v preprocessed is %v", l, p)
 		}
 	}
+}
+
+// reasoned kinds are local, or so where there is no tree.
+func reasoned(k kind) bool {
+	return slices.Contains([]kind{kindLocal, kindTree, kindExtra, kindNamed, kindOptInfo, kindDump}, k)
 }

@@ -23,7 +23,7 @@ func local(r Reason, detail string) Verdict { return Verdict{Reason: r, Detail: 
 func (c *Command) judge(env Env) Verdict {
 	checks := []func(Env) Verdict{
 		c.printing, c.posix, c.action, c.oneInput, c.localWord, c.source, c.targets, c.lto, c.passed, c.output,
-		c.dependencies, c.probe, environment,
+		c.dependencies, c.dumpNames, c.extras, c.namedOutputs, c.probe, environment,
 	}
 	for _, check := range checks {
 		if v := check(env); v.Reason != "" {
@@ -126,21 +126,23 @@ func (c *Command) targets(env Env) Verdict {
 	return Verdict{}
 }
 
+// lto leaves alone what two runs of one gcc would not make alike: names of sections come from a random number.
 func (c *Command) lto(Env) Verdict {
-	on := ""
-	for _, w := range c.words {
-		if w.kind == kindLTO {
-			on = w.text[0]
-		}
-	}
-	if on != "" && on != "-fno-lto" {
-		return local(LTO, on)
+	if c.LTO() && c.family != Clang && !c.has("-frandom-seed=") {
+		return local(LTO, "-flto without -frandom-seed=")
 	}
 	return Verdict{}
 }
 
+// LTO reports whether the object holds the compiler's own intermediate form: no two builds of a compiler have the same,
+// and with clang it is no object file at all.
+func (c *Command) LTO() bool {
+	last := c.last("-flto", "-flto=", "-fno-lto")
+	return last != "" && last != "-fno-lto"
+}
+
 // passed judges what the driver hands on unread: to the assembler, to the preprocessor, to clang -cc1.
-func (c *Command) passed(Env) Verdict {
+func (c *Command) passed(env Env) Verdict {
 	var cc1 []string
 	for _, w := range c.words {
 		switch {
@@ -150,7 +152,7 @@ func (c *Command) passed(Env) Verdict {
 			return local(AssemblerWords, strings.Join(w.text, " "))
 		}
 	}
-	if bad := badCC1Word(cc1); bad != "" {
+	if bad := badCC1Word(cc1, env.Job); bad != "" {
 		return local(Internals, "-Xclang "+bad)
 	}
 	if bad := c.badCPPWord(); bad != "" {

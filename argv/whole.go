@@ -2,6 +2,7 @@ package argv
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -13,9 +14,14 @@ import (
 func (c *Command) Whole(output, depFile string, extra ...string) []string {
 	d := c.depWords()
 	var out []string
+	named := 0
 	for i := range c.words {
-		if c.whole(&c.words[i]) {
-			out = append(out, c.words[i].text...)
+		switch w := &c.words[i]; {
+		case w.outputName() != "":
+			out = append(out, w.renamed(namedFile(output, named))...)
+			named++
+		case c.whole(w):
+			out = append(out, w.text...)
 		}
 	}
 	out = append(append(out, extra...), c.keptCPP(d.wanted)...)
@@ -35,7 +41,7 @@ func (c *Command) Whole(output, depFile string, extra ...string) []string {
 // whole reports whether a word goes along as it is.
 func (c *Command) whole(w *word) bool {
 	switch w.kind {
-	case kindPlain, kindTarget, kindDebug, kindDiagnostic, kindAssembler, kindXclang:
+	case kindPlain, kindTree, kindExtra, kindDump, kindOptInfo, kindLTO, kindTarget, kindDebug, kindDiagnostic, kindAssembler, kindXclang:
 		return !c.drops(w)
 	case kindCPP:
 		return c.family != Clang || !c.unusedWithoutDefaults(w)
@@ -114,8 +120,10 @@ func AdmitWhole(c *Command) error {
 	if len(c.outputs) != 1 || !inside(c.Output()) {
 		return fmt.Errorf("output %q is not a clean relative name", c.outputs)
 	}
-	if d, ok := c.Deps(); ok && !inside(d.File) {
-		return fmt.Errorf("dependency file %q is not a clean relative name", d.File)
+	for _, o := range c.Outputs("a.o", "a.d") {
+		if !inside(o.Name) || o.Written != "" && strings.ContainsRune(o.Written, 0) {
+			return fmt.Errorf("output file %q is not a clean relative name", o.Name)
+		}
 	}
 	if name := c.Source(); strings.ContainsAny(name[:1], "-@") || strings.ContainsRune(name, 0) {
 		return fmt.Errorf("source %q does not read as a file name", name)
@@ -137,6 +145,25 @@ func admitWhole(w word) error {
 			return fmt.Errorf("option %q is not one that a helper runs", w.text)
 		}
 		return nil
+	case kindTree, kindExtra, kindDump, kindOptInfo, kindNamed, kindLTO:
+		if !slices.ContainsFunc(wholePermitted, func(r *regexp.Regexp) bool { return r.MatchString(strings.Join(w.text, " ")) }) {
+			return fmt.Errorf("option %q is not one that a helper runs", w.text)
+		}
+		return nil
 	}
 	return admit(w)
+}
+
+// wholePermitted are the shapes of words that a helper runs in tree form alone. A name in them is that of an output, which
+// AdmitWhole judges, or text.
+var wholePermitted = []*regexp.Regexp{
+	regexp.MustCompile(`^-f(sanitize|no-sanitize)[a-z-]*(=[A-Za-z0-9_,:+-]*)?$`),
+	regexp.MustCompile(`^-f(verbose-asm|record-gcc-switches|diagnostics-format=[a-z-]+|diagnostics-generate-patch|diagnostics-parseable-fixits)$`),
+	regexp.MustCompile(`^-f(stack-usage|callgraph-info(=[a-z,]+)?|(no-)?save-optimization-record|(no-)?profile-arcs|profile-generate|` +
+		`profile-update=[a-z-]+|profile-values|profile-instr-generate|(no-)?coverage-mapping|(no-)?test-coverage)$`),
+	regexp.MustCompile(`^-f(no-lto|lto(=[a-z0-9]+)?)$`),
+	regexp.MustCompile(`^--?coverage$|^-g(no-)?split-dwarf$`),
+	regexp.MustCompile(`^-fopt-info[a-z-]*(=[^@\x00]*)?$`),
+	regexp.MustCompile(`^(-aux-info|--?serialize-diagnostics) [^@\x00]+$`),
+	regexp.MustCompile(`^-dump(dir|base|base-ext)( [^\x00]*)?$`),
 }

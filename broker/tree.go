@@ -86,6 +86,31 @@ func (d *Dir) sub(base string) (int, bool) {
 	return slices.BinarySearchFunc(d.Dirs, base, func(s Subdir, name string) int { return strings.Compare(s.Name, name) })
 }
 
+// WithLink is d with one more symbolic link, at an absolute clean path in a directory
+// that is there. d stays as it is. A name that is taken is an error.
+func (d *Dir) WithLink(name, target string) (*Dir, error) {
+	out := *d
+	part, rest, deeper := strings.Cut(strings.TrimPrefix(name, "/"), "/")
+	i, found := d.sub(part)
+	switch {
+	case deeper && !found:
+		return nil, fmt.Errorf("%s: no such directory", part)
+	case deeper:
+		sub, err := d.Dirs[i].Dir.WithLink(rest, target)
+		if err != nil {
+			return nil, err
+		}
+		out.Dirs = slices.Clone(d.Dirs)
+		out.Dirs[i].Dir = sub
+		return &out, nil
+	case found || d.file(part) != nil || d.link(part) != nil:
+		return nil, fmt.Errorf("%s is taken", part)
+	}
+	at, _ := slices.BinarySearchFunc(d.Links, part, func(l Link, s string) int { return strings.Compare(l.Name, s) })
+	out.Links = slices.Insert(slices.Clone(d.Links), at, Link{part, target})
+	return &out, nil
+}
+
 // File finds the file at an absolute clean path; links are not followed.
 func (d *Dir) File(name string) (File, bool) {
 	dir, base := path.Split(name)

@@ -117,3 +117,33 @@ func TestBadTrees(t *testing.T) {
 		}
 	}
 }
+
+// A link more is in the copy alone, and in the place of nothing.
+func TestWithLink(t *testing.T) {
+	d := new(Dir)
+	d.Mkdir("/w/obj")
+	d.Put("/w/a.c", File{Blob: BytesBlob(nil)})
+	with, err := d.WithLink("/w/obj/a.gcno", "/out/0.gcno")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var links []string
+	for name, e := range with.All() {
+		if e.Link != nil {
+			links = append(links, name+" "+e.Link.Target)
+		}
+	}
+	if len(links) != 1 || links[0] != "/w/obj/a.gcno /out/0.gcno" || with.Validate() != nil {
+		t.Errorf("links %q, %v", links, with.Validate())
+	}
+	for name, e := range d.All() {
+		if e.Link != nil {
+			t.Errorf("the tree itself has %s now", name)
+		}
+	}
+	for _, name := range []string{"/w/a.c", "/w/obj", "/x/a", "/w/a.c/x", "/w/obj/a.gcno"} {
+		if _, err := with.WithLink(name, "x"); err == nil {
+			t.Errorf("%s was free", name)
+		}
+	}
+}

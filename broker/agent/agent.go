@@ -331,10 +331,14 @@ func (c *compile) finish(res broker.Result) (local.Finish, []*os.File, error) {
 	if res.ExitCode != 0 {
 		fin.Remove = c.removed(res)
 	}
-	// The object last in the job's names, and first here: the wrapper gives names in
-	// the reverse order, and make looks at the object's.
-	for _, o := range slices.Backward(res.Outputs) {
-		out := c.output(o)
+	// The object first: the wrapper gives names in the reverse order, and make looks at
+	// the object's.
+	outputs := slices.Clone(res.Outputs)
+	if i := slices.IndexFunc(outputs, func(o broker.Output) bool { return o.Path == c.object() }); i > 0 {
+		outputs[0], outputs[i] = outputs[i], outputs[0]
+	}
+	for _, o := range outputs {
+		out := c.target(o)
 		if o.Blob.Digest.Size <= maxInline {
 			data, err := o.Blob.Bytes(maxInline)
 			if err != nil {
@@ -370,14 +374,15 @@ func (c *compile) removed(res broker.Result) []string {
 	return list
 }
 
-// output is where an output of a job goes. Compilers write dependencies over a
-// file that is there, and gcc assembler text as well.
-func (c *compile) output(o broker.Output) local.Output {
-	if o.Path == depsName {
-		d, _ := c.cmd.Deps()
-		return local.Output{Path: d.File, Keep: true, File: -1}
+// target is where an output of a job goes. Compilers write all but objects over a
+// file that is there; clang unlinks its assembler text as well.
+func (c *compile) target(o broker.Output) local.Output {
+	made, _ := c.output(o.Path) // checkOutputs has seen it
+	keep := made.Kind != argv.Object
+	if made.Kind == argv.AssemblerText {
+		keep = c.toolchain.Family == argv.GCC
 	}
-	return local.Output{Path: c.cmd.Output(), Keep: c.cmd.Assembly() && c.toolchain.Family == argv.GCC, File: -1}
+	return local.Output{Path: made.Name, Keep: keep, File: -1}
 }
 
 // control answers crossctl.

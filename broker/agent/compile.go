@@ -53,7 +53,7 @@ func (a *Agent) prepare(s *session) (*compile, error) {
 func (c *compile) want(form broker.Form) fleet.Want {
 	return fleet.Want{
 		Identity: c.toolchain.Identity, Fingerprint: c.toolchain.Fingerprint, Language: c.cmd.Language(),
-		Lines: form == broker.Preprocessed && c.cmd.Debug(), Exact: c.cmd.Compresses(),
+		Lines: form == broker.Preprocessed && c.cmd.Debug(), Exact: c.cmd.Compresses() || c.cmd.LTO(),
 	}
 }
 
@@ -75,20 +75,33 @@ func (c *compile) failed(reason broker.Reason, step string, err error) error {
 	return stay(reason, "%s: %v", step, err)
 }
 
+// outputs are the files that the command makes, the object last.
+func (c *compile) outputs() []argv.Output { return c.cmd.Outputs(c.object(), depsName) }
+
+// output is the one with a name of a job's.
+func (c *compile) output(job string) (argv.Output, bool) {
+	for _, o := range c.outputs() {
+		if o.Job == job {
+			return o, true
+		}
+	}
+	return argv.Output{}, false
+}
+
 // checkTargets keeps jobs at home one of whose outputs has a name that is taken
 // by something that the wrapper should not write over.
 func (c *compile) checkTargets() error {
-	if err := c.checkTarget(c.cmd.Output()); err != nil {
-		return err
+	names := map[string]bool{}
+	for _, o := range c.outputs() {
+		if name := c.s.abs(o.Name); names[name] {
+			return stay(reasonTarget, "%s is two outputs", o.Name)
+		}
+		names[c.s.abs(o.Name)] = true
+		if err := c.checkTarget(o.Name); err != nil {
+			return err
+		}
 	}
-	d, ok := c.cmd.Deps()
-	if !ok {
-		return nil
-	}
-	if c.s.abs(d.File) == c.s.abs(c.cmd.Output()) {
-		return stay(reasonTarget, "%s is both the output and its dependencies", d.File)
-	}
-	return c.checkTarget(d.File)
+	return nil
 }
 
 func (c *compile) checkTarget(name string) error {
@@ -165,7 +178,8 @@ func (c *compile) refused(err error) error {
 // compile that fails may leave its dependencies.
 func (c *compile) checkOutputs(j *broker.Job, res broker.Result) error {
 	for _, o := range res.Outputs {
-		if !slices.Contains(j.Outputs, o.Path) || res.ExitCode != 0 && o.Path != depsName {
+		made, ok := c.output(o.Path)
+		if !ok || !slices.Contains(j.Outputs, o.Path) || res.ExitCode != 0 && made.Kind != argv.Dependencies && made.Kind != argv.Extra {
 			return broker.Refusef(reasonBadOutput, "returned %s, which was not asked for", o.Path)
 		}
 		if o.Path != c.object() {
@@ -184,8 +198,8 @@ func (c *compile) checkOutputs(j *broker.Job, res broker.Result) error {
 // checkObject looks at the beginning of an object: is it of the target's
 // machine at all?
 func (c *compile) checkObject(o broker.Output) error {
-	if c.cmd.Assembly() {
-		return nil // text; the assembler at home will read it
+	if c.cmd.Assembly() || c.cmd.LTO() && c.toolchain.Family == argv.Clang {
+		return nil // text, which the assembler at home will read, or bitcode
 	}
 	t, err := triple.Parse(c.toolchain.Target)
 	if err != nil {

@@ -208,7 +208,8 @@ func (a *Agent) extra(c *compile) ([]string, error) {
 		return nil, c.failed(reasonProbe, "ask "+c.program+" for its target features", err)
 	}
 	var extra []string
-	if c.cmd.Target() == "" {
+	// Bitcode says the triple as it was spelled; the same driver spells it alike by itself.
+	if c.cmd.Target() == "" && !c.cmd.LTO() {
 		extra = append(extra, "--target="+c.toolchain.Target)
 	}
 	for _, f := range features {

@@ -34,9 +34,12 @@ func (a *Agent) asText(c *compile, extra []string, why *treeless) (answer, error
 
 // textual keeps jobs at home that need more than preprocessed text.
 func (a *Agent) textual(c *compile, why *treeless) ([]fleet.Prospect, error) {
+	reason, word := c.cmd.OnlyTree()
 	switch {
 	case why.local:
 		return nil, stay(why.reason, "%s", why.text)
+	case reason != "":
+		return nil, stay(broker.Reason(reason), "no tree (%s), and %s is not exact from preprocessed text", why.text, word)
 	case c.cmd.FailsOnLost():
 		return nil, stay(reasonWerror, "no tree (%s), and of preprocessed text a warning may be lost that would make it fail", why.text)
 	case c.cmd.Language().IsPreprocessed():

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"path"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/crosscc/crosscc/argv"
@@ -55,6 +56,8 @@ func (a *Agent) asTree(c *compile, extra []string) (answer, error) {
 // believeTree keeps words at bay that the compiler would not say at home.
 func (c *compile) believeTree(got answer) error {
 	switch {
+	case got.ExitCode != 0 && c.makesMore():
+		return stay(broker.Reason(argv.ExtraOutput), "the compile fails, and may leave parts of its further outputs")
 	case len(got.Stdout) == 0 && len(got.Stderr) == 0:
 		return nil
 	case !c.exactWords():
@@ -71,6 +74,11 @@ func (c *compile) believeTree(got answer) error {
 		}
 	}
 	return nil
+}
+
+// makesMore reports whether the command makes more than an object and dependencies.
+func (c *compile) makesMore() bool {
+	return slices.ContainsFunc(c.outputs(), func(o argv.Output) bool { return o.Kind == argv.Extra })
 }
 
 // exactWords reports whether what a compiler prints at a helper is what it would
@@ -105,13 +113,14 @@ func (a *Agent) treeJob(c *compile, extra []string) (*broker.Job, *headers.Tree,
 	}
 	j := &broker.Job{
 		Name: path.Base(c.s.Request.Args[0]), Identity: c.toolchain.Identity, Fingerprint: c.toolchain.Fingerprint,
-		Args: src.Expand(c.cmd.Whole(c.object(), depsName, append(src.Words(tree), extra...)...)), Dir: dir,
-		Env: []string{"LC_ALL=" + c.settings.locale}, Root: tree.Root, Outputs: []string{c.object()},
+		Args: src.Expand(c.cmd.Whole(c.object(), depsName, slices.Concat(src.Words(tree), c.cmd.NameWords(dir), extra)...)), Dir: dir,
+		Env: []string{"LC_ALL=" + c.settings.locale}, Root: tree.Root,
 		Form: broker.Tree, Debug: c.cmd.Debug(),
 	}
-	if _, ok := c.cmd.Deps(); ok {
-		j.Outputs = []string{depsName, c.object()}
+	for _, o := range c.outputs() {
+		j.Outputs = append(j.Outputs, o.Job)
 	}
+	slices.Sort(j.Outputs)
 	return j, tree, nil
 }
 
@@ -146,7 +155,7 @@ func (a *Agent) scan(c *compile) (headers.Source, *headers.Tree, error) {
 			return headers.Source{}, nil, c.failed(reasonProbe, "ask "+c.program+" for its include directories", err)
 		}
 		src := headers.Source{
-			Cmd: c.cmd, Dir: c.s.Request.Dir, Defaults: d, Getenv: c.s.getenv,
+			Cmd: c.cmd, Dir: c.s.Request.Dir, Defaults: d, Getenv: c.s.getenv, Beside: c.writtenIn(),
 			Open: func(name string) (io.ReadCloser, error) { return c.s.root.Open(name) },
 		}
 		tree, err := a.scanner.Scan(c.s.Context(), c.s.root.FD(), src)
@@ -162,6 +171,21 @@ func (a *Agent) scan(c *compile) (headers.Source, *headers.Tree, error) {
 		}
 		a.defaults.forget(key)
 	}
+}
+
+// writtenIn are the directories of outputs whose names the object says: at a helper
+// they are written there.
+func (c *compile) writtenIn() []string {
+	if len(c.cmd.NameWords("/")) == 0 {
+		return nil
+	}
+	var dirs []string
+	for _, o := range c.outputs() {
+		if dir, _ := path.Split(o.Name); !slices.Contains(dirs, dir) { // not cleaned: links may be on the way
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs
 }
 
 // ask gives the compiler's own directories. Of gcc's the scan sees when they no

@@ -61,7 +61,7 @@ func (c *compile) differences(got answer, out toolchains.Output) []string {
 		list = append(list, "other messages")
 	}
 	for _, o := range got.Outputs {
-		name := c.output(o).Path
+		name := c.target(o).Path
 		if err := c.sameAt(name, o.Blob.Digest); err != nil {
 			list = append(list, err.Error())
 		}
@@ -75,13 +75,9 @@ func (c *compile) differences(got answer, out toolchains.Output) []string {
 // outputStats is how the command's outputs stand; absent ones are left out.
 func (c *compile) outputStats() map[string]unix.Stat_t {
 	stats := map[string]unix.Stat_t{}
-	names := []string{c.cmd.Output()}
-	if d, ok := c.cmd.Deps(); ok {
-		names = append(names, d.File)
-	}
-	for _, name := range names {
-		if st, err := c.s.root.Lstat(c.s.abs(name)); err == nil {
-			stats[name] = st
+	for _, o := range c.outputs() {
+		if st, err := c.s.root.Lstat(c.s.abs(o.Name)); err == nil {
+			stats[o.Name] = st
 		}
 	}
 	return stats
@@ -95,7 +91,7 @@ func (c *compile) unreturned(got answer, before map[string]unix.Stat_t) []string
 		if there && was.Mtim == st.Mtim && was.Ino == st.Ino {
 			continue
 		}
-		if !slices.ContainsFunc(got.Outputs, func(o broker.Output) bool { return c.output(o).Path == name }) {
+		if !slices.ContainsFunc(got.Outputs, func(o broker.Output) bool { return c.target(o).Path == name }) {
 			list = append(list, "no "+name)
 		}
 	}

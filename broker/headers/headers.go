@@ -38,6 +38,9 @@ type Source struct {
 	Dir string
 	// Defaults is what Ask said for this command.
 	Defaults Defaults
+	// Beside are directories that must be in the tree where they exist: something is
+	// written there.
+	Beside []string
 	// Getenv answers for the variables that hold search paths. nil: none is
 	// set.
 	Getenv func(string) string

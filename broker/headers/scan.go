@@ -142,6 +142,11 @@ func (s *scan) run() error {
 	if main.File == nil {
 		return files.Unsoundf(Unreadable, "%s: no such file", s.src.Cmd.Source())
 	}
+	for _, dir := range s.src.Beside {
+		if _, err := s.view.DirAt(s.view.Cwd, dir); err != nil {
+			return err
+		}
+	}
 	s.main = main.File
 	s.add(main, s.language())
 	if err := s.operands(s.chains.macros); err != nil {

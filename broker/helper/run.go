@@ -35,7 +35,8 @@ type plan struct {
 	cxx  bool     // the C++ driver was called
 	args []string // the words after the program, outputs below outDir
 	env  []string
-	outs []string // names below outDir, in the order of job.Outputs
+	outs []string    // names below outDir, in the order of job.Outputs
+	root *broker.Dir // what the compiler sees: the job's tree, and links to outDir
 }
 
 // run is the path of one job through the helper.
@@ -102,7 +103,7 @@ func (h *Helper) plan(j *broker.Job) (*plan, error) {
 		return nil, broker.Refusef(ReasonRejected, "%q is not the name of a compiler", j.Name)
 	}
 	cmd := argv.Parse(j.Args, argv.Env{
-		Driver: d, Family: j.Identity.Family,
+		Driver: d, Family: j.Identity.Family, Job: true,
 		ReadFile: func(string) ([]byte, error) { return nil, errors.New("a helper reads no response files") },
 		Getenv:   func(string) string { return "" },
 	})
@@ -116,27 +117,59 @@ func (h *Helper) plan(j *broker.Job) (*plan, error) {
 	return p, p.write()
 }
 
-// write lays out what the compiler is told: its outputs get names below outDir.
+// write lays out what the compiler is told: its outputs get names below outDir. Where
+// the object says the name of another output, the compiler is told that name, and the
+// tree has a link there that leads to outDir.
 func (p *plan) write() error {
-	object := "0" + path.Ext(p.cmd.Output())
-	names := map[string]string{p.cmd.Output(): object}
-	if p.job.Form == broker.Tree {
-		const dependencies = "1.d"
-		if d, ok := p.cmd.Deps(); ok {
-			names[d.File] = dependencies
-		}
-		p.args = p.cmd.Whole(path.Join(outDir, object), path.Join(outDir, dependencies))
+	object, dependencies := path.Join(outDir, "0"+path.Ext(p.cmd.Output())), path.Join(outDir, "1.d")
+	makes := []argv.Output{{Name: p.cmd.Output(), Job: object}}
+	if p.root = p.job.Root; p.job.Form == broker.Tree {
+		makes = p.cmd.Outputs(object, dependencies)
+		p.args = p.cmd.Whole(object, dependencies)
 	} else {
-		p.args = p.cmd.Compile(p.cmd.Source(), path.Join(outDir, object))
+		p.args = p.cmd.Compile(p.cmd.Source(), object)
+	}
+	names := map[string]string{}
+	for _, o := range makes {
+		names[o.Name] = path.Base(o.Job)
+		if o.Written != "" {
+			if err := p.lead(o); err != nil {
+				return err
+			}
+		}
 	}
 	for _, o := range p.job.Outputs {
 		if names[o] != "" && !slices.Contains(p.outs, names[o]) {
 			p.outs = append(p.outs, names[o])
 		}
 	}
-	if len(p.outs) != len(names) || len(p.outs) != len(p.job.Outputs) {
+	if len(p.outs) != len(makes) || len(p.outs) != len(p.job.Outputs) {
 		return broker.Refusef(ReasonRejected, "outputs %q are not what the command makes, %q", p.job.Outputs, slices.Sorted(maps.Keys(names)))
 	}
+	return nil
+}
+
+// lead makes the name that the compiler is told for an output lead to where it is
+// taken from. The directory must be in the tree.
+func (p *plan) lead(o argv.Output) error {
+	name := o.Written
+	if !path.IsAbs(name) {
+		name = p.job.Dir + "/" + name // not cleaned: links and `..` are the tree's to say
+	}
+	dir, base := path.Split(name)
+	real, e, ok := p.root.Lookup(dir)
+	if !ok || e.Dir == nil {
+		return broker.Refusef(ReasonRejected, "the directory of output %s is not in the tree", o.Written)
+	}
+	at := path.Join(real, base)
+	if why := broker.Closed(at); why != "" {
+		return broker.Refusef(ReasonTreeClosed, "output %s is closed: %s", o.Written, why)
+	}
+	root, err := p.root.WithLink(at, o.Job)
+	if err != nil {
+		return broker.Refusef(ReasonTreeClosed, "output %s: %v", o.Written, err)
+	}
+	p.root = root
 	return nil
 }
 
@@ -162,7 +195,7 @@ func localeFiles(env []string) []string {
 
 // compile runs the plan in the sandbox.
 func (h *Helper) compile(ctx context.Context, tc toolchains.Toolchain, p *plan) (broker.Result, error) {
-	tree, done, err := h.view(ctx, p.job)
+	tree, done, err := h.view(ctx, p.root)
 	if err != nil {
 		return broker.Result{}, err
 	}

@@ -272,6 +272,13 @@ func TestTreeRejected(t *testing.T) {
 		{"a directory for the outputs", func(j *broker.Job) { j.Outputs = []string{"x/out.o"} }, ReasonRejected},
 		{"an output too few", func(j *broker.Job) { j.Args = append([]string{"-MD", "-MF", "out.d"}, j.Args...) }, ReasonRejected},
 		{"an output too many", func(j *broker.Job) { j.Outputs = []string{"out.o", "out.d"} }, ReasonRejected},
+		{"counters for a directory that is not there", counting("none/", "a.c"), ReasonRejected},
+		{"counters for a directory of the helper's", counting("/etc/", "a.c"), ReasonRejected},
+		{"counters for one that is closed", func(j *broker.Job) { j.Root.Mkdir("/usr/lib/gcc"); counting("/usr/lib/gcc/", "a.c")(j) }, ReasonTreeClosed},
+		{"notes in the place of a header", func(j *broker.Job) {
+			j.Root.Put(j.Dir+"/a.gcno", broker.File{Blob: broker.BytesBlob(nil)})
+			counting("", "a.c")(j)
+		}, ReasonTreeClosed},
 		{"an output twice", func(j *broker.Job) {
 			j.Args = append([]string{"-MD", "-MF", "out.d"}, j.Args...)
 			j.Outputs = []string{"out.o", "out.o"}
@@ -320,6 +327,14 @@ func TestTreeRejected(t *testing.T) {
 	h.o.Sandbox = "none"
 	if _, err := h.Run(t.Context(), c.job(native(t, h), driver, "-c", "a.c")); err == nil || !strings.Contains(err.Error(), "without a sandbox") {
 		t.Errorf("a tree without walls: %v", err)
+	}
+}
+
+// counting changes a job into one that counts at run time, with its counters in dir.
+func counting(dir, base string) func(*broker.Job) {
+	return func(j *broker.Job) {
+		j.Args = append([]string{"--coverage", "-frandom-seed=1", "-dumpdir", dir, "-dumpbase", base, "-dumpbase-ext", ".c"}, j.Args...)
+		j.Outputs = []string{"out.gcno", "out.o"}
 	}
 }
 

@@ -40,10 +40,10 @@ func openPools(o Options) ([]*views.Pool, error) {
 	return append(pools, p), err
 }
 
-// view gives a directory that shows the job's tree; done gives it back.
-func (h *Helper) view(ctx context.Context, j *broker.Job) (dir string, done func(), err error) {
+// view gives a directory that shows a tree; done gives it back.
+func (h *Helper) view(ctx context.Context, root *broker.Dir) (dir string, done func(), err error) {
 	for i, pool := range h.pools {
-		v, err := pool.Take(ctx, j.Root)
+		v, err := pool.Take(ctx, root)
 		if err == nil {
 			return v.Path(), func() { pool.Return(v) }, nil
 		}

@@ -26,7 +26,7 @@ func TestMemoryThenDisk(t *testing.T) {
 		dir  string
 	}{{"int x;\n", o.Memory}, {"int y; /*" + strings.Repeat("y", 128<<10) + "*/\n", o.Views}} {
 		j := job(t, h, tt.text)
-		dir, done, err := h.view(t.Context(), j)
+		dir, done, err := h.view(t.Context(), j.Root)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,7 +35,7 @@ func TestMemoryThenDisk(t *testing.T) {
 		}
 		done()
 	}
-	again, done, err := h.view(t.Context(), job(t, h, "int z;\n"))
+	again, done, err := h.view(t.Context(), job(t, h, "int z;\n").Root)
 	if left, _ := os.ReadDir(o.Memory); err != nil || len(left) != 1 || !strings.HasPrefix(again, o.Memory+"/") {
 		t.Errorf("%d views in memory after a like job, %v", len(left), err)
 	}
@@ -43,7 +43,7 @@ func TestMemoryThenDisk(t *testing.T) {
 	j := job(t, h, "int z;\n")
 	j.Root.Put("/work/a.h", broker.File{Blob: broker.BytesBlob(nil), Class: 1})
 	j.Root.Put("/work/b.h", broker.File{Blob: broker.BytesBlob(nil), Class: 1, Modified: 7})
-	if _, _, err := h.view(t.Context(), j); err == nil {
+	if _, _, err := h.view(t.Context(), j.Root); err == nil {
 		t.Error("hard links of two times")
 	}
 }

@@ -156,7 +156,7 @@ func checkCompile(j *broker.Job) error {
 		return Rejectf("%q is not the name of a compiler", j.Name)
 	}
 	c := argv.Parse(j.Args, argv.Env{
-		Driver: driver, Family: j.Identity.Family,
+		Driver: driver, Family: j.Identity.Family, Job: true,
 		ReadFile: func(string) ([]byte, error) { return nil, errors.New("a server reads no response files") },
 		Getenv:   func(string) string { return "" }, // environmentOf refused what would matter
 	})

@@ -1,0 +1,293 @@
+package argv
+
+import (
+	"slices"
+	"strings"
+)
+
+// Output is one file that a compile leaves.
+type Output struct {
+	Kind OutputKind
+	// Name is the file's name as the command has it: as given, or as the driver makes it up.
+	Name string
+	// Job is its name in [Command.Whole] of the object's and dependencies' names that [Command.Outputs] was asked with.
+	Job string
+	// Written is where the compiler writes it in that form, "" for Job: the object then says that name, so the compiler
+	// must be told it, and whoever runs it has that name lead to Job.
+	Written string
+}
+
+// OutputKind is what an Output is, and so how compilers write it.
+type OutputKind int
+
+// The kinds. All but objects are written over a file that is there; objects are unlinked first.
+const (
+	Object OutputKind = iota
+	AssemblerText
+	Dependencies
+	Extra // any other: it is exact in tree form alone, and a compile that fails may leave anything in its place
+)
+
+// Outputs are all files that the command writes, the object (or the assembler text) last; object and depFile are what
+// these two are called in a job.
+//
+// gcc makes up names as its manual says of -dumpdir and -dumpbase (gcc 11 and later; none of the kinds here was named
+// otherwise before, but for a source's suffix): the output's name without its last suffix, then the file's own. Without
+// -o it is the source's base name. clang's rule is the same.
+func (c *Command) Outputs(object, depFile string) []Output {
+	var out []Output
+	if d, ok := c.Deps(); ok {
+		out = append(out, Output{Kind: Dependencies, Name: d.File, Job: depFile})
+	}
+	for _, suffix := range c.suffixes() {
+		o := Output{Kind: Extra, Name: c.auxName() + suffix, Job: stemOf(object) + suffix}
+		if c.dumpName != nil {
+			o.Written = *c.dumpName + suffix
+		}
+		out = append(out, o)
+	}
+	for i, name := range c.named() {
+		out = append(out, Output{Kind: Extra, Name: name, Job: namedFile(object, i)})
+	}
+	kind := Object
+	if c.assembly {
+		kind = AssemblerText
+	}
+	return append(out, Output{Kind: kind, Name: c.Output(), Job: object})
+}
+
+// stemOf is a file's name without its last suffix, with its directory.
+func stemOf(name string) string {
+	slash := strings.LastIndexByte(name, '/') + 1
+	stem, _ := splitSuffix(name)
+	return name[:slash] + stem
+}
+
+// namedFile is what the i-th output that a word names is called in a job.
+func namedFile(object string, i int) string {
+	return object[:strings.LastIndexByte(object, '/')+1] + "named" + string(rune('0'+i))
+}
+
+// maxNamed bounds such words, so that namedFile has a digit for each.
+const maxNamed = 9
+
+// auxName is what the names of further outputs begin with.
+func (c *Command) auxName() string {
+	if len(c.outputs) > 0 {
+		return stemOf(c.Output())
+	}
+	stem, _ := splitSuffix(c.Source())
+	return stem
+}
+
+// suffixes are those of the further outputs whose names follow from the output's.
+func (c *Command) suffixes() []string {
+	var out []string
+	if c.has("-fstack-usage") {
+		out = append(out, ".su")
+	}
+	if c.has("-fcallgraph-info") {
+		out = append(out, ".ci")
+	}
+	if c.on("-fsave-optimization-record") {
+		out = append(out, ".opt.yaml")
+	}
+	if c.notes() {
+		out = append(out, ".gcno")
+	}
+	if c.splits() {
+		out = append(out, ".dwo")
+	}
+	return out
+}
+
+// splits reports whether debug information goes to a file of its own.
+func (c *Command) splits() bool {
+	return c.last("-gsplit-dwarf", "-gno-split-dwarf") == "-gsplit-dwarf"
+}
+
+// measures reports whether the object writes counters at run time, into a file whose name it holds, or has a .gcno file
+// that belongs to it.
+func (c *Command) measures() bool {
+	return c.counts() || c.notes() || c.has("-fprofile-generate")
+}
+
+// counts reports whether -fprofile-arcs is in effect, and notes whether -ftest-coverage is.
+func (c *Command) counts() bool { return c.on("-fprofile-arcs", "--coverage", "-coverage") }
+func (c *Command) notes() bool  { return c.on("-ftest-coverage", "--coverage", "-coverage") }
+
+// on reports whether one of these options stands behind the first one's -fno- form, if that is there.
+func (c *Command) on(names ...string) bool {
+	no := "-fno-" + strings.TrimPrefix(names[0], "-f")
+	last := c.last(append(names, no)...)
+	return last != "" && last != no
+}
+
+// has reports whether an option of this name is there.
+func (c *Command) has(name string) bool {
+	return slices.ContainsFunc(c.words, func(w word) bool { return w.name == name })
+}
+
+// last is which of these options stands last; "" when none is there.
+func (c *Command) last(names ...string) string {
+	for _, w := range slices.Backward(c.words) {
+		if slices.Contains(names, w.name) {
+			return w.name
+		}
+	}
+	return ""
+}
+
+// named are the further outputs that words name.
+func (c *Command) named() []string {
+	var out []string
+	for i := range c.words {
+		if name := c.words[i].outputName(); name != "" {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// outputName is the file that a word makes the compile write; "" when it names none.
+func (w *word) outputName() string {
+	switch w.kind {
+	case kindNamed:
+		return w.value
+	case kindOptInfo:
+		if _, name, ok := strings.Cut(w.value, "="); ok && name != "stderr" && name != "stdout" {
+			return name
+		}
+	}
+	return ""
+}
+
+// renamed is a word with the file that it names called otherwise.
+func (w *word) renamed(to string) []string {
+	if w.kind == kindNamed {
+		return []string{w.text[0], to}
+	}
+	before, _, _ := strings.Cut(w.text[0], "=")
+	return []string{before + "=" + to}
+}
+
+// extras judges further outputs: those whose name or number can't be told, and those that two runs of one compiler would
+// not make alike.
+func (c *Command) extras(env Env) Verdict {
+	w := c.first(kindExtra)
+	if w == nil {
+		return Verdict{}
+	}
+	switch {
+	case strings.HasPrefix(c.Output()[strings.LastIndexByte(c.Output(), '/')+1:], "."):
+		return local(ExtraOutput, w.text[0]+" with a hidden output")
+	case c.measures() && c.family != Clang && !c.has("-frandom-seed="):
+		return local(Profile, w.text[0]+" without -frandom-seed=")
+	case c.splits() && (!c.Debug() || c.assembly || len(c.outputs) == 0):
+		return local(ExtraOutput, "-gsplit-dwarf without -g, -c and -o")
+	case c.language.assembles():
+		return local(ExtraOutput, w.text[0]+" of an assembler source")
+	}
+	return Verdict{}
+}
+
+// namedOutputs judges outputs that words name.
+func (c *Command) namedOutputs(Env) Verdict {
+	names := c.named()
+	infos := 0
+	for _, w := range c.words {
+		if w.kind == kindOptInfo {
+			infos++
+		}
+	}
+	switch {
+	case infos > 1:
+		return local(ExtraOutput, "several -fopt-info")
+	case len(names) > maxNamed:
+		return local(ExtraOutput, "more than nine further outputs are named")
+	case len(names) > 0 && c.language.assembles():
+		return local(ExtraOutput, names[0]+" of an assembler source")
+	case c.has("-aux-info") && c.language != C && c.language != CPPOutput:
+		return local(ExtraOutput, "-aux-info of another language than C")
+	}
+	for i, name := range names {
+		if name == "-" || strings.HasPrefix(name, "/dev/") || strings.HasPrefix(name, "-") {
+			return local(ExtraOutput, "output "+name)
+		}
+		if slices.Contains(names[:i], name) || name == c.Output() {
+			return local(AmbiguousOutput, name)
+		}
+	}
+	return Verdict{}
+}
+
+// dumpNames reads the words that NameWords adds to a job of gcc's. A user's own are local: they have rules of their own for
+// each version.
+func (c *Command) dumpNames(env Env) Verdict {
+	w := c.first(kindDump)
+	if w == nil {
+		return Verdict{}
+	}
+	values := map[string][]string{}
+	for _, w := range c.words {
+		if w.kind == kindDump {
+			values[w.name] = append(values[w.name], w.value)
+		}
+	}
+	dirs, bases, exts := values["-dumpdir"], values["-dumpbase"], values["-dumpbase-ext"]
+	if !env.Job || len(dirs) != 1 || len(bases) != 1 || len(exts) != 1 || strings.ContainsRune(bases[0], '/') || !strings.HasSuffix(bases[0], exts[0]) {
+		return local(ExtraOutput, strings.Join(w.text, " "))
+	}
+	name := dirs[0] + strings.TrimSuffix(bases[0], exts[0])
+	c.dumpName = &name
+	return Verdict{}
+}
+
+// NameWords are the words that tell the compiler of a job the names that the object says of files beside it, as the
+// driver would say them at home, in the working directory dir: of run-time counters, of split debug information. They are
+// extra words for [Command.Whole].
+func (c *Command) NameWords(dir string) []string {
+	if c.family == Clang {
+		return c.clangNameWords(dir)
+	}
+	if !c.measures() {
+		return nil
+	}
+	aux := c.auxName()
+	slash := strings.LastIndexByte(aux, '/') + 1
+	ext := ""
+	if _, suffix := splitSuffix(c.Source()); suffix != "" {
+		ext = "." + suffix
+	}
+	return []string{"-dumpdir", aux[:slash], "-dumpbase", aux[slash:] + ext, "-dumpbase-ext", ext}
+}
+
+// clangNameWords override what clang's driver says to -cc1 (addPGOAndCoverageFlags, SplitDebugName).
+func (c *Command) clangNameWords(dir string) []string {
+	var out []string
+	if c.splits() {
+		out = append(out, "-Xclang", "-split-dwarf-file", "-Xclang", c.auxName()+".dwo")
+	}
+	if c.counts() {
+		name := c.auxName() + ".gcda"
+		if !strings.HasPrefix(name, "/") {
+			name = strings.TrimSuffix(dir, "/") + "/" + name
+		}
+		out = append(out, "-Xclang", "-coverage-data-file", "-Xclang", name)
+	}
+	return out
+}
+
+// OnlyTree says why nothing but the tree form is exact; "" when preprocessed text may do.
+func (c *Command) OnlyTree() (Reason, string) {
+	if c.LTO() {
+		return LTO, "-flto"
+	}
+	for _, w := range c.words {
+		switch w.kind {
+		case kindTree, kindExtra, kindNamed, kindOptInfo, kindDump:
+			return w.reason, strings.Join(w.text, " ")
+		}
+	}
+	return "", ""
+}
