@@ -230,7 +230,7 @@ func (c *Command) FeatureWords() []string {
 func (c *Command) pick(kinds ...kind) []string {
 	var out []string
 	for _, w := range c.words {
-		if slices.Contains(kinds, w.kind) && !w.native() {
+		if slices.Contains(kinds, w.kind) && !c.drops(&w) {
 			out = append(out, w.text...)
 		}
 	}

@@ -40,19 +40,19 @@ func (c *Command) nativeWord() *word {
 	return nil
 }
 
-// drops reports whether a word stays out of what a helper is told: native, which there would be another CPU, unless the
-// helper is told what it means.
+// drops reports whether a word stays out of what a helper and a probe are told: native, which at a helper would be
+// another CPU, unless it is told what that means.
 func (c *Command) drops(w *word) bool { return w.native() && !c.keepsNative }
 
-// MachineWords are TargetWords with native among them: for asking the client's compiler what it means.
-func (c *Command) MachineWords() []string {
-	var out []string
-	for _, w := range c.words {
-		if w.kind == kindTarget {
-			out = append(out, w.text...)
-		}
+// NativeWords are what the meaning of native depends on, native among them, for asking the client's compiler: -m words,
+// and with clang all that [Command.FeatureWords] are.
+func (c *Command) NativeWords() []string {
+	asked := *c
+	asked.keepsNative = true
+	if c.family == Clang {
+		return asked.FeatureWords()
 	}
-	return out
+	return asked.TargetWords()
 }
 
 // Explicit is the whole command line without native and with other words behind what the user said, for [Parse].

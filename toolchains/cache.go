@@ -56,7 +56,8 @@ type entry struct {
 type answer struct {
 	Toolchain Toolchain
 	Features  []string
-	Said      []byte           // on standard error
+	Native    Native
+	Said      []byte           // what the driver printed
 	Looks     map[string]stamp // every name it rests on, absent ones too; nil: no answer yet
 }
 

@@ -62,7 +62,19 @@ func (h *host) run(ctx context.Context, p Program) (Output, error) {
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, p.Path, p.Args...)
 	cmd.Env = append(h.env[:len(h.env):len(h.env)], p.Env...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(p.Stdin), &stdout, &stderr
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if len(p.Stdin) > 0 {
+		stdin, err := os.CreateTemp("", "stdin-") // a file, as the agent gives
+		if err != nil {
+			return Output{}, err
+		}
+		defer stdin.Close()
+		defer os.Remove(stdin.Name())
+		if _, err := stdin.WriteAt(p.Stdin, 0); err != nil {
+			return Output{}, err
+		}
+		cmd.Stdin = stdin
+	}
 	err := cmd.Run()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.Exited() {
 		err = nil

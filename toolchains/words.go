@@ -18,6 +18,7 @@ type report struct {
 	Specs    []string   // files of specs that gcc read
 	Configs  []string   // configuration files that clang read
 	Commands [][]string // each command line, program first
+	Options  []string   // gcc's options as its own specs have changed them, without quotes: the last COLLECT_GCC_OPTIONS
 }
 
 // readReport reads the output of `-###`. Family is Unknown when it is of
@@ -44,6 +45,8 @@ func (r *report) header(line string) {
 		r.Target = strings.TrimSpace(v)
 	} else if v, ok := value("COLLECT_GCC="); ok {
 		r.Self = v
+	} else if v, ok := value("COLLECT_GCC_OPTIONS="); ok {
+		r.Options = strings.Fields(strings.ReplaceAll(v, "'", ""))
 	} else if v, ok := value("Reading specs from "); ok {
 		r.Specs = append(r.Specs, v)
 	} else if v, ok := value("Configuration file: "); ok {
