@@ -52,6 +52,10 @@ type Job struct {
 	Fingerprint toolchains.Fingerprint
 	// Args are the words after the program, as argv.Command.Compile made them.
 	Args []string
+	// Native is what native in Args means at the client's: the words that gcc's
+	// spec cc1_cpu comes to there (toolchains.Native.Specs), which argv.AdmitNative
+	// admits. Empty when nothing in Args says native.
+	Native []string
 	// Dir is the client's working directory: absolute and clean.
 	Dir string
 	// Env is the whole environment of the compiler, sorted K=V words.

@@ -63,6 +63,7 @@ func Reasons() []ReasonDoc {
 		{helper.ReasonDraining, "The helper is going away."},
 		{helper.ReasonLocale, "The compiler has something to say in C.UTF-8, a locale that the helper lacks (Debian has it in libc-bin)."},
 		{wire.NotUTF8, "A name or a word of the job is not UTF-8, which REAPI can't say."},
+		{wire.NotNative, "The server, or the helper's compiler, can't be told what -march=native means here."},
 		{reasonSettings, "crosscc's configuration has a mistake; `crossctl doctor` names it."},
 	}
 }

@@ -32,6 +32,7 @@ const (
 	ReasonRejected broker.Reason = "rejected"        // the job is not one plain compile, or policy forbids a word
 	ReasonDraining broker.Reason = "helper-draining" // the helper is going
 	ReasonLocale   broker.Reason = "helper-locale"   // messages in a locale that is not here
+	ReasonNative   broker.Reason = "native-helper"   // the compiler can't be told what native means
 	// ReasonTreeClosed: not in tree form, because the helper has files of its own
 	// where the tree has some, or can't show a tree at all.
 	ReasonTreeClosed broker.Reason = "tree-closed"

@@ -26,6 +26,9 @@ func writeKey(w io.Writer, tc toolchains.Toolchain, p *plan) {
 	for _, a := range p.args {
 		fmt.Fprintf(w, "arg %q\n", a)
 	}
+	for _, n := range p.job.Native {
+		fmt.Fprintf(w, "native %q\n", n)
+	}
 	for _, e := range p.env {
 		fmt.Fprintf(w, "env %q\n", e)
 	}

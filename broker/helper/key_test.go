@@ -34,6 +34,8 @@ func TestKey(t *testing.T) {
 		"words joined":               func(_ *toolchains.Toolchain, p *plan) { p.args = []string{"-O2 -c"} },
 		"words in another order":     func(_ *toolchains.Toolchain, p *plan) { slices.Reverse(p.args) },
 		"another name of the driver": func(_ *toolchains.Toolchain, p *plan) { p.job.Name = "cc" },
+		"another meaning of native":  func(_ *toolchains.Toolchain, p *plan) { p.job.Native = []string{"-mavx"} },
+		"native words joined":        func(_ *toolchains.Toolchain, p *plan) { p.job.Native = []string{"-mavx -mfma"} },
 		"another directory":          func(_ *toolchains.Toolchain, p *plan) { p.job.Dir = "/v" },
 		"another locale":             func(_ *toolchains.Toolchain, p *plan) { p.env = []string{"LC_ALL=C.UTF-8"} },
 		"another version":            func(tc *toolchains.Toolchain, _ *plan) { tc.Version = "12.2.1" },

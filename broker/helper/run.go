@@ -82,6 +82,9 @@ func (h *Helper) run(ctx context.Context, j *broker.Job) (broker.Result, error) 
 // that toolchain has its own.
 func (h *Helper) match(ctx context.Context, p *plan) (toolchains.Toolchain, error) {
 	tc, err := h.catalog.match(ctx, p.job, p.cmd.Language())
+	if err == nil && len(p.job.Native) > 0 {
+		err = h.catalog.takesNative(ctx, tc)
+	}
 	if err != nil || p.job.Form != broker.Tree {
 		return tc, err
 	}
@@ -106,11 +109,15 @@ func (h *Helper) plan(j *broker.Job) (*plan, error) {
 		Driver: d, Family: j.Identity.Family, Job: true,
 		ReadFile: func(string) ([]byte, error) { return nil, errors.New("a helper reads no response files") },
 		Getenv:   func(string) string { return "" },
+		Native:   len(j.Native) > 0,
 	})
 	if v := cmd.Verdict(); !v.Remote {
 		return nil, broker.Refusef(ReasonRejected, "not one plain compile: %s", v.Detail)
 	}
 	if err := h.admit(j, cmd); err != nil {
+		return nil, err
+	}
+	if err := admitNative(j, cmd); err != nil {
 		return nil, err
 	}
 	p := &plan{job: j, cmd: cmd, cxx: d.CXX, env: append([]string{"PATH=" + h.o.Path, "TMPDIR=/tmp"}, j.Env...)}
@@ -203,8 +210,9 @@ func (h *Helper) compile(ctx context.Context, tc toolchains.Toolchain, p *plan) 
 	driver, locale := p.driver(tc), localeFiles(p.env)
 	out, err := h.o.Runner(ctx, &sandbox.Spec{
 		// A driver's own messages begin with the name that it was called by.
-		Path: driver, Args: append([]string{p.job.Name}, p.args...), Env: p.env, Dir: p.job.Dir,
+		Path: driver, Args: slices.Concat([]string{p.job.Name}, nativeWords(p.job), p.args), Env: p.env, Dir: p.job.Dir,
 		Programs: append(locale, tc.Programs...), Tree: tree, Out: outDir, Outputs: p.outs, Limits: jobLimits,
+		Texts: nativeTexts(p.job),
 	})
 	if f, ok := errors.AsType[*sandbox.Failure](err); ok && f.Kind == sandbox.Conflict && p.job.Form == broker.Tree {
 		return broker.Result{}, broker.Refusef(ReasonTreeClosed, "%s", f.Detail)

@@ -42,6 +42,8 @@ type client struct {
 	t    *testing.T
 	dir  string // as the shell says it
 	root *rootfs.Root
+
+	probes toolchains.Cache
 }
 
 func newClient(t *testing.T, files ...string) *client {
@@ -55,7 +57,7 @@ func newClient(t *testing.T, files ...string) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &client{t, dir, root}
+	c := &client{t: t, dir: dir, root: root}
 	for pair := range slices.Chunk(files, 2) {
 		c.write(pair[0], pair[1])
 	}
@@ -78,7 +80,18 @@ func (c *client) run(ctx context.Context, p toolchains.Program) (toolchains.Outp
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, p.Path, p.Args...)
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "PWD=" + c.dir}, p.Env...)
-	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = c.dir, bytes.NewReader(p.Stdin), &stdout, &stderr
+	cmd.Dir, cmd.Stdout, cmd.Stderr = c.dir, &stdout, &stderr
+	if len(p.Stdin) > 0 {
+		stdin, err := os.CreateTemp(c.t.TempDir(), "stdin") // a file, as the agent gives
+		if err != nil {
+			return toolchains.Output{}, err
+		}
+		defer stdin.Close()
+		if _, err := stdin.WriteAt(p.Stdin, 0); err != nil {
+			return toolchains.Output{}, err
+		}
+		cmd.Stdin = stdin
+	}
 	err := cmd.Run()
 	if _, exited := errors.AsType[*exec.ExitError](err); exited {
 		err = nil
@@ -93,10 +106,11 @@ func (c *client) job(tc toolchains.Toolchain, driver string, words ...string) *b
 	if !ok {
 		c.t.Fatalf("%s is no driver", driver)
 	}
-	cmd := argv.Parse(words, argv.Env{Driver: d})
+	cmd := argv.Parse(words, argv.Env{Driver: d, Native: true})
 	if v := cmd.Verdict(); !v.Remote {
 		c.t.Fatalf("%q: %+v", words, v)
 	}
+	native, cmd, extra := c.resolve(tc, driver, cmd)
 	src := headers.Source{
 		Cmd: cmd, Dir: c.dir,
 		Open: func(name string) (io.ReadCloser, error) { return os.Open(name) },
@@ -117,7 +131,7 @@ func (c *client) job(tc toolchains.Toolchain, driver string, words ...string) *b
 	}
 	j := &broker.Job{
 		Name: d.Name(), Identity: tc.Identity, Fingerprint: tc.Fingerprint, Dir: c.dir, Form: broker.Tree,
-		Args: cmd.Whole("out.o", "out.d", src.Words(tree)...), Env: []string{"LC_ALL=C", "PWD=" + c.dir},
+		Args: cmd.Whole("out.o", "out.d", append(src.Words(tree), extra...)...), Native: native, Env: []string{"LC_ALL=C", "PWD=" + c.dir},
 		Root: tree.Root, Outputs: []string{"out.o"}, Debug: cmd.Debug(),
 	}
 	if _, ok := cmd.Deps(); ok {

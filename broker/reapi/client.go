@@ -214,6 +214,9 @@ func (c *Client) attempt(ctx context.Context, j *broker.Job, a *wire.Action) (br
 	if err != nil {
 		return broker.Result{}, err
 	}
+	if len(j.Native) > 0 && !server.run {
+		return broker.Result{}, broker.Refusef(wire.NotNative, "is no helper of crosscc's, which alone can be told what -march=native means here")
+	}
 	result, along, err := c.prepare(ctx, j, a, server)
 	if err != nil {
 		return broker.Result{}, err

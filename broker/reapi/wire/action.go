@@ -159,6 +159,7 @@ func checkCompile(j *broker.Job) error {
 		Driver: driver, Family: j.Identity.Family, Job: true,
 		ReadFile: func(string) ([]byte, error) { return nil, errors.New("a server reads no response files") },
 		Getenv:   func(string) string { return "" }, // environmentOf refused what would matter
+		Native:   len(j.Native) > 0,
 	})
 	if v := c.Verdict(); !v.Remote {
 		return Rejectf("not one plain compile: %s", v.Detail)

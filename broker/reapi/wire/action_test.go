@@ -96,7 +96,11 @@ func TestRoundTrip(t *testing.T) {
 		"root dir": func(j *broker.Job) { j.Dir, j.Debug, j.Args[1] = "/", false, "-fPIC" },
 		"no files": func(j *broker.Job) { j.Root = new(broker.Dir) },
 		"clang":    func(j *broker.Job) { j.Name, j.Identity.Family, j.Identity.Libm = "clang-14", argv.Clang, "ff" },
-		"tree":     func(j *broker.Job) { j.Form, j.Fingerprint = broker.Tree, nil },
+		"native": func(j *broker.Job) {
+			j.Args = append([]string{"-march=native"}, j.Args...)
+			j.Native = []string{"-march=skylake", "--param", "l1-cache-size=32"}
+		},
+		"tree": func(j *broker.Job) { j.Form, j.Fingerprint = broker.Tree, nil },
 		// As words "A1=" is before "A="; by name it is after.
 		"variables":    func(j *broker.Job) { j.Env = []string{"LC_A1=x", "LC_A=y"} },
 		"empty words":  func(j *broker.Job) { j.Args = append(j.Args, "-D", "") },
@@ -259,6 +263,9 @@ func TestBadActions(t *testing.T) {
 		"image":               {property("container-image", "docker://x"), "not served"},
 		"unknown of ours":     {property("crosscc-future", "x"), "not served"},
 		"unknown form":        {property("crosscc-form", "x"), "not served"},
+		"native, not said":    {words("gcc", "-march=native", "-c", "a.c"), "not one plain compile"},
+		"native as anything":  {property("crosscc-native", "-march=skylake -fplugin=x"), "no word that native may mean"},
+		"native as nothing":   {property("crosscc-native", " "), "crosscc-native"},
 		"unknown family":      {property("crosscc-family", "icc"), "not served"},
 		"another system":      {property("OSFamily", "windows"), "not served"},
 		"no root":             {func(f *foreign) { f.action.InputRootDigest = &repb.Digest{} }, "digest"},

@@ -13,11 +13,13 @@ import (
 )
 
 // Platform properties of ours say which toolchain a job needs: its identity,
-// one fingerprint a role, and the form of the source.
+// one fingerprint a role, and the form of the source; and what -march=native
+// means, words with blanks between.
 const (
 	propertyPrefix      = "crosscc-"
 	propertyFamily      = propertyPrefix + "family"
 	propertyForm        = propertyPrefix + "form"
+	propertyNative      = propertyPrefix + "native"
 	propertyFingerprint = propertyPrefix + "fingerprint-"
 )
 
@@ -38,6 +40,7 @@ func platformOf(j *broker.Job) *repb.Platform {
 	properties := map[string]string{
 		propertyFamily: FamilyName(j.Identity.Family),
 		propertyForm:   j.Form.String(),
+		propertyNative: strings.Join(j.Native, " "),
 	}
 	id := j.Identity
 	for name, value := range identityFields(&id) {
@@ -56,7 +59,7 @@ func platformOf(j *broker.Job) *repb.Platform {
 	return p
 }
 
-// readPlatform fills in identity, fingerprint and form. A client that is none
+// readPlatform fills in identity, fingerprint, form and what native means. A client that is none
 // of ours says nothing of them: its job has no identity, and is a tree.
 func readPlatform(p *repb.Platform, j *broker.Job) error {
 	j.Form = broker.Tree
@@ -93,6 +96,12 @@ func readProperty(p *repb.Platform_Property, j *broker.Job) error {
 		j.Identity.Family, known = ParseFamily(p.Value)
 	case propertyForm:
 		j.Form, known = formOf(p.Value)
+	case propertyNative:
+		j.Native = strings.Fields(p.Value)
+		if err := argv.AdmitNative(j.Native); err != nil || len(j.Native) == 0 {
+			return Rejectf("platform property %q: %v", p.Name, err)
+		}
+		known = true
 	case "OSFamily":
 		known = strings.EqualFold(p.Value, "linux")
 	case "ISA":

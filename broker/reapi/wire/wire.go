@@ -23,6 +23,8 @@ const (
 	Rejected broker.Reason = "rejected"
 	// NotUTF8: a name or a word of the job is not UTF-8, and REAPI's are.
 	NotUTF8 broker.Reason = "not-utf8"
+	// NotNative: the server can't be told what native means.
+	NotNative broker.Reason = "native-helper"
 )
 
 // emptyHash is SHA-256 of nothing.
