@@ -38,8 +38,8 @@ const (
 	// when more is unknown the server is asked first, for a kept result and for
 	// what it lacks.
 	maxAlong = 256 << 10
-	// window and connWindow are what the server may send, on a call and on all of
-	// them, before it hears that we took it: an answer with all its outputs.
+	// window and connWindow are what either side may send, on a call and on all of
+	// them, before it hears that the other took it: an answer with all its outputs.
 	window, connWindow = 4 << 20, 16 << 20
 )
 

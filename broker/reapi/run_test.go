@@ -74,6 +74,7 @@ func mustRun(t testing.TB, c *Client, j *broker.Job) broker.Result {
 // of headers.
 type tap struct {
 	calls, sent, received atomic.Int64
+	pings                 atomic.Int64 // from clients, and their answers
 }
 
 func (p *tap) listen(t testing.TB, addr string) string {
@@ -109,8 +110,11 @@ func (p *tap) forward(up io.Writer, c io.Reader) {
 		if _, err := io.ReadFull(c, head[:]); err != nil {
 			return
 		}
-		if head[3] == 1 {
+		switch head[3] {
+		case 1:
 			p.calls.Add(1)
+		case 6:
+			p.pings.Add(1)
 		}
 		size := int64(binary.BigEndian.Uint32(append([]byte{0}, head[:3]...)))
 		p.sent.Add(size)
@@ -158,6 +162,9 @@ func TestRoundTrips(t *testing.T) {
 		if calls != step.calls || sent > step.bytes || res.Cached != step.cached {
 			t.Errorf("%s: %d calls and %d bytes, cached %t, want %d, at most %d, %t", step.name, calls, sent, res.Cached, step.calls, step.bytes, step.cached)
 		}
+	}
+	if n := p.pings.Load(); n > 0 {
+		t.Errorf("%d pings: each costs the client a wake-up", n)
 	}
 }
 

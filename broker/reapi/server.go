@@ -118,6 +118,9 @@ func NewServer(b Backend, o ServerOptions) *Server {
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.ForceServerCodecV2(boundedCodec{encoding.GetCodecV2("proto")}),
 		grpc.MaxConcurrentStreams(maxStreams),
+		// As the client's: grpc's own search goes as high, and has the client answer
+		// a ping in each job.
+		grpc.InitialWindowSize(window), grpc.InitialConnWindowSize(connWindow),
 		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.ConnectionTimeout(handshakeTime),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 15 * time.Second}),
