@@ -147,11 +147,14 @@ func (s *starter) spawn() (ended <-chan syscall.WaitStatus, err error) {
 	}
 	restore := local.HideInherited()
 	defer restore()
-	pid, _, err := syscall.StartProcess(s.program, []string{s.program, "agent", "--socket", s.dirs.Socket}, &syscall.ProcAttr{
-		Dir:   "/",
-		Env:   agentEnviron(s.environ, s.dirs),
-		Files: []uintptr{null.Fd(), out.Fd(), out.Fd()},
-		Sys:   &syscall.SysProcAttr{Setsid: true},
+	var pid int
+	slackly(func() {
+		pid, _, err = syscall.StartProcess(s.program, []string{s.program, "agent", "--socket", s.dirs.Socket}, &syscall.ProcAttr{
+			Dir:   "/",
+			Env:   agentEnviron(s.environ, s.dirs),
+			Files: []uintptr{null.Fd(), out.Fd(), out.Fd()},
+			Sys:   &syscall.SysProcAttr{Setsid: true},
+		})
 	})
 	if err != nil {
 		return nil, &os.PathError{Op: "start", Path: s.program, Err: err}
