@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 
 	"github.com/sirupsen/logrus"
@@ -20,6 +21,11 @@ import (
 	"github.com/crosscc/crosscc/broker/local/rendezvous"
 	"github.com/crosscc/crosscc/broker/reapi"
 )
+
+// gcPercent is how much an agent's heap grows before it is collected: it is small
+// (some MiB of what is known of headers), a job makes hundreds of KiB of garbage,
+// and a collection stops what else the agent does. Idle, it gives all back.
+const gcPercent = 200
 
 // runAgent answers wrappers until the agent is idle, replaced or told to stop.
 func runAgent(ctx context.Context, env Env, args []string) error {
@@ -49,6 +55,7 @@ func runAgent(ctx context.Context, env Env, args []string) error {
 	if err != nil {
 		return err
 	}
+	debug.SetGCPercent(gcPercent)
 	d := &dialer{env: env, dirs: dirs, log: log}
 	defer d.close()
 	log.WithField("socket", dirs.Socket).Info("agent is ready")
