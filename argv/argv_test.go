@@ -162,6 +162,7 @@ var locals = []struct {
 	{"gcc", "-x assembler-with-cpp -c a.c", Assembler},
 	{"gcc", "-c a.f90", OtherLanguage},
 	{"clang", "-x cuda -c a.c", OtherLanguage},
+	{"clang", "-c a.c -x 1", OtherLanguage},
 	{"gcc", "-x go -c a", OtherLanguage},
 	{"gcc", "-c a.o", NotASource},
 	{"gcc", "-c a", NotASource},

@@ -99,6 +99,11 @@ func (c *Command) localWord(Env) Verdict {
 
 // source judges the name and language of the one input.
 func (c *Command) source(Env) Verdict {
+	for _, w := range c.words {
+		if l, why := namedLanguage(w.value); w.kind == kindLanguage && w.value != "none" && l == NoLanguage {
+			return local(why, strings.Join(w.text, " ")) // behind the source too: clang knows the name or ends
+		}
+	}
 	if c.badLanguage != "" {
 		return local(c.badLanguage, c.Source())
 	}
