@@ -136,9 +136,15 @@ func (p *prober) ask(ctx context.Context, file string, stdin []byte, words ...st
 	return out, nil
 }
 
-// plainEnv is the environment of a question. COLUMNS moves the line breaks of
-// gcc's option tables.
-func plainEnv() []string { return []string{"LC_ALL=C", "LANGUAGE=", "COLUMNS=80"} }
+// plainEnv is the environment of a question, over whatever else the program is
+// given. COLUMNS moves the line breaks of gcc's option tables; clang's driver
+// puts the directories of a build's include variables into its answer.
+func plainEnv() []string {
+	return []string{
+		"LC_ALL=C", "LANGUAGE=", "COLUMNS=80",
+		"CPATH=", "C_INCLUDE_PATH=", "CPLUS_INCLUDE_PATH=", "OBJC_INCLUDE_PATH=", "OBJCPLUS_INCLUDE_PATH=",
+	}
+}
 
 // must is ask for a question whose answer can't be missed.
 func (p *prober) must(ctx context.Context, file string, stdin []byte, words ...string) (Output, error) {
