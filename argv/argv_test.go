@@ -70,6 +70,9 @@ var remotes = []struct{ driver, args string }{
 	{"clang", "-c a.CC -working-dir"}, // an unknown word goes along
 	{"gcc", "-O2 -g -gdwarf-4 -grecord-gcc-switches -ffile-prefix-map=/w=. -c a.c"},
 	{"gcc", "-arch arm64 -c a.c"},
+	{"gcc", "-c a.s"},
+	{"gcc", "-x assembler-with-cpp -MD -D__ASSEMBLY__ -g -Wa,--gdwarf-5 -c a.c -o b/a.o"},
+	{"g++", "-Wa,-gdwarf-2 -c a.S"},
 }
 
 func TestRemote(t *testing.T) {
@@ -157,9 +160,10 @@ var locals = []struct {
 	{"gcc", "-Wa,@x -c a.c", AssemblerWords},
 	{"gcc", "-Wa,-march=native -c a.c", AssemblerWords},
 	{"gcc", "-Xassembler --MD -c a.c", AssemblerWords},
-	{"gcc", "-c a.s", Assembler},
-	{"gcc", "-c a.S", Assembler},
-	{"gcc", "-x assembler-with-cpp -c a.c", Assembler},
+	{"gcc", "-S a.S", Assembler},
+	{"gcc", "-x assembler -S a.c", Assembler},
+	{"gcc", "-fstack-usage -c a.S", ExtraOutput},
+	{"gcc", "-Wa,--gdwarf-5 -c a.c", AssemblerWords},
 	{"gcc", "-c a.f90", OtherLanguage},
 	{"clang", "-x cuda -c a.c", OtherLanguage},
 	{"clang", "-c a.c -x 1", OtherLanguage},

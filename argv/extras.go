@@ -185,7 +185,7 @@ func (c *Command) extras(env Env) Verdict {
 		return local(Profile, w.text[0]+" without -frandom-seed=")
 	case c.splits() && (!c.Debug() || c.assembly || len(c.outputs) == 0):
 		return local(ExtraOutput, "-gsplit-dwarf without -g, -c and -o")
-	case c.language.assembles():
+	case c.language.Assembles():
 		return local(ExtraOutput, w.text[0]+" of an assembler source")
 	}
 	return Verdict{}
@@ -205,7 +205,7 @@ func (c *Command) namedOutputs(Env) Verdict {
 		return local(ExtraOutput, "several -fopt-info")
 	case len(names) > maxNamed:
 		return local(ExtraOutput, "more than nine further outputs are named")
-	case len(names) > 0 && c.language.assembles():
+	case len(names) > 0 && c.language.Assembles():
 		return local(ExtraOutput, names[0]+" of an assembler source")
 	case c.has("-aux-info") && c.language != C && c.language != CPPOutput:
 		return local(ExtraOutput, "-aux-info of another language than C")
@@ -280,8 +280,11 @@ func (c *Command) clangNameWords(dir string) []string {
 
 // OnlyTree says why nothing but the tree form is exact; "" when preprocessed text may do.
 func (c *Command) OnlyTree() (Reason, string) {
-	if c.LTO() {
+	switch {
+	case c.LTO():
 		return LTO, "-flto"
+	case c.language.Assembles():
+		return Assembler, "assembler text"
 	}
 	for _, w := range c.words {
 		switch w.kind {

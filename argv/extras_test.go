@@ -89,6 +89,7 @@ func TestOnlyTree(t *testing.T) {
 		{"gcc", "-O2 -g -c a.c", ""}, {"gcc", "-flto -fno-lto -c a.c", ""}, {"gcc", "-flto -frandom-seed=1 -c a.c", LTO}, {"clang", "-flto=thin -c a.c", LTO},
 		{"gcc", "-fsanitize=address -c a.c", Sanitizer}, {"gcc", "-S -fverbose-asm a.c", RecordedCommand}, {"gcc", "-frecord-gcc-switches -c a.c", RecordedCommand},
 		{"gcc", "-fdiagnostics-format=json -c a.c", DiagnosticsFormat}, {"gcc", "-fdiagnostics-parseable-fixits -c a.c", DiagnosticsFormat},
+		{"gcc", "-c a.s", Assembler}, {"clang", "-c a.S", Assembler},
 		{"gcc", "-fstack-usage -c a.c", ExtraOutput}, {"gcc", "-fopt-info -c a.c", ExtraOutput}, {"clang", "--serialize-diagnostics x -c a.c", ExtraOutput},
 		{"clang", "-fprofile-instr-generate -fcoverage-mapping -c a.c", Profile},
 	} {
@@ -99,7 +100,11 @@ func TestOnlyTree(t *testing.T) {
 		if tc.want == "" {
 			continue
 		}
-		job := Parse(append(c.Words(), "-x", "cpp-output", "-o", "a.o"), Env{Family: c.Family(), Job: true})
+		words := c.Words()
+		if !c.Language().Assembles() {
+			words = append([]string{"-x", "cpp-output"}, words...)
+		}
+		job := Parse(append(words, "-o", "a.o"), Env{Family: c.Family(), Job: true})
 		if err := Admit(job); err == nil {
 			t.Errorf("%s: admitted as preprocessed text", tc.args)
 		}

@@ -50,8 +50,8 @@ func (l Language) Preprocessed() Language { return languages[l].preprocessed }
 // IsPreprocessed reports whether no preprocessor is run for the language.
 func (l Language) IsPreprocessed() bool { return l != NoLanguage && l.Preprocessed() == l }
 
-// assembles reports whether the compiler proper has no part in it.
-func (l Language) assembles() bool { return l == Asm || l == AsmCPP }
+// Assembles reports whether the source is assembler text, so that the compiler proper has no part in it.
+func (l Language) Assembles() bool { return l == Asm || l == AsmCPP }
 
 func (l Language) String() string {
 	if l == NoLanguage {
@@ -107,26 +107,18 @@ func languageOf(name, x string, cxx bool, f Family) (Language, Reason) {
 	case cxx && l == CPPOutput:
 		l = CXXCPPOutput
 	}
-	return l, assemblerReason(l)
+	return l, ""
 }
 
 // namedLanguage reads the operand of -x.
 func namedLanguage(x string) (Language, Reason) {
 	for l, row := range languages {
 		if row.x == x {
-			return Language(l), assemblerReason(Language(l))
+			return Language(l), ""
 		}
 	}
 	if strings.HasSuffix(x, "-header") {
 		return NoLanguage, PrecompiledHeader
 	}
 	return NoLanguage, OtherLanguage
-}
-
-// assemblerReason keeps assembler sources at home: .include and .incbin are not followed yet.
-func assemblerReason(l Language) Reason {
-	if l == Asm || l == AsmCPP {
-		return Assembler
-	}
-	return ""
 }

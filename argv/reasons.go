@@ -57,7 +57,7 @@ type ReasonDoc struct {
 func Reasons() []ReasonDoc {
 	return []ReasonDoc{
 		{AmbiguousOutput, "The output is named more than once, or it is the source itself."},
-		{Assembler, "The source is assembler, whose .include and .incbin files are not followed yet."},
+		{Assembler, "The source is assembler, and there is no tree: preprocessed text lacks the files of .include and .incbin; or -S is asked of it."},
 		{AssemblerWords, "A word for the assembler (-Wa, or -Xassembler) is not one of the few that name no file and make no listing."},
 		{Charset, "The execution character set needs conversion tables of the C library, which differ between machines."},
 		{DependencyOptions, "The dependency options are ones that need the whole compile (-MG), make no sense alone, or print to standard output."},

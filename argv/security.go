@@ -81,13 +81,19 @@ var value = regexp.MustCompile(`^[A-Za-z0-9_.,:+-]*$`)
 var assemblerPermitted = regexp.MustCompile(`^(--(no)?execstack|--fatal-warnings|--(no-)?warn|-W|--32|--64|--x32|--divide|` +
 	`--size-check=[a-z]+|--generate-missing-build-notes=(yes|no)|-m[a-z0-9][A-Za-z0-9_.+-]*(=[A-Za-z0-9_.+-]+)?)$`)
 
+// assemblerDebug are words that make line tables of the assembler text. For a compiler's text these name a temporary file.
+var assemblerDebug = regexp.MustCompile(`^(-g|--?gdwarf-[2-5])$`)
+
 // plainAssembler reports whether all that a -Wa, or -Xassembler word hands on is permitted.
-func plainAssembler(w word) bool {
+func plainAssembler(w word, l Language) bool {
 	words := []string{w.value}
 	if w.name == "-Wa," {
 		words = strings.Split(w.value, ",")
 	}
 	for _, s := range words {
+		if l.Assembles() && assemblerDebug.MatchString(s) {
+			continue
+		}
 		if !assemblerPermitted.MatchString(s) || strings.Contains(strings.ToLower(s), "=native") || strings.HasPrefix(s, "-mllvm") {
 			return false
 		}

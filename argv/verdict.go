@@ -107,6 +107,9 @@ func (c *Command) source(Env) Verdict {
 	if c.badLanguage != "" {
 		return local(c.badLanguage, c.Source())
 	}
+	if c.language.Assembles() && c.assembly {
+		return local(Assembler, "-S of "+c.Source()) // makes nothing, or preprocesses
+	}
 	if stem, _ := splitSuffix(c.Source()); stem == "" {
 		// The families name the object of "dir/.c" or "dir/" differently.
 		return local(NotASource, c.Source())
@@ -153,7 +156,7 @@ func (c *Command) passed(env Env) Verdict {
 		switch {
 		case w.kind == kindXclang:
 			cc1 = append(cc1, w.value)
-		case w.kind == kindAssembler && !plainAssembler(w):
+		case w.kind == kindAssembler && !plainAssembler(w, c.language):
 			return local(AssemblerWords, strings.Join(w.text, " "))
 		}
 	}

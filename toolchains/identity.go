@@ -154,8 +154,11 @@ func sameRoles(a, b Fingerprint, lang argv.Language) bool {
 	return true
 }
 
-// base is the language that a preprocessed text was written in.
+// base is the language that a preprocessed text was written in, and C for assembler.
 func base(l argv.Language) argv.Language {
+	if l.Assembles() {
+		return argv.C // its compiler preprocesses; that of .s is no part of it, and does no harm
+	}
 	for _, c := range gccCompilers {
 		if l == c.Language || l == c.Language.Preprocessed() {
 			return c.Language

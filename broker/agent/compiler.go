@@ -199,6 +199,12 @@ func (a *Agent) extra(c *compile) ([]string, error) {
 	if c.toolchain.Family != argv.Clang {
 		return nil, nil
 	}
+	if c.cmd.Language().Assembles() {
+		if c.cmd.Target() == "" {
+			return []string{"--target=" + c.toolchain.Target}, nil
+		}
+		return nil, nil // the driver warns of words for the compiler proper
+	}
 	words := c.cmd.FeatureWords()
 	if t := c.targetWord(); t != "" && c.cmd.Target() == "" {
 		words = append([]string{"--target=" + t}, words...)

@@ -60,6 +60,8 @@ func (c *compile) believeTree(got answer) error {
 		return stay(broker.Reason(argv.ExtraOutput), "the compile fails, and may leave parts of its further outputs")
 	case len(got.Stdout) == 0 && len(got.Stderr) == 0:
 		return nil
+	case bytes.Contains(got.Stderr, []byte("/tmp/cc")): // where a client's TMPDIR may be another
+		return stay(reasonDiagnostics, "the compiler speaks of a temporary file")
 	case !c.exactWords():
 		return stay(reasonDiagnostics, "the compiler has something to say, to a terminal or in a language that a helper may not have")
 	case got.ExitCode == 0:
@@ -126,7 +128,11 @@ func (a *Agent) treeJob(c *compile, extra []string) (*broker.Job, *headers.Tree,
 
 // mixedPath: gcc puts CPATH behind every -I, those behind -Wp, too; in the job
 // it would stand before these.
-func (c *compile) mixedPath() bool { return c.s.getenv("CPATH") != "" && c.cmd.HandsOn() }
+//
+// And it hands every -I to the assembler, but no CPATH.
+func (c *compile) mixedPath() bool {
+	return c.s.getenv("CPATH") != "" && (c.cmd.HandsOn() || c.cmd.Language().Assembles())
+}
 
 // sendable keeps trees at home that a helper could not show, or whose text says
 // when it was compiled.

@@ -74,7 +74,7 @@ func (h *Helper) admitTree(j *broker.Job, cmd *argv.Command) error {
 	if !ok || e.File == nil {
 		return broker.Refusef(ReasonRejected, "the source %s is not in the tree", source)
 	}
-	if cmd.Language().IsPreprocessed() {
+	if cmd.Language().IsPreprocessed() && !cmd.Language().Assembles() { // an assembler's files are the tree's
 		return opens(e.File, cmd)
 	}
 	return nil
