@@ -18,10 +18,9 @@ type Native struct {
 	// among the others is the specs' to say, so a helper's driver gets them for
 	// that spec, and the command as it is.
 	Specs []string
-	// Words stand for native explicitly, behind all other words.
+	// Words stand for native explicitly, behind all other words. clang's have its
+	// final list of the target's features, in its order (X24).
 	Words []string
-	// Features is clang's final list of the target's features, in its order (X24).
-	Features []string
 }
 
 // A NativeQuestion asks a compiler for its Native.
@@ -99,7 +98,7 @@ func (c *Cache) specs(ctx context.Context, sys System, path string, of Toolchain
 func (t Toolchain) text() string { return fmt.Sprintf("%+v %v", t.Identity, t.Fingerprint) }
 
 func (n Native) clone() Native {
-	return Native{slices.Clone(n.Specs), slices.Clone(n.Words), slices.Clone(n.Features)}
+	return Native{slices.Clone(n.Specs), slices.Clone(n.Words)}
 }
 
 const (
@@ -174,7 +173,9 @@ func (p *prober) nativeSpecs(ctx context.Context, q NativeQuestion, spec string)
 	case hasNative(words):
 		return n, fmt.Errorf("what native means: gcc does not know it: %.300q", words)
 	}
-	n.Specs = slices.Clone(words[from+1 : to])
+	if n.Specs = slices.Clone(words[from+1 : to]); len(n.Specs) == 0 {
+		return n, fmt.Errorf("what native means: gcc does not ask its CPU for %q", q.Words)
+	}
 	return n, argv.AdmitNative(n.Specs)
 }
 
@@ -241,7 +242,6 @@ func (p *prober) nativeClang(ctx context.Context, q NativeQuestion) (n Native, e
 	if err != nil {
 		return n, err
 	}
-	n.Features = features(cc1)
 	cpu, tune := operand(cc1, "-target-cpu"), operand(cc1, "-tune-cpu")
 	arch, _, _ := strings.Cut(operand(cc1, "-triple"), "-")
 	x86 := arch == "x86_64" || len(arch) == 4 && arch[0] == 'i' && strings.HasSuffix(arch, "86")
@@ -256,16 +256,20 @@ func (p *prober) nativeClang(ctx context.Context, q NativeQuestion) (n Native, e
 	if err := argv.AdmitNative(n.Words); err != nil || cpu == "" {
 		return n, fmt.Errorf("what native means: clang names the CPU %q: %w", cpu, err)
 	}
-	if x86 {
-		return n, nil
+	if !x86 {
+		explicit := slices.DeleteFunc(slices.Clone(q.Words), func(w string) bool { return hasNative([]string{w}) })
+		proof, err := p.cc1(ctx, q, append(explicit, n.Words...))
+		if err != nil {
+			return n, err
+		}
+		if !slices.Equal(cc1, proof) {
+			return n, fmt.Errorf("what native means: clang makes %.300q of it, and %.300q of %q", cc1, proof, n.Words)
+		}
 	}
-	explicit := slices.DeleteFunc(slices.Clone(q.Words), func(w string) bool { return hasNative([]string{w}) })
-	explicit = append(explicit, n.Words...)
-	proof, err := p.cc1(ctx, q, explicit)
-	if err == nil && !slices.Equal(cc1, proof) {
-		err = fmt.Errorf("what native means: clang makes %.300q of it, and %.300q of %q", cc1, proof, n.Words)
+	for _, f := range features(cc1) {
+		n.Words = append(n.Words, "-Xclang", "-target-feature", "-Xclang", f)
 	}
-	return n, err
+	return n, nil
 }
 
 // cc1 is the -cc1 line for words. A clang that has anything to say of native has

@@ -67,6 +67,7 @@ type Agent struct {
 	fleet    *fleet.Fleet
 	probes   *toolchains.Cache
 	scanner  *headers.Scanner
+	cpus     toolchains.CPUs
 	scripts  memo[string]           // of each compiler: the program that is a script, or ""
 	defaults memo[headers.Defaults] // of each compiler and set of words
 	slots    slots                  // for local jobs

@@ -28,7 +28,9 @@ type compile struct {
 	argv0     string
 	cmd       *argv.Command
 	toolchain toolchains.Toolchain
-	prospects []fleet.Prospect // for a tree
+	native    toolchains.Native // what native in cmd means, or meant
+	unlike    bool              // the configuration asks for another object than the local one
+	prospects []fleet.Prospect  // for a tree
 }
 
 // prepare finds out what the command is and who could do it, without work for
@@ -43,6 +45,9 @@ func (a *Agent) prepare(s *session) (*compile, error) {
 		return c, &localJob{reason: reasonSettings, text: err.Error(), slot: true, helpers: true}
 	}
 	if err := a.identify(c); err != nil {
+		return c, err
+	}
+	if err := a.resolve(c); err != nil {
 		return c, err
 	}
 	c.prospects, err = a.find(c, broker.Tree)

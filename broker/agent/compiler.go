@@ -69,9 +69,11 @@ func notFound(name string) error {
 }
 
 // read parses the words as the family's driver would.
-func (c *compile) read(f argv.Family) error {
-	c.cmd = argv.Parse(c.s.Request.Args[1:], argv.Env{
-		Driver: c.driver, Family: f, Getenv: c.s.getenv,
+func (c *compile) read(f argv.Family) error { return c.readWords(c.s.Request.Args[1:], f) }
+
+func (c *compile) readWords(words []string, f argv.Family) error {
+	c.cmd = argv.Parse(words, argv.Env{
+		Driver: c.driver, Family: f, Getenv: c.s.getenv, Native: true, // see Agent.resolve
 		ReadFile: func(name string) ([]byte, error) { return c.s.root.ReadFile(c.s.abs(name), maxWords) },
 	})
 	if v := c.cmd.Verdict(); !v.Remote {
@@ -199,11 +201,13 @@ func (a *Agent) extra(c *compile) ([]string, error) {
 	if c.toolchain.Family != argv.Clang {
 		return nil, nil
 	}
-	if c.cmd.Language().Assembles() {
+	// The driver warns of words for the compiler proper where it only assembles;
+	// what native means has the features among its words.
+	if c.cmd.Language().Assembles() || len(c.native.Words) > 0 {
 		if c.cmd.Target() == "" {
 			return []string{"--target=" + c.toolchain.Target}, nil
 		}
-		return nil, nil // the driver warns of words for the compiler proper
+		return nil, nil
 	}
 	words := c.cmd.FeatureWords()
 	if t := c.targetWord(); t != "" && c.cmd.Target() == "" {

@@ -30,6 +30,8 @@ func (a *Agent) answer(s *session) (any, error) {
 		return a.explain(s)
 	case "key":
 		return a.key(s)
+	case "native":
+		return a.nativeFlags(s)
 	case "stop":
 		return struct{}{}, nil
 	}

@@ -3,6 +3,7 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/fleet"
@@ -19,6 +20,7 @@ func (a *Agent) explain(s *session) (monitor.Explanation, error) {
 	if c.toolchain.Version != "" {
 		e.Identity = c.toolchain.Identity.String()
 	}
+	e.Native = slices.Concat(c.native.Specs, c.native.Words)
 	if err == nil {
 		err = c.checkTargets()
 	}

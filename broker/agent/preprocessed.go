@@ -113,7 +113,7 @@ func (c *compile) job(src source, extra []string) (*broker.Job, error) {
 	j := &broker.Job{
 		Name: path.Base(c.s.Request.Args[0]), Identity: c.toolchain.Identity, Fingerprint: c.toolchain.Fingerprint,
 		Args: c.cmd.Compile(in, out, extra...), Dir: c.s.Request.Dir, Env: []string{"LC_ALL=" + c.settings.locale},
-		Outputs: []string{out}, Form: broker.Preprocessed, Debug: c.cmd.Debug(),
+		Outputs: []string{out}, Form: broker.Preprocessed, Debug: c.cmd.Debug(), Native: c.native.Specs,
 	}
 	if broker.Hidden(j.Dir) || path.Clean(j.Dir) != j.Dir || !utf8.ValidString(j.Dir) {
 		if j.Dir = "/work"; j.Debug && c.toolchain.Family == argv.Clang {

@@ -20,6 +20,8 @@ type settings struct {
 	exactLocale bool
 	// preprocessed says that no trees are wanted.
 	preprocessed bool
+	// nativeParams says that native means the sizes of caches, too.
+	nativeParams bool
 	// verify is the share of remote compiles that are done locally too.
 	verify float64
 }
@@ -40,6 +42,7 @@ func (a *Agent) settings(s *session) (settings, error) {
 		a.adopt(c)
 	}
 	set.hosts, set.preprocessed, set.verify = c.Helpers(), c.Preprocessed, c.Verify
+	set.nativeParams = !c.DropNativeParams
 	return set, nil
 }
 

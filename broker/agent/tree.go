@@ -117,7 +117,7 @@ func (a *Agent) treeJob(c *compile, extra []string) (*broker.Job, *headers.Tree,
 		Name: path.Base(c.s.Request.Args[0]), Identity: c.toolchain.Identity, Fingerprint: c.toolchain.Fingerprint,
 		Args: src.Expand(c.cmd.Whole(c.object(), depsName, slices.Concat(src.Words(tree), c.cmd.NameWords(dir), extra)...)), Dir: dir,
 		Env: []string{"LC_ALL=" + c.settings.locale}, Root: tree.Root,
-		Form: broker.Tree, Debug: c.cmd.Debug(),
+		Form: broker.Tree, Debug: c.cmd.Debug(), Native: c.native.Specs,
 	}
 	for _, o := range c.outputs() {
 		j.Outputs = append(j.Outputs, o.Job)

@@ -19,7 +19,7 @@ import (
 // sampled reports whether this job is one of the share to verify. A terminal
 // would see a compiler that does not know of it.
 func (c *compile) sampled(got answer) bool {
-	return got.match == toolchains.Identical && !c.s.Request.Terminal && rand.Float64() < c.settings.verify
+	return got.match == toolchains.Identical && !c.unlike && !c.s.Request.Terminal && rand.Float64() < c.settings.verify
 }
 
 // verify has the local compiler do what a helper has done, and compares. What the

@@ -34,6 +34,8 @@ type Client struct {
 	// Preprocessed says that sources go as preprocessed text where they could go
 	// as trees.
 	Preprocessed bool
+	// DropNativeParams leaves the sizes of caches out of what -march=native means.
+	DropNativeParams bool
 	// Verify is the share of remote compiles, 0 to 1, that are done at home as
 	// well and compared.
 	Verify float64
@@ -56,6 +58,8 @@ func clientSettings(c *Client) []setting {
 			func(v any) error { return set(&c.Idle, v, durationOf) }},
 		{Key{"source", "CROSSCC_SOURCE", `How sources travel: "tree" (default), with their headers, where that is known to be enough, or always "preprocessed".`},
 			func(v any) error { return set(&c.Preprocessed, v, sourceOf) }},
+		{Key{"native_params", "CROSSCC_NATIVE_PARAMS", `What -march=native of gcc means: "keep" (default), all that it means here, or "drop", all but the --param words with the sizes of caches, so that machines whose CPUs differ in nothing else share results. With "drop" an object need not be the local one: -g and -frecord-gcc-switches record those words, and the code of a loop may follow them. Such jobs are not verified.`},
+			func(v any) error { return set(&c.DropNativeParams, v, dropOf) }},
 		{Key{"verify", "CROSSCC_VERIFY", "The share of remote compiles, from 0 (default) to 1, that are also done locally and compared. Of those that differ the local object counts."},
 			func(v any) error { return set(&c.Verify, v, shareOf) }},
 		{Key{"log_level", "CROSSCC_LOG_LEVEL", `How much the agent and the wrapper log: "error", "warn", "info" (default), "debug" or "trace".`},
@@ -184,6 +188,11 @@ func matchOf(value any) (toolchains.Match, error) {
 func sourceOf(value any) (preprocessed bool, err error) {
 	s, err := oneOf(value, "tree", "preprocessed")
 	return s == "preprocessed", err
+}
+
+func dropOf(value any) (drop bool, err error) {
+	s, err := oneOf(value, "keep", "drop")
+	return s == "drop", err
 }
 
 // shareOf reads a number from 0 to 1, which an environment has as text.

@@ -16,10 +16,10 @@ import (
 
 // resolve makes of native what an agent makes of it: words for gcc's specs, or a
 // command without native and the words behind it.
-func (c *client) resolve(tc toolchains.Toolchain, driver string, cmd *argv.Command) ([]string, *argv.Command, []string) {
+func (c *client) resolve(tc toolchains.Toolchain, driver string, cmd *argv.Command) ([]string, *argv.Command) {
 	c.t.Helper()
 	if !cmd.Native() {
-		return nil, cmd, nil
+		return nil, cmd
 	}
 	q := toolchains.NativeQuestion{Path: driver, Of: tc, CPU: "this one", Words: cmd.NativeWords()}
 	sys := toolchains.System{Root: c.root, Run: c.run, Getenv: os.Getenv, Dir: c.dir}
@@ -28,14 +28,10 @@ func (c *client) resolve(tc toolchains.Toolchain, driver string, cmd *argv.Comma
 		c.t.Fatal(err)
 	}
 	if len(n.Specs) > 0 {
-		return n.Specs, cmd, nil
-	}
-	var extra []string
-	for _, f := range n.Features {
-		extra = append(extra, "-Xclang", "-target-feature", "-Xclang", f)
+		return n.Specs, cmd
 	}
 	d, _ := argv.ParseDriver(filepath.Base(driver))
-	return nil, argv.Parse(cmd.Explicit(n.Words...), argv.Env{Driver: d}), extra
+	return nil, argv.Parse(cmd.Explicit(n.Words...), argv.Env{Driver: d})
 }
 
 // loops is code that a CPU's features, its tuning and the sizes of its caches
@@ -70,9 +66,10 @@ var nativeMixes = []string{
 	"-march=x86-64 -march=native -msse4.2 -mavx",
 	"-march=native -mno-avx2 -mtune=haswell -fno-tree-vectorize",
 	"-march=haswell -mtune=native -mno-bmi -ffast-math",
+	"-mcpu=native", // an old name of -mtune, of which gcc warns
 }
 
-// TestNativeGCC is 144 compiles (X23): a helper that is told what native means
+// TestNativeGCC is 144 compiles and 12 more (X23): a helper that is told what native means
 // makes the local object, debug information and recorded switches too. Words that
 // an agent keeps at home are held against the driver with the helper's specs.
 func TestNativeGCC(t *testing.T) {
@@ -88,7 +85,7 @@ func TestNativeGCC(t *testing.T) {
 						c.same(h, driver, words...)
 						continue
 					}
-					told, _, _ := c.resolve(native(t, h), driver, cmd)
+					told, _ := c.resolve(native(t, h), driver, cmd)
 					c.sameWithSpecs(driver, &broker.Job{Native: told}, words)
 				}
 			}
@@ -123,7 +120,7 @@ func (c *client) specs(j *broker.Job) []string {
 }
 
 // clangMixes are uses of native among other words of clang (X24).
-var clangMixes = append(slices.Clone(nativeMixes), "-march=native -mno-sse3 -mavx")
+var clangMixes = append(slices.Clone(nativeMixes[:12]), "-march=native -mno-sse3 -mavx")
 
 // TestNativeClang is 78 compiles (X24); those with -flto, which an agent may keep
 // at home, are made with the words that a helper would get.
@@ -141,7 +138,8 @@ func TestNativeClang(t *testing.T) {
 					continue
 				}
 				cmd := argv.Parse(words, env)
-				_, explicit, extra := c.resolve(native(t, h), driver, cmd)
+				_, explicit := c.resolve(native(t, h), driver, cmd)
+				var extra []string
 				if strings.Contains(level, "-flto") {
 					extra = append(extra, "-flto")
 				}

@@ -110,7 +110,7 @@ func (c *client) job(tc toolchains.Toolchain, driver string, words ...string) *b
 	if v := cmd.Verdict(); !v.Remote {
 		c.t.Fatalf("%q: %+v", words, v)
 	}
-	native, cmd, extra := c.resolve(tc, driver, cmd)
+	native, cmd := c.resolve(tc, driver, cmd)
 	src := headers.Source{
 		Cmd: cmd, Dir: c.dir,
 		Open: func(name string) (io.ReadCloser, error) { return os.Open(name) },
@@ -131,7 +131,7 @@ func (c *client) job(tc toolchains.Toolchain, driver string, words ...string) *b
 	}
 	j := &broker.Job{
 		Name: d.Name(), Identity: tc.Identity, Fingerprint: tc.Fingerprint, Dir: c.dir, Form: broker.Tree,
-		Args: cmd.Whole("out.o", "out.d", append(src.Words(tree), extra...)...), Native: native, Env: []string{"LC_ALL=C", "PWD=" + c.dir},
+		Args: cmd.Whole("out.o", "out.d", src.Words(tree)...), Native: native, Env: []string{"LC_ALL=C", "PWD=" + c.dir},
 		Root: tree.Root, Outputs: []string{"out.o"}, Debug: cmd.Debug(),
 	}
 	if _, ok := cmd.Deps(); ok {

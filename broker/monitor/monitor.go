@@ -23,7 +23,9 @@ type Status struct {
 	// the way, and says of the last of each in words what that was.
 	Preprocessed     map[broker.Reason]uint64 `json:"preprocessed_reasons"`
 	PreprocessedLast map[broker.Reason]string `json:"preprocessed_last,omitempty"`
-	Helpers          []HelperStatus           `json:"helpers"`
+	// NativeAsked counts the questions to compilers what -march=native means.
+	NativeAsked uint64         `json:"native_asked"`
+	Helpers     []HelperStatus `json:"helpers"`
 	// Notes are sentences that whoever reads the numbers should know.
 	Notes []string `json:"notes,omitempty"`
 }
@@ -105,9 +107,20 @@ type Explanation struct {
 	NoTree       broker.Reason `json:"no_tree,omitempty"`
 	NoTreeDetail string        `json:"no_tree_detail,omitempty"`
 
+	// Native are the words that -march=native and its kin came to.
+	Native []string `json:"native,omitempty"`
+
 	Output  string              `json:"output,omitempty"`
 	Command []string            `json:"command,omitempty"` // what a helper would be asked to run
 	Helpers []HelperExplanation `json:"helpers,omitempty"`
+}
+
+// Native is what an agent answers to `crossctl native [COMPILER] [FLAGS...]`.
+type Native struct {
+	Compiler string   `json:"compiler"` // the program
+	Identity string   `json:"identity"`
+	Flags    []string `json:"flags"` // that say on any machine what native says on this one
+	Words    []string `json:"words"` // all that the compiler proper gets for it, defaults too
 }
 
 // Key is what an agent answers to `crossctl explain --key -- COMMAND`.
@@ -131,6 +144,7 @@ type Counters struct {
 	matches      Matches
 	local        tally
 	preprocessed tally
+	nativeAsked  uint64
 }
 
 // A tally counts by reason and remembers the last text of each.
@@ -203,6 +217,13 @@ func (c *Counters) Verified(same bool) {
 	}
 }
 
+// NativeAsked counts a question to a compiler what native means.
+func (c *Counters) NativeAsked() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.nativeAsked++
+}
+
 // Failed counts a job that nobody answered.
 func (c *Counters) Failed() {
 	c.mu.Lock()
@@ -214,7 +235,7 @@ func (c *Counters) Failed() {
 func (c *Counters) Fill(s *Status) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s.Jobs, s.Matches = c.jobs, c.matches
+	s.Jobs, s.Matches, s.NativeAsked = c.jobs, c.matches, c.nativeAsked
 	s.LocalReasons, s.LocalLast = c.local.copies()
 	s.Preprocessed, s.PreprocessedLast = c.preprocessed.copies()
 }

@@ -38,6 +38,7 @@ const zeroStatus = `{
   },
   "local_reasons": {},
   "preprocessed_reasons": {},
+  "native_asked": 0,
   "helpers": [],
   "notes": [
     "no agent runs; the next build starts one"
