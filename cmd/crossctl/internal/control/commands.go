@@ -18,8 +18,10 @@ type row struct {
 	// foreign says that words after the first operand are another program's,
 	// dashes and all.
 	foreign bool
-	flags   func(*pflag.FlagSet) // of its own; nil: none
-	run     func(cmd *cobra.Command, args []string) error
+	// raw says that run reads its words itself.
+	raw   bool
+	flags func(*pflag.FlagSet) // of its own; nil: none
+	run   func(cmd *cobra.Command, args []string) error
 }
 
 // rows are the command lines of design section 15, in its order.
@@ -30,7 +32,7 @@ func (c *control) rows() []row {
 		{use: "doctor", help: doctorHelp, args: only(0), run: c.doctor},
 		{use: "explain -- COMMAND...", help: explainHelp, args: someCommand, foreign: true, run: c.explain, flags: c.explainFlags},
 		{use: "toolchains [HELPER]", help: toolchainsHelp, args: only(1), run: c.toolchains},
-		{use: "native [COMPILER] [FLAGS...]", will: "print what -march=native means on this machine"},
+		{use: "native [COMPILER] [FLAGS...]", help: nativeHelp, raw: true, run: c.native},
 		{use: "verify N", will: "compile a sample here and on a helper, and compare"},
 		{use: "hosts [ARGS...]", will: "list, add and remove helpers"},
 		{use: "slots", will: "show who holds the local slots"},
@@ -85,6 +87,7 @@ func (c *control) command(r row) *cobra.Command {
 		cmd.RunE = parsed
 		text = unbuiltHelp(r)
 	}
+	cmd.DisableFlagParsing = cmd.DisableFlagParsing || r.raw
 	cmd.Flags().SetInterspersed(!r.foreign)
 	if r.flags != nil {
 		r.flags(cmd.Flags())

@@ -60,6 +60,7 @@ func showExplanation(w io.Writer, e monitor.Explanation) {
 		{"identity", e.Identity},
 		{"form", formOf(e)},
 		{"no tree", e.NoTreeDetail},
+		{"native", quoted(e.Native)},
 		{"output", e.Output},
 		{"command", quoted(e.Command)},
 	}

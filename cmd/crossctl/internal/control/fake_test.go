@@ -87,6 +87,11 @@ func answers(c *local.Client) error {
 		return answer(c, fullHelpers())
 	case "explain":
 		return answer(c, monitor.Explanation{Verdict: "local", Reason: "link", Detail: "links", Compiler: c.Request.Program})
+	case "native":
+		return answer(c, monitor.Native{
+			Compiler: c.Request.Program, Identity: strings.Join(c.Request.Args, " "),
+			Flags: []string{"-march=skylake", "-mno-sgx", "--param=l2-cache-size=256", "--param=x=1"}, Words: []string{"-march=skylake", "-mavx"},
+		})
 	case "stop":
 		return answer(c, struct{}{})
 	}

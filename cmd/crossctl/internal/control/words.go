@@ -35,6 +35,8 @@ commands:
   doctor                   look for what is wrong, and how to mend it
   explain -- COMMAND...    where COMMAND would be compiled, and why
   toolchains [HELPER]      the compilers that helpers have
+  native [COMPILER] [FLAGS...]
+                           what -march=native means on this machine
   stop                     let the agent finish its jobs and go
   help [COMMAND]           this text, or a command's
 
@@ -44,7 +46,7 @@ options:
       --version            print the version
 
 not built yet:
-  top native verify hosts slots cache image pack ca
+  top verify hosts slots cache image pack ca
   invite join leave drain setup dashboard logs
 
 exit status: 0 well, 1 a finding, 2 the command line cannot be done
@@ -94,6 +96,23 @@ identity.
 
 example:
   $ crossctl explain -- aarch64-unknown-linux-gnu-gcc -O2 -c hello.c
+`
+
+const nativeHelp = `usage: crossctl native [--json] [--vertical] [--no-cache-sizes] [COMPILER] [FLAGS...]
+
+Print in one line the flags that say on any machine what -march=native says on
+this one: for CFLAGS in make.conf, or for a build elsewhere, in front of other
+-m flags. COMPILER is gcc unless you say so; FLAGS are others of the command
+(-m32, -mtune=native).
+
+      --vertical          print one flag a line
+      --no-cache-sizes    leave the sizes of caches out (--param=…), by which
+                          machines of one model may differ
+      --json              print JSON: compiler, identity, flags, and words, which
+                          is all that the compiler proper gets
+
+example:
+  $ crossctl native gcc-12 -mtune=native
 `
 
 const doctorHelp = `usage: crossctl doctor [--json]
