@@ -7,7 +7,7 @@ GO ?= go
 BUILD_VARIABLE = github.com/crosscc/crosscc/broker/local.linkedBuild
 BUILD_ID = $(shell cat go.sum $$(find argv toolchains sandbox broker cmd -name '*.go' | LC_ALL=C sort) | sha256sum | cut -c1-16)
 
-.PHONY: all build demo test soak e2e-projects bench lint docs clean
+.PHONY: all build demo test soak e2e-projects e2e-unlike bench lint docs clean
 
 all: build
 
@@ -45,6 +45,18 @@ e2e-projects:
 	@$(MAKE) --no-print-directory build
 	@$(GO) build -o bin/demo ./e2e/demo
 	bin/demo -bin bin -cache .cache/demo -projects all -targets all -compilers all -full
+
+# Clients of other architectures, in emulation, with their own gcc and this
+# machine as the helper: every object compared, both times printed. Half an hour.
+# UNLIKE gives it flags, as in make e2e-unlike UNLIKE="-files 20".
+e2e-unlike:
+	@e2e/install.sh test
+	@$(MAKE) --no-print-directory build
+	@for client in arm64/arm64 armhf/arm; do \
+		CGO_ENABLED=0 GOARCH=$${client#*/} GOARM=7 $(GO) build -trimpath -ldflags '-X $(BUILD_VARIABLE)=$(BUILD_ID)' \
+			-o bin/foreign/$${client%/*}/ ./cmd/crosscc ./cmd/crossccd || exit 1; done
+	@$(GO) build -o bin/unlike ./e2e/unlike
+	bin/unlike $(UNLIKE)
 
 # The pages that are made from the code's tables; a test says when they are stale.
 docs:

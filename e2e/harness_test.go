@@ -48,7 +48,7 @@ func build() error {
 			return err
 		}
 	}
-	cmd := exec.Command("go", "build", "-race", "-o", bin("")+"/", "../cmd/crosscc", "../cmd/crossccd", "../cmd/crossctl", "./demo")
+	cmd := exec.Command("go", "build", "-race", "-o", bin("")+"/", "../cmd/crosscc", "../cmd/crossccd", "../cmd/crossctl", "./demo", "./unlike")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%v: %w\n%s", cmd, err, out)
 	}

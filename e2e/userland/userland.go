@@ -132,9 +132,12 @@ func (u Userland) Run(ctx context.Context, view View, env []string, dir string, 
 	return nil
 }
 
-// Build builds this repository's wrapper and daemon for the architecture into dir.
-func (a Arch) Build(ctx context.Context, repository, dir string, flags ...string) error {
-	words := append([]string{"build", "-trimpath"}, flags...)
-	words = append(words, "-o", dir+"/", "./cmd/crosscc", "./cmd/crossccd")
+// Build builds programs of this repository, those of cmd with these names, for the
+// architecture into dir.
+func (a Arch) Build(ctx context.Context, repository, dir string, programs ...string) error {
+	words := []string{"build", "-o", dir + "/"}
+	for _, name := range programs {
+		words = append(words, "./cmd/"+name)
+	}
 	return site.Run(ctx, repository, append(append(os.Environ(), "CGO_ENABLED=0"), a.Go...), "go", words...)
 }

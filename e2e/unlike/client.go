@@ -1,0 +1,202 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/crosscc/crosscc/e2e/object"
+	"github.com/crosscc/crosscc/e2e/site"
+	"github.com/crosscc/crosscc/e2e/userland"
+)
+
+// Names in the user land.
+const (
+	home    = "/home/project"
+	foreign = "/opt/crosscc"
+)
+
+// warmLimit bounds how long the first jobs may take to reach the helper: a pair of
+// toolchains that is not yet proven compiles locally until it is.
+const warmLimit = 5 * time.Minute
+
+// A client is a user land with a project in it.
+type client struct {
+	land    userland.Userland
+	jobs    int
+	project string // its directory on this machine
+	foreign string // the directory of the programs of the client's architecture
+
+	want  map[string][]byte // what its own compiler makes, by name
+	alone time.Duration     // that it takes
+}
+
+// A row is what came of one build through crosscc.
+type row struct {
+	arch, agent string
+	objects     int
+	same        int // objects that are the same but for .comment
+	equal       int // those among them that are the same bytes
+	other       int // dependency files that are the same
+	alone, took time.Duration
+	status      site.Status
+	faults      []string
+}
+
+// local builds without crosscc.
+func (c *client) local(ctx context.Context) (err error) {
+	begin := time.Now()
+	if err := c.land.Run(ctx, userland.View{home: c.project}, locale(), home, c.make("gcc", "g++")...); err != nil {
+		return err
+	}
+	c.alone = time.Since(begin)
+	c.want, err = c.take()
+	return err
+}
+
+func locale() []string { return []string{"LC_ALL=C.UTF-8"} }
+
+func (c *client) make(cc, cxx string) []string {
+	return []string{"make", "-s", "-j" + strconv.Itoa(c.jobs), "CC=" + cc, "CXX=" + cxx}
+}
+
+// compare builds through crosscc. dir is the site's, at its own name in the user
+// land because the agent's socket lies there.
+func (c *client) compare(ctx context.Context, s *site.Site, dir string, inside bool) (r row, err error) {
+	r = row{arch: c.land.Arch.Debian, agent: "outside", alone: c.alone}
+	view := userland.View{home: c.project, foreign: c.foreign, dir: dir}
+	if inside {
+		r.agent = "inside"
+	} else if err := startOutside(ctx, s, dir); err != nil {
+		return r, err
+	}
+	if err := c.warm(ctx, s, view); err != nil {
+		return r, err
+	}
+	before, err := s.Status(ctx)
+	if err != nil {
+		return r, err
+	}
+	begin := time.Now()
+	if err := c.land.Run(ctx, view, s.Env, home, c.make(foreign+"/crosscc gcc", foreign+"/crosscc g++")...); err != nil {
+		return r, err
+	}
+	r.took = time.Since(begin)
+	after, err := s.Status(ctx)
+	if err != nil {
+		return r, err
+	}
+	r.status = after.Since(before)
+	have, err := c.take()
+	if err != nil {
+		return r, err
+	}
+	r.compare(have, c.want)
+	return r, nil
+}
+
+// startOutside has this machine's wrapper start this machine's agent, which then
+// answers at the socket when the wrapper in the user land asks.
+func startOutside(ctx context.Context, s *site.Site, dir string) error {
+	source := filepath.Join(dir, "first.c")
+	if err := os.WriteFile(source, nil, 0o644); err != nil {
+		return err
+	}
+	env := append(slices.Clone(s.Env), "PATH="+os.Getenv("PATH"))
+	return site.Run(ctx, dir, env, s.Program("crosscc"), "gcc", "-c", source, "-o", filepath.Join(dir, "first.o"))
+}
+
+// warm compiles a file of each language with the project's flags until both came
+// from the helper.
+func (c *client) warm(ctx context.Context, s *site.Site, view userland.View) error {
+	limited, cancel := context.WithTimeout(ctx, warmLimit)
+	defer cancel()
+	for _, words := range [][]string{{"gcc", "c"}, {"g++", "c++"}} {
+		command := append([]string{foreign + "/crosscc", words[0]}, flags()...)
+		command = append(command, "-x", words[1], "-c", "warm", "-o", "/tmp/warm.o")
+		var st site.Status
+		for st.Jobs.Remote == 0 {
+			before, err := s.Status(ctx)
+			if err != nil {
+				return err
+			}
+			err = c.land.Run(limited, view, s.Env, home, command...)
+			if limited.Err() != nil {
+				return fmt.Errorf("the first jobs were not remote within %v; jobs were local because of %v", warmLimit, before.LocalLast)
+			}
+			if err != nil {
+				return err
+			}
+			if st, err = s.Status(ctx); err != nil {
+				return err
+			}
+			st = st.Since(before)
+			time.Sleep(100 * time.Millisecond)
+		}
+	}
+	return nil
+}
+
+// take removes the objects and dependency files from the project and gives them.
+func (c *client) take() (map[string][]byte, error) {
+	made := make(map[string][]byte)
+	err := filepath.WalkDir(c.project, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if ext := filepath.Ext(path); ext != ".o" && ext != ".d" {
+			return nil
+		}
+		if made[filepath.Base(path)], err = os.ReadFile(path); err != nil {
+			return err
+		}
+		return os.Remove(path)
+	})
+	if err == nil && len(made) == 0 {
+		err = errors.New("the build made no object")
+	}
+	return made, err
+}
+
+// compare counts, and lists what should not be.
+func (r *row) compare(have, want map[string][]byte) {
+	if len(have) != len(want) {
+		r.fault("%d files were made, locally %d", len(have), len(want))
+	}
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		equal := bytes.Equal(have[name], want[name])
+		if filepath.Ext(name) == ".d" {
+			if r.other++; !equal {
+				r.fault("%s differs", name)
+			}
+			continue
+		}
+		r.objects++
+		if err := object.ButComment(name+" of the helper", have[name], name, want[name]); err != nil {
+			r.fault("%v", err)
+			continue
+		}
+		r.same++
+		if equal {
+			r.equal++
+		}
+	}
+	if n := r.status.Jobs.Remote; n != r.objects {
+		r.fault("of %d compiles %d were remote; local: %v (%v)", r.objects, n, r.status.LocalReasons, r.status.LocalLast)
+	}
+	for why, n := range r.status.Preprocessed {
+		r.fault("%d compiles had no tree: %s", n, why)
+	}
+}
+
+func (r *row) fault(format string, args ...any) {
+	r.faults = append(r.faults, fmt.Sprintf(format, args...))
+}
