@@ -72,6 +72,9 @@ type ServerOptions struct {
 	// Beat is how often a stream without news says that the server lives;
 	// 0 means 10 seconds. Clients' idle bounds must be longer.
 	Beat time.Duration
+	// Pace is how often the load of the helper is told to those who watch, at
+	// most; 0 means half a second.
+	Pace time.Duration
 }
 
 // A Server is the REAPI door of a helper. Drain finishes it, Close stops it;
@@ -109,6 +112,9 @@ func NewServer(b Backend, o ServerOptions) *Server {
 	}
 	if o.Beat == 0 {
 		o.Beat = 10 * time.Second
+	}
+	if o.Pace == 0 {
+		o.Pace = time.Second / 2
 	}
 	ctx, stop := context.WithCancelCause(context.Background())
 	s := &Server{b: b, o: o, ctx: ctx, stop: stop, admitted: make(chan struct{}, maxActions), drained: make(chan struct{}), gone: make(chan struct{})}

@@ -24,30 +24,49 @@ type watcher struct {
 	s *Server
 }
 
-// Watch sends each new state. A slow client misses those in between.
+// Watch sends each new state. What changes with every job is sent at most once in
+// each ServerOptions.Pace: it is a hint for where to send jobs, and each message
+// wakes every client. A slow client misses those in between.
 func (w *watcher) Watch(_ *helperpb.WatchRequest, stream grpc.ServerStreamingServer[helperpb.State]) error {
 	beat := time.NewTicker(w.s.o.Beat)
 	defer beat.Stop()
-	var sent []toolchains.Toolchain
+	var sent broker.State
+	var at time.Time           // when it was
+	var later <-chan time.Time // when a change of load is due
 	drained := w.s.drained
-	for first := true; ; first = false {
+	for due, first := true, true; ; {
 		state, changed := w.s.b.State()
-		same := !first && sameSlice(sent, state.Toolchains)
-		if err := stream.Send(w.s.stateToProto(state, same)); err != nil {
-			return err
+		switch {
+		case due || !sameBut(sent, state):
+			same := !first && sameSlice(sent.Toolchains, state.Toolchains)
+			if err := stream.Send(w.s.stateToProto(state, same)); err != nil {
+				return err
+			}
+			sent, at, later, due, first = state, time.Now(), nil, false, false
+		case sent.Running == state.Running && sent.Queued == state.Queued:
+			later = nil
+		case later == nil:
+			later = time.After(w.s.o.Pace - time.Since(at))
 		}
-		sent = state.Toolchains
 		select {
 		case <-changed:
+		case <-later:
+			due = true
 		case <-beat.C:
+			due = true
 		case <-drained:
-			drained = nil // said once
+			drained, due = nil, true // said once
 		case <-w.s.gone:
 			return status.Error(codes.Unavailable, "helper is leaving")
 		case <-stream.Context().Done():
 			return status.FromContextError(stream.Context().Err()).Err()
 		}
 	}
+}
+
+// sameBut reports whether two states differ in their load alone, or not at all.
+func sameBut(a, b broker.State) bool {
+	return a.Version == b.Version && a.Sandbox == b.Sandbox && a.Slots == b.Slots && a.Draining == b.Draining && sameSlice(a.Toolchains, b.Toolchains)
 }
 
 // sameSlice reports whether b is a itself, which nobody changes.
