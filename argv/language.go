@@ -122,3 +122,17 @@ func namedLanguage(x string) (Language, Reason) {
 	}
 	return NoLanguage, OtherLanguage
 }
+
+// Base is the language that a preprocessed text was written in, and C for assembler, whose preprocessor is C's; of every
+// other language it is the language itself.
+func (l Language) Base() Language {
+	if l.Assembles() {
+		return C
+	}
+	for b, row := range languages {
+		if b := Language(b); b != l && l != NoLanguage && row.preprocessed == l {
+			return b
+		}
+	}
+	return l
+}

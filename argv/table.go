@@ -196,7 +196,7 @@ var table = []row{
 	{name: "-H", kind: kindCPP},
 	{name: "-traditional-cpp", kind: kindCPP},
 	{name: "-traditional", kind: kindLocal, reason: PreprocessorOutput}, // an error but for -E
-	{name: "-finput-charset=", form: joined, kind: kindCPP}, // the preprocessor's output is UTF-8 already
+	{name: "-finput-charset=", form: joined, kind: kindCPP},             // the preprocessor's output is UTF-8 already
 	{name: "-fmax-include-depth=", form: joined, kind: kindCPP},
 	{name: "-ftrack-macro-expansion", form: joined, kind: kindCPP},
 	{name: "-fworking-directory", kind: kindCPP},

@@ -50,6 +50,10 @@ type Job struct {
 	// Fingerprint tells whether two compilers are one build; it may be empty
 	// when the client is not one of ours.
 	Fingerprint toolchains.Fingerprint
+	// With is the digest (toolchains.Toolchain.Digest) of the one toolchain of the
+	// helper's that was found to make the same objects as the client's. A helper
+	// runs the job with that one or not at all; "" asks for an identical one.
+	With string
 	// Args are the words after the program, as argv.Command.Compile made them.
 	Args []string
 	// Native is what native in Args means at the client's: the words that gcc's

@@ -149,7 +149,7 @@ func cacheKey(sys System, question []string) (string, error) {
 		return "", err
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "crosscc toolchain cache v2\nroot %s\n", root)
+	fmt.Fprintf(&b, "crosscc toolchain cache v3\nroot %s\n", root)
 	for _, name := range []string{"PATH", "COMPILER_PATH", "GCC_EXEC_PREFIX", "LIBRARY_PATH"} {
 		fmt.Fprintf(&b, "%s %q\n", name, sys.getenv(name))
 	}
@@ -308,5 +308,6 @@ func (t Toolchain) clone() Toolchain {
 	t.Languages = slices.Clone(t.Languages)
 	t.Programs = slices.Clone(t.Programs)
 	t.Targets = slices.Clone(t.Targets)
+	t.Unasked = t.Unasked.clone()
 	return t
 }

@@ -1,8 +1,10 @@
 package toolchains
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/crosscc/crosscc/argv"
@@ -31,32 +33,41 @@ func (t Toolchain) For(target string) Toolchain {
 // Equal reports whether two fingerprints are of the same files.
 func (f Fingerprint) Equal(g Fingerprint) bool { return maps.Equal(f, g) }
 
-// Best finds, among the toolchains of one helper, the one that fits a build
-// best: of those that match alike, one of the same revision before others. When
-// none fits it is nil and the string says why, as MatchOf does, of the
-// toolchains that come nearest.
-func Best(want Identity, print Fingerprint, lang argv.Language, list []Toolchain) (*Toolchain, Match, string) {
-	var best *Toolchain
-	match, kinship := None, -1
+// A Candidate is a toolchain that may serve a build.
+type Candidate struct {
+	Toolchain
+	Match Match // Identical, or Calibrated: to be proven first
+	// Words make the build's own defaults explicit; see [Explicit].
+	Words []string
+}
+
+// Candidates finds, among the toolchains of one helper, those that may serve a
+// build, the best first: of those that match alike, one of the same revision
+// before others. words are the command's own, which decide which defaults count.
+// When there is none the string says why, as MatchOf does, of the toolchains that
+// come nearest.
+func Candidates(want Toolchain, lang argv.Language, words []string, list []Toolchain) ([]Candidate, string) {
+	var found []Candidate
 	var near []string
 	for _, t := range list {
 		t = t.For(want.Target)
-		m, why := MatchOf(want, print, lang, t)
-		k := kin(want, t.Identity)
-		if m > match || m == match && m != None && k > kinship {
-			best, match, kinship = &t, m, k
-		}
-		if m == None && t.Family == want.Family && t.Target == want.Target {
+		m, explicit, why := MatchOf(want, lang, words, t)
+		if m != None {
+			found = append(found, Candidate{t, m, explicit})
+		} else if t.Family == want.Family && t.Target == want.Target && !slices.Contains(near, why) {
 			near = append(near, why)
 		}
 	}
+	slices.SortStableFunc(found, func(a, b Candidate) int {
+		return cmp.Or(cmp.Compare(b.Match, a.Match), cmp.Compare(kin(want.Identity, b.Identity), kin(want.Identity, a.Identity)))
+	})
 	switch {
-	case best != nil:
-		return best, match, ""
+	case len(found) > 0:
+		return found, ""
 	case len(near) > 0:
-		return nil, None, strings.Join(near, ", and ")
+		return nil, strings.Join(near, ", and ")
 	}
-	return nil, None, fmt.Sprintf("has no %s for %s", want.Family, want.Target)
+	return nil, fmt.Sprintf("has no %s for %s", want.Family, want.Target)
 }
 
 // kin is how near two identities are that match alike.
@@ -68,4 +79,20 @@ func kin(a, b Identity) int {
 		return 1
 	}
 	return 0
+}
+
+// Compiles reports whether the toolchain has a compiler for the language.
+func (t Toolchain) Compiles(lang argv.Language) bool {
+	return slices.Contains(t.Languages, base(lang))
+}
+
+// Digest is the hex SHA-256 of all that decides what the toolchain makes: its
+// identity and the contents of its files. Where it lies is no part of it.
+func (t Toolchain) Digest() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "crosscc toolchain v1\nidentity %+q\n", fmt.Sprintf("%+v", t.Identity))
+	for _, role := range slices.Sorted(maps.Keys(t.Fingerprint)) {
+		fmt.Fprintf(&b, "%q %s\n", role, t.Fingerprint[role])
+	}
+	return digestText(b.String())
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/crosscc/crosscc/argv"
 )
 
-func TestBest(t *testing.T) {
+func TestCandidates(t *testing.T) {
 	want := Identity{Family: argv.GCC, Target: "aarch64-linux-gnu", Version: "12.2.0", Package: "Debian 12.2.0-14", Assembler: "as 2.40", Defaults: "d"}
 	print := Fingerprint{"driver": "1", "cc1": "2", "as": "3"}
 	same := Toolchain{Identity: want, Fingerprint: print, Languages: []argv.Language{argv.C}, Path: "/same"}
@@ -36,10 +36,10 @@ func TestBest(t *testing.T) {
 		{"no compiler for the language", argv.CXX, []Toolchain{noCXX}, "", None, "has gcc 12.2.0 for aarch64-linux-gnu without c++"},
 		{"nothing", argv.C, nil, "", None, "has no gcc for aarch64-linux-gnu"},
 	} {
-		best, match, why := Best(want, print, tc.lang, tc.list)
-		path := ""
-		if best != nil {
-			path = best.Path
+		found, why := Candidates(Toolchain{Identity: want, Fingerprint: print}, tc.lang, nil, tc.list)
+		path, match := "", None
+		if len(found) > 0 {
+			path, match = found[0].Path, found[0].Match
 		}
 		if path != tc.path || match != tc.match || why != tc.why {
 			t.Errorf("%s: got %q %v %q, want %q %v %q", tc.name, path, match, why, tc.path, tc.match, tc.why)

@@ -20,6 +20,7 @@ func (p *prober) askGCC(ctx context.Context, s survey, t *Toolchain) error {
 		func() error {
 			out, err := p.must(ctx, s.Path, nil, helpWords[:]...)
 			t.Defaults = digestText(gccDefaults(s.report, string(out.Stdout)))
+			t.Unasked = unasked(s.report, string(out.Stdout))
 			return err
 		},
 		func() error {

@@ -47,6 +47,7 @@ type Toolchain struct {
 	Languages   []argv.Language // those it can compile, of C, CXX, ObjC and ObjCXX
 	Programs    []string        // what a sandbox must show for it to run; see Programs
 	Targets     []string        // clang: LLVM's names of its targets; empty for gcc
+	Unasked     Unasked         // gcc: what is behind Identity.Defaults
 }
 
 // CanTarget reports whether a compile for target is worth asking about: for gcc
@@ -72,7 +73,7 @@ type Match int
 const (
 	None       Match = iota // not to be used
 	Lines                   // same code and data, other line tables: the source's form decides, never MatchOf
-	Calibrated              // same version, other revision or assembler: unproven until calibration exists
+	Calibrated              // same version, other revision, assembler, programs or defaults: to be proven (broker/calibrate)
 	Identical               // the same bytes
 )
 
@@ -81,28 +82,35 @@ func (m Match) String() string {
 }
 
 // MatchOf compares the toolchain that a build uses with one that a helper has,
-// for a source in lang. The string says, when the match is None, why; it
-// continues a sentence that begins with the helper's name.
-func MatchOf(want Identity, wantPrint Fingerprint, lang argv.Language, have Toolchain) (Match, string) {
+// for a source in lang and a command with these words. Calibrated says only that
+// it is worth a proof: nobody may hand over an object of it before that. The
+// words that come back are those that make the build's defaults explicit. The
+// string says, when the match is None, why; it continues a sentence that begins
+// with the helper's name.
+func MatchOf(want Toolchain, lang argv.Language, words []string, have Toolchain) (Match, []string, string) {
 	if have.Family != want.Family || have.Target != want.Target {
-		return None, fmt.Sprintf("has %s, this build uses %s %s for %s", have.short(), want.Family, want.Version, want.Target)
+		return None, nil, fmt.Sprintf("has %s, this build uses %s %s for %s", have.short(), want.Family, want.Version, want.Target)
 	}
 	if have.Version != want.Version {
-		return None, fmt.Sprintf("has %s, this build uses %s", have.short(), want.Version)
+		return None, nil, fmt.Sprintf("has %s, this build uses %s", have.short(), want.Version)
 	}
 	if lang = base(lang); !slices.Contains(have.Languages, lang) {
-		return None, fmt.Sprintf("has %s without %s", have.short(), lang)
-	}
-	if have.Defaults != want.Defaults {
-		return None, fmt.Sprintf("has %s with other defaults than this build's", have.short())
+		return None, nil, fmt.Sprintf("has %s without %s", have.short(), lang)
 	}
 	if have.Libm != want.Libm {
-		return None, fmt.Sprintf("has %s on a C library that folds mathematical functions otherwise than this build's", have.short())
+		return None, nil, fmt.Sprintf("has %s on a C library that folds mathematical functions otherwise than this build's", have.short())
 	}
-	if have.Identity == want && sameRoles(wantPrint, have.Fingerprint, lang) {
-		return Identical, ""
+	if have.Defaults != want.Defaults {
+		explicit, why := Explicit(want.Unasked, have.Unasked, lang, words)
+		if why != "" {
+			return None, nil, fmt.Sprintf("has %s with other defaults than this build's: %s", have.short(), why)
+		}
+		return Calibrated, explicit, ""
 	}
-	return Calibrated, ""
+	if have.Identity == want.Identity && sameRoles(want.Fingerprint, have.Fingerprint, lang) {
+		return Identical, nil, ""
+	}
+	return Calibrated, nil, ""
 }
 
 // short is String without the package.

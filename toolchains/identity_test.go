@@ -32,18 +32,19 @@ func TestMatchOf(t *testing.T) {
 		{"another version", argv.C, func(h *Toolchain) { h.Version = "11.3.0" }, None, "has gcc 11.3.0 for aarch64-linux-gnu, this build uses 12.2.0"},
 		{"another target", argv.C, func(h *Toolchain) { h.Target = "x86_64-linux-gnu" }, None, "has gcc 12.2.0 for x86_64-linux-gnu, this build uses gcc 12.2.0 for aarch64-linux-gnu"},
 		{"another family", argv.C, func(h *Toolchain) { h.Family = argv.Clang }, None, "has clang 12.2.0 for aarch64-linux-gnu, this build uses gcc 12.2.0 for aarch64-linux-gnu"},
-		{"other defaults", argv.C, func(h *Toolchain) { h.Defaults = "x" }, None, has + " with other defaults than this build's"},
+		{"other defaults that no word says", argv.C, func(h *Toolchain) { h.Defaults, h.Unasked.C = "x", []string{"-fx"} }, None, has + " with other defaults than this build's: its compiler gets -fx unasked"},
+		{"other defaults", argv.C, func(h *Toolchain) { h.Defaults, h.Unasked.C = "x", []string{"-fPIE"} }, Calibrated, ""},
 		{"another libm", argv.C, func(h *Toolchain) { h.Libm = "x" }, None, has + " on a C library that folds mathematical functions otherwise than this build's"},
 		{"no Objective-C", argv.ObjC, func(*Toolchain) {}, None, has + " without " + argv.ObjC.String()},
 		{"no C++", argv.CXX, func(h *Toolchain) { h.Languages = []argv.Language{argv.C} }, None, has + " without " + argv.CXX.String()},
 	} {
 		have := Toolchain{Identity: want, Fingerprint: maps.Clone(print), Languages: []argv.Language{argv.C, argv.CXX}}
 		tc.change(&have)
-		if got, reason := MatchOf(want, print, tc.lang, have); got != tc.want || reason != tc.reason {
+		if got, _, reason := MatchOf(Toolchain{Identity: want, Fingerprint: print}, tc.lang, nil, have); got != tc.want || reason != tc.reason {
 			t.Errorf("%s: %v, %q, want %v, %q", tc.name, got, reason, tc.want, tc.reason)
 		}
 	}
-	if m, _ := MatchOf(want, nil, argv.C, Toolchain{Identity: want, Languages: []argv.Language{argv.C}}); m != Calibrated {
+	if m, _, _ := MatchOf(Toolchain{Identity: want}, argv.C, nil, Toolchain{Identity: want, Languages: []argv.Language{argv.C}}); m != Calibrated {
 		t.Errorf("two toolchains without fingerprints are %v", m)
 	}
 	if got := want.String(); got != "gcc 12.2.0 (Debian 12.2.0-14) for aarch64-linux-gnu" {

@@ -23,6 +23,7 @@ import (
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/calibrate"
 	"github.com/crosscc/crosscc/broker/config"
 	"github.com/crosscc/crosscc/broker/fleet"
 	"github.com/crosscc/crosscc/broker/headers"
@@ -73,6 +74,8 @@ type Agent struct {
 	slots    slots                  // for local jobs
 	cpps     slots                  // for local preprocessing
 	counters monitor.Counters
+	book     *calibrate.Book
+	trials   trials // of toolchains
 	began    time.Time
 
 	ctx  context.Context // ended when running sessions must end at once
@@ -94,9 +97,11 @@ func New(o Options) *Agent {
 		o.Idle = 10 * time.Minute
 	}
 	ctx, stop := context.WithCancelCause(context.Background())
+	book := calibrate.OpenBook(filepath.Join(o.Dirs.State, "calibrations"))
 	a := &Agent{
 		o: o, log: o.Log, ctx: ctx, stop: stop, began: time.Now(), patience: o.Idle,
-		fleet:  fleet.New(fleet.Options{Dial: o.Dial, Log: o.Log}),
+		book: book, trials: trials{busy: make(chan struct{}, 1), failed: make(map[string]time.Time)},
+		fleet:  fleet.New(fleet.Options{Dial: o.Dial, Log: o.Log, Book: book}),
 		probes: &toolchains.Cache{Dir: filepath.Join(o.Dirs.State, "probes")}, scanner: headers.New(nil),
 	}
 	a.slots.resize(localSlots())

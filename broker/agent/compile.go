@@ -31,6 +31,7 @@ type compile struct {
 	native    toolchains.Native // what native in cmd means, or meant
 	unlike    bool              // the configuration asks for another object than the local one
 	prospects []fleet.Prospect  // for a tree
+	explicit  *[]string         // what extra found
 }
 
 // prepare finds out what the command is and who could do it, without work for
@@ -55,16 +56,25 @@ func (a *Agent) prepare(s *session) (*compile, error) {
 }
 
 // want is what a job in this form needs of a helper.
-func (c *compile) want(form broker.Form) fleet.Want {
+func (c *compile) want(form broker.Form, extra []string) fleet.Want {
+	options, ok := c.cmd.CodeWords()
 	return fleet.Want{
-		Identity: c.toolchain.Identity, Fingerprint: c.toolchain.Fingerprint, Language: c.cmd.Language(),
+		Toolchain: c.toolchain, Language: c.cmd.Language(), Command: c.cmd.Words(), Options: options, Extra: extra, Uncharted: !ok,
 		Lines: form == broker.Preprocessed && c.cmd.Debug(), Exact: c.cmd.Compresses() || c.cmd.LTO(),
 	}
 }
 
 // find asks the fleet who could do the job in this form.
 func (a *Agent) find(c *compile, form broker.Form) ([]fleet.Prospect, error) {
-	list := a.fleet.Prospects(c.s.Context(), c.settings.hosts, c.want(form))
+	extra, err := a.extra(c)
+	if err != nil {
+		return nil, err
+	}
+	w := c.want(form, extra)
+	list := a.fleet.Prospects(c.s.Context(), c.settings.hosts, w)
+	if a.calibrate(c, list) {
+		list = a.fleet.Prospects(c.s.Context(), c.settings.hosts, w)
+	}
 	if r := fleet.None(list); r != nil {
 		return list, &localJob{reason: r.Reason, text: r.Text, slot: true, helpers: true}
 	}

@@ -201,6 +201,9 @@ func (a *Agent) extra(c *compile) ([]string, error) {
 	if c.toolchain.Family != argv.Clang {
 		return nil, nil
 	}
+	if c.explicit != nil {
+		return *c.explicit, nil
+	}
 	// The driver warns of words for the compiler proper where it only assembles;
 	// what native means has the features among its words.
 	if c.cmd.Language().Assembles() || len(c.native.Words) > 0 {
@@ -225,5 +228,6 @@ func (a *Agent) extra(c *compile) ([]string, error) {
 	for _, f := range features {
 		extra = append(extra, "-Xclang", "-target-feature", "-Xclang", f)
 	}
+	c.explicit = &extra
 	return extra, nil
 }

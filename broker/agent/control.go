@@ -11,10 +11,6 @@ import (
 	"github.com/crosscc/crosscc/broker/monitor"
 )
 
-// unproven is what whoever reads `calibrated` must know until calibration
-// exists.
-const unproven = "calibrated matches are not proven yet: toolchains of one version whose package, assembler or programs differ are taken to make the same objects"
-
 // answer is what crossctl asked for, to be written as JSON.
 func (a *Agent) answer(s *session) (any, error) {
 	switch s.Request.Verb {
@@ -47,9 +43,9 @@ func (a *Agent) status(s *session) monitor.Status {
 			LocalSlots: size, LocalRunning: held,
 		},
 		Helpers: []monitor.HelperStatus{},
-		Notes:   []string{unproven},
 	}
 	a.counters.Fill(&st)
+	st.Distrusted = a.distrusted()
 	if set, err := a.settings(s); err != nil {
 		st.Notes = append(st.Notes, err.Error())
 	} else {

@@ -41,7 +41,7 @@ func (a *Agent) explainForm(c *compile, e *monitor.Explanation) error {
 	if err != nil {
 		return err
 	}
-	j, _, err := a.treeJob(c, extra)
+	j, tree, err := a.treeJob(c, extra)
 	if no, ok := errors.AsType[*treeless](err); ok {
 		e.NoTree, e.NoTreeDetail = no.reason, no.text
 		prospects, err := a.textual(c, no)
@@ -53,6 +53,9 @@ func (a *Agent) explainForm(c *compile, e *monitor.Explanation) error {
 		source := "SOURCE" + c.cmd.Language().Preprocessed().Suffix()
 		e.Command = append([]string{c.s.Request.Args[0]}, c.cmd.Compile(source, c.cmd.Output(), extra...)...)
 		return nil
+	}
+	if err == nil {
+		_, err = serving(c.prospects, tree.Has)
 	}
 	if err != nil {
 		return err
@@ -70,7 +73,7 @@ func (a *Agent) explainForm(c *compile, e *monitor.Explanation) error {
 func explainHelpers(list []fleet.Prospect) []monitor.HelperExplanation {
 	var out []monitor.HelperExplanation
 	for _, p := range list {
-		out = append(out, monitor.HelperExplanation{Address: p.Address, Match: p.Match.String(), Reason: p.Text})
+		out = append(out, monitor.HelperExplanation{Address: p.Address, Match: p.Match.String(), Reason: p.Text, Avoid: p.Avoid})
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"errors"
 	"path"
 	"unicode/utf8"
@@ -18,6 +19,10 @@ func (a *Agent) asText(c *compile, extra []string, why *treeless) (answer, error
 		return answer{}, err
 	}
 	src, err := c.preprocess()
+	if err != nil {
+		return answer{}, err
+	}
+	prospects, err = serving(prospects, func(word string) bool { return bytes.Contains(src.text, []byte(word)) })
 	if err != nil {
 		return answer{}, err
 	}

@@ -32,7 +32,11 @@ func (a *Agent) asTree(c *compile, extra []string) (answer, error) {
 		if err != nil {
 			return answer{}, err
 		}
-		got, err := a.send(c, c.prospects, j)
+		prospects, err := serving(c.prospects, tree.Has)
+		if err != nil {
+			return answer{}, err
+		}
+		got, err := a.send(c, prospects, j)
 		if changed, ok := errors.AsType[*broker.ChangedError](err); ok {
 			if again {
 				return answer{}, &treeless{reason: headers.Changed, text: changed.Error()}

@@ -24,8 +24,8 @@ type Question struct {
 	Words, Front, Extra []string
 }
 
-// key is a readable text: all that an answer depends on.
-func (q Question) key() string {
+// Key is a readable text: all that an answer depends on.
+func (q Question) Key() string {
 	return fmt.Sprintf("crosscc calibration v1\ncorpus %s\nwant %s\nhave %s\nlanguage %s\nwords %q\nfront %q\nextra %q\n",
 		version(q.Language), q.Want.Digest(), q.Have.Digest(), q.Language, q.Words, q.Front, q.Extra)
 }
@@ -57,7 +57,7 @@ func OpenBook(dir string) *Book {
 
 // Look gives the answer to a question, if there is one.
 func (b *Book) Look(q Question) (Result, bool) {
-	key := q.key()
+	key := q.Key()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	r, ok := b.results[key]
@@ -76,7 +76,7 @@ func (b *Book) Look(q Question) (Result, bool) {
 
 // Keep writes an answer down.
 func (b *Book) Keep(q Question, r Result) error {
-	key := q.key()
+	key := q.Key()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.remember(key, &r)

@@ -118,14 +118,21 @@ func (c *comparer) pieces(ctx context.Context) error {
 }
 
 // avoid finds the pieces of attributes and pragmas that differ, and proves that
-// the rest does not.
+// the rest does not. Pieces whose functions differ are looked at first, and only
+// where that was not enough all the others.
 func (c *comparer) avoid(ctx context.Context, all []Piece, found Comparison) error {
+	looked := map[string]bool{}
 	for range maxRounds {
-		before := len(c.result.Avoid)
+		hinted := func(p Piece) bool { return p.defines(found.Functions) }
+		if !slices.ContainsFunc(all, func(p Piece) bool { return c.candidate(p, looked) && hinted(p) }) {
+			hinted = func(Piece) bool { return true }
+		}
+		before := len(looked)
 		for _, p := range all {
-			if len(p.Words) == 0 || c.avoids(p) || !p.defines(found.Functions) {
+			if !c.candidate(p, looked) || !hinted(p) {
 				continue
 			}
+			looked[p.Name] = true
 			of, err := c.compare(ctx, []Piece{p})
 			if err != nil {
 				return err
@@ -134,7 +141,7 @@ func (c *comparer) avoid(ctx context.Context, all []Piece, found Comparison) err
 				c.keepAway(p, of)
 			}
 		}
-		if len(c.result.Avoid) == before {
+		if len(looked) == before {
 			break // what differs has no name
 		}
 		var err error
@@ -144,6 +151,11 @@ func (c *comparer) avoid(ctx context.Context, all []Piece, found Comparison) err
 		}
 	}
 	return c.refuse("%v", found)
+}
+
+// candidate reports whether a piece may be what differs.
+func (c *comparer) candidate(p Piece, looked map[string]bool) bool {
+	return len(p.Words) > 0 && !looked[p.Name] && !c.avoids(p)
 }
 
 func (c *comparer) keepAway(p Piece, of Comparison) {

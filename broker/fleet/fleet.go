@@ -19,6 +19,7 @@ import (
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/calibrate"
 	"github.com/crosscc/crosscc/broker/config"
 	"github.com/crosscc/crosscc/toolchains"
 )
@@ -30,6 +31,12 @@ const (
 	ReasonNoMatch   broker.Reason = "no-match"    // those that are up have no such toolchain
 	ReasonDebugInfo broker.Reason = "debug-info"  // line tables would differ, and no host allows that
 	ReasonLost      broker.Reason = "helper-lost" // every helper that was tried failed
+	// ReasonCalibrating: a toolchain may make the same objects, and it is not known
+	// yet. ReasonCalibration: it is known, and it does not. ReasonDistrusted: a
+	// compile that was done twice showed that it does not.
+	ReasonCalibrating broker.Reason = "calibrating"
+	ReasonCalibration broker.Reason = "calibration"
+	ReasonDistrusted  broker.Reason = "distrusted"
 )
 
 const (
@@ -65,6 +72,9 @@ type Options struct {
 	// Dial makes the link to one host; it does not wait for the host.
 	Dial func(config.Host) (Link, error)
 	Log  logrus.FieldLogger
+	// Book has what is known of pairs of toolchains. nil: nothing is, and only
+	// identical ones serve.
+	Book *calibrate.Book
 	// Now is time.Now; tests set it.
 	Now func() time.Time
 	// Stall is how long a job waits for a place while none comes free; 0 means
@@ -114,9 +124,13 @@ func (f *Fleet) Close() error {
 
 // A Want is what a job needs of a helper, known before its source is read.
 type Want struct {
-	Identity    toolchains.Identity
-	Fingerprint toolchains.Fingerprint
-	Language    argv.Language
+	Toolchain toolchains.Toolchain // the client's
+	Language  argv.Language
+	// Command is the whole command, Options what of it decides code, Extra what the
+	// agent adds (calibrate.Question). Uncharted: no set of options describes the
+	// command, and only toolchains with the same programs serve it.
+	Command, Options, Extra []string
+	Uncharted               bool
 	// Lines says that line tables would differ (debug info in preprocessed
 	// form): only hosts with debug=lines serve that.
 	Lines bool
@@ -131,8 +145,39 @@ type Prospect struct {
 	Match   toolchains.Match
 	Reason  broker.Reason // why not, when Match is None
 	Text    string        // the same in words
+	// Question is what has to be found out before the helper can serve; nil when
+	// that is known.
+	Question *calibrate.Question
+	// Avoid are words of sources that the helper's toolchain does not serve, Avoided
+	// how it differs there.
+	Avoid   []string
+	Avoided string
 
 	member *member
+	with   string   // the toolchain that was proven, for broker.Job.With
+	front  []string // words that make the client's defaults explicit there
+}
+
+// For is the job as the prospect's helper gets it.
+func (p Prospect) For(j *broker.Job) *broker.Job {
+	if p.with == "" && len(p.front) == 0 {
+		return j
+	}
+	k := *j
+	k.With, k.Args = p.with, slices.Concat(p.front, j.Args)
+	return &k
+}
+
+// At gives a job to one prospect, whatever it matches, for a calibration: the job
+// goes to the toolchain that the question is about, and waits for a place.
+func (f *Fleet) At(ctx context.Context, p Prospect, j *broker.Job) (broker.Result, error) {
+	if p.Question != nil {
+		p.with, p.front = p.Question.Have.Digest(), p.Question.Front
+	}
+	if _, err := f.pick(ctx, []Prospect{p}); err != nil {
+		return broker.Result{}, err
+	}
+	return f.runAt(ctx, p.member, p.For(j))
 }
 
 // Prospects tells of each host what it has for w, in the list's order. While
@@ -158,7 +203,10 @@ func None(list []Prospect) *broker.Refusal {
 	}
 	var texts []string
 	reason := ReasonNoHelper
-	rank := map[broker.Reason]int{ReasonNoHelper: 0, ReasonNoHost: 0, ReasonNoMatch: 1, ReasonDebugInfo: 2}
+	rank := map[broker.Reason]int{
+		ReasonNoHelper: 0, ReasonNoHost: 0, ReasonNoMatch: 1, ReasonDebugInfo: 2,
+		ReasonCalibration: 3, ReasonDistrusted: 4, ReasonCalibrating: 5,
+	}
 	for _, p := range list {
 		if p.Match != toolchains.None {
 			return nil
@@ -178,7 +226,7 @@ func (f *Fleet) Key(ctx context.Context, list []Prospect, j *broker.Job) (string
 		return "", r
 	}
 	best := slices.MaxFunc(list, func(a, b Prospect) int { return cmp.Compare(a.Match, b.Match) })
-	key, err := best.member.link.Key(ctx, j)
+	key, err := best.member.link.Key(ctx, best.For(j))
 	if err != nil {
 		return "", fmt.Errorf("helper %s: %w", best.Address, err)
 	}
@@ -207,7 +255,7 @@ func (f *Fleet) Run(ctx context.Context, list []Prospect, j *broker.Job, check f
 			return broker.Result{}, toolchains.None, err
 		}
 		p := left[i]
-		res, err := f.runAt(ctx, p.member, j)
+		res, err := f.runAt(ctx, p.member, p.For(j))
 		if err == nil {
 			err = check(res)
 		}

@@ -31,7 +31,7 @@ func gcc12() toolchains.Toolchain {
 
 func want() Want {
 	tc := gcc12()
-	return Want{Identity: tc.Identity, Fingerprint: tc.Fingerprint, Language: argv.C}
+	return Want{Toolchain: tc, Language: argv.C}
 }
 
 // A peer plays one helper.

@@ -172,27 +172,16 @@ func (f *Fleet) prospect(m *member, h config.Host, w Want) Prospect {
 		p.Reason, p.Text = ReasonNoHelper, fmt.Sprintf("is left out for %s: %v", wait.Round(time.Second), m.fault)
 		return p
 	}
-	_, match, why := toolchains.Best(w.Identity, w.Fingerprint, w.Language, m.state.Toolchains)
-	if match == toolchains.None {
-		p.Reason, p.Text = ReasonNoMatch, why
-		return p
-	}
-	if match < h.Match {
-		p.Reason, p.Text = ReasonNoMatch, "has a toolchain that matches "+match.String()+" only; the host entry wants "+h.Match.String()
-		return p
-	}
-	if w.Exact && match < toolchains.Identical {
-		p.Reason, p.Text = ReasonNoMatch, "has a toolchain that matches "+match.String()+" only; this command needs an identical one"
+	if !f.fit(&p, m, h, w) {
 		return p
 	}
 	if w.Lines {
 		if !h.Lines {
-			p.Reason, p.Text = ReasonDebugInfo, "would make other line tables from preprocessed source (debug=lines in its host entry allows that)"
+			p.Match, p.Reason, p.Text = toolchains.None, ReasonDebugInfo, "would make other line tables from preprocessed source (debug=lines in its host entry allows that)"
 			return p
 		}
-		match = toolchains.Lines
+		p.Match = toolchains.Lines
 	}
-	p.Match = match
 	return p
 }
 

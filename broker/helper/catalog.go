@@ -43,6 +43,7 @@ type catalog struct {
 	tell  func([]toolchains.Toolchain)
 	ready chan struct{} // closed after the first round
 	once  sync.Once
+	again chan struct{} // holds a token when the machine should be looked at soon
 
 	mu    sync.Mutex             // guards found
 	found []toolchains.Toolchain // sorted; nil before the first round
@@ -54,7 +55,7 @@ func newCatalog(o Options, tell func([]toolchains.Toolchain)) (*catalog, error) 
 		return nil, err
 	}
 	return &catalog{
-		o: o, root: root, tell: tell, ready: make(chan struct{}),
+		o: o, root: root, tell: tell, ready: make(chan struct{}), again: make(chan struct{}, 1),
 		cache: &toolchains.Cache{Dir: filepath.Join(o.Dir, "probes")},
 	}, nil
 }
@@ -70,6 +71,7 @@ func (c *catalog) watch(ctx context.Context) {
 		c.once.Do(func() { close(c.ready) })
 		select {
 		case <-tick.C:
+		case <-c.again:
 		case <-ctx.Done():
 			return
 		}
@@ -136,25 +138,81 @@ func same(a, b toolchains.Toolchain) bool {
 	return a.Identity == b.Identity && a.Path == b.Path && a.CXXPath == b.CXXPath && a.Fingerprint.Equal(b.Fingerprint)
 }
 
-// match finds the toolchain for a job, probed anew when a program of it
-// changed since, or says why there is none.
+// match finds the toolchain for a job, or says why there is none: the one that the
+// job names, else one that is identical to the client's. Of what else might do a
+// client would have to have proof. Programs that changed since the last look are
+// seen: what was found then only says where to look first.
 func (c *catalog) match(ctx context.Context, j *broker.Job, lang argv.Language) (toolchains.Toolchain, error) {
 	c.mu.Lock()
-	list := c.found
+	list := slices.Clone(c.found)
 	c.mu.Unlock()
-	best, _, why := toolchains.Best(j.Identity, j.Fingerprint, lang, list)
-	if best == nil {
-		return toolchains.Toolchain{}, broker.Refusef(ReasonNoMatch, "%s", why)
+	slices.SortStableFunc(list, func(a, b toolchains.Toolchain) int {
+		_, fitsA := misfit(j, lang, a)
+		_, fitsB := misfit(j, lang, b)
+		return cmp.Compare(rank(fitsB), rank(fitsA))
+	})
+	var near []string
+	var failed error
+	for _, tc := range list {
+		if tc.Family != j.Identity.Family || !tc.CanTarget(j.Identity.Target) {
+			continue
+		}
+		now, err := c.probe(ctx, tc.Driver())
+		if err != nil {
+			failed = fmt.Errorf("probe %s again: %w", tc.Driver(), err)
+			c.lookAgain()
+			continue
+		}
+		if !same(now, tc) {
+			c.lookAgain()
+		}
+		why, fits := misfit(j, lang, now)
+		if fits {
+			return now.For(j.Identity.Target), nil
+		}
+		near = append(near, why)
 	}
-	now, err := c.probe(ctx, best.Driver())
-	if err != nil {
-		return toolchains.Toolchain{}, fmt.Errorf("probe %s again: %w", best.Driver(), err)
+	if failed != nil {
+		return toolchains.Toolchain{}, failed
 	}
-	now = now.For(j.Identity.Target)
-	if m, why := toolchains.MatchOf(j.Identity, j.Fingerprint, lang, now); m == toolchains.None {
-		return toolchains.Toolchain{}, broker.Refusef(ReasonNoMatch, "%s", why)
+	if len(near) == 0 {
+		near = []string{"has no " + j.Identity.Family.String() + " for " + j.Identity.Target}
 	}
-	return now, nil
+	return toolchains.Toolchain{}, broker.Refusef(ReasonNoMatch, "%s", strings.Join(slices.Compact(near), ", and "))
+}
+
+func rank(fits bool) int {
+	if fits {
+		return 1
+	}
+	return 0
+}
+
+// lookAgain has the machine looked at soon: its clients should know what it has.
+func (c *catalog) lookAgain() {
+	select {
+	case c.again <- struct{}{}:
+	default:
+	}
+}
+
+// misfit says why a toolchain is not the one for a job, or that it is.
+func misfit(j *broker.Job, lang argv.Language, tc toolchains.Toolchain) (why string, fits bool) {
+	tc = tc.For(j.Identity.Target)
+	if j.With != "" {
+		// Defaults that differ are the client's to make explicit.
+		return "has " + tc.String() + ", which is not the one that was compared", tc.Digest() == j.With && tc.Compiles(lang)
+	}
+	m, _, why := toolchains.MatchOf(toolchains.Toolchain{Identity: j.Identity, Fingerprint: j.Fingerprint}, lang, nil, tc)
+	switch {
+	case m == toolchains.Identical:
+		return "", true
+	case m == toolchains.Calibrated && len(j.Fingerprint) == 0 && tc.Identity == j.Identity:
+		return "", true // a client that is none of ours asks for nothing more
+	case m == toolchains.Calibrated:
+		why = "has " + tc.String() + " with other programs than the client's"
+	}
+	return why, false
 }
 
 // probe asks one driver, in the sandbox, with its own programs in view.

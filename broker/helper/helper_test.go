@@ -271,9 +271,29 @@ func TestToolchainChangesMeanwhile(t *testing.T) {
 		t.Fatalf("got %+v %v, want an error that says that the toolchain changed", res, err)
 	}
 	replace = false
-	res, err := h.Run(t.Context(), j) // the old fingerprint: another build of the same version
-	if err != nil || res.Cached {
-		t.Errorf("afterwards: cached %t, %v", res.Cached, err)
+	// The old fingerprint is another build of the same version, whose objects nobody
+	// has compared.
+	_, err := h.Run(t.Context(), j)
+	if r, ok := errors.AsType[*broker.Refusal](err); !ok || r.Reason != ReasonNoMatch {
+		t.Errorf("afterwards, for a client of the old one: %v", err)
+	}
+	now, err := h.catalog.probe(t.Context(), driver)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := *j
+	k.With = now.Digest()
+	if res, err := h.Run(t.Context(), &k); err != nil || res.Cached {
+		t.Errorf("for one that has compared them: cached %t, %v", res.Cached, err)
+	}
+	k.With = strings.Repeat("0", len(k.With))
+	_, err = h.Run(t.Context(), &k)
+	if r, ok := errors.AsType[*broker.Refusal](err); !ok || r.Reason != ReasonNoMatch {
+		t.Errorf("for one that has compared others: %v", err)
+	}
+	k.With, k.Fingerprint = "", now.Fingerprint
+	if res, err := h.Run(t.Context(), &k); err != nil {
+		t.Errorf("for a client of the new one: %+v, %v", res, err)
 	}
 }
 

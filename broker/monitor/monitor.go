@@ -6,6 +6,7 @@ package monitor
 import (
 	"maps"
 	"sync"
+	"time"
 
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/toolchains"
@@ -26,6 +27,10 @@ type Status struct {
 	// NativeAsked counts the questions to compilers what -march=native means.
 	NativeAsked uint64         `json:"native_asked"`
 	Helpers     []HelperStatus `json:"helpers"`
+	// Calibrations counts comparisons of toolchains since the agent started.
+	Calibrations Calibrations `json:"calibrations"`
+	// Distrusted are helpers that made another object than the local compiler.
+	Distrusted []Distrusted `json:"distrusted,omitempty"`
 	// Notes are sentences that whoever reads the numbers should know.
 	Notes []string `json:"notes,omitempty"`
 }
@@ -61,6 +66,26 @@ type Matches struct {
 	Identical  uint64 `json:"identical"`
 	Calibrated uint64 `json:"calibrated"`
 	Lines      uint64 `json:"lines"`
+}
+
+// Calibrations counts how comparisons of a helper's toolchain with the client's
+// under one set of options ended.
+type Calibrations struct {
+	Proven  uint64 `json:"proven"`  // the same objects, maybe but for some attributes
+	Refused uint64 `json:"refused"` // other objects
+	Failed  uint64 `json:"failed"`  // not found out
+	// Running says that one runs now.
+	Running bool `json:"running"`
+}
+
+// Distrusted is a helper that gets no jobs for one toolchain until `crossctl verify
+// --clear`.
+type Distrusted struct {
+	Helper    string    `json:"helper"`
+	Toolchain string    `json:"toolchain"`
+	Command   []string  `json:"command"`
+	Differs   string    `json:"differs"`
+	Time      time.Time `json:"time"`
 }
 
 // HelperStatus is one helper as the agent sees it.
@@ -134,6 +159,9 @@ type HelperExplanation struct {
 	Address string `json:"address"`
 	Match   string `json:"match"` // identical, calibrated, lines or none
 	Reason  string `json:"reason,omitempty"`
+	// Avoid are attributes and pragmas that the helper's toolchain treats in another
+	// way: sources that name one are not for it.
+	Avoid []string `json:"avoid,omitempty"`
 }
 
 // Counters counts jobs. The zero value is ready; all methods may be called at
@@ -145,6 +173,7 @@ type Counters struct {
 	local        tally
 	preprocessed tally
 	nativeAsked  uint64
+	calibrations Calibrations
 }
 
 // A tally counts by reason and remembers the last text of each.
@@ -224,6 +253,28 @@ func (c *Counters) NativeAsked() {
 	c.nativeAsked++
 }
 
+// Calibrating says that a comparison of toolchains runs, or no longer.
+func (c *Counters) Calibrating(running bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.calibrations.Running = running
+}
+
+// Calibrated counts a comparison of toolchains: found says that it was brought to
+// an end, refused that they differ.
+func (c *Counters) Calibrated(found, refused bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case !found:
+		c.calibrations.Failed++
+	case refused:
+		c.calibrations.Refused++
+	default:
+		c.calibrations.Proven++
+	}
+}
+
 // Failed counts a job that nobody answered.
 func (c *Counters) Failed() {
 	c.mu.Lock()
@@ -235,7 +286,7 @@ func (c *Counters) Failed() {
 func (c *Counters) Fill(s *Status) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s.Jobs, s.Matches, s.NativeAsked = c.jobs, c.matches, c.nativeAsked
+	s.Jobs, s.Matches, s.NativeAsked, s.Calibrations = c.jobs, c.matches, c.nativeAsked, c.calibrations
 	s.LocalReasons, s.LocalLast = c.local.copies()
 	s.Preprocessed, s.PreprocessedLast = c.preprocessed.copies()
 }

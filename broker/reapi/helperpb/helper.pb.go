@@ -177,8 +177,13 @@ type Toolchain struct {
 	Path        string            `protobuf:"bytes,9,opt,name=path,proto3" json:"path,omitempty"`
 	CxxPath     string            `protobuf:"bytes,10,opt,name=cxx_path,json=cxxPath,proto3" json:"cxx_path,omitempty"`
 	// as -x calls them: c, c++, objective-c, cpp-output, …
-	Languages     []string `protobuf:"bytes,11,rep,name=languages,proto3" json:"languages,omitempty"`
-	Targets       []string `protobuf:"bytes,12,rep,name=targets,proto3" json:"targets,omitempty"`
+	Languages []string `protobuf:"bytes,11,rep,name=languages,proto3" json:"languages,omitempty"`
+	Targets   []string `protobuf:"bytes,12,rep,name=targets,proto3" json:"targets,omitempty"`
+	// toolchains.Unasked
+	UnaskedC      []string `protobuf:"bytes,13,rep,name=unasked_c,json=unaskedC,proto3" json:"unasked_c,omitempty"`
+	UnaskedCxx    []string `protobuf:"bytes,14,rep,name=unasked_cxx,json=unaskedCxx,proto3" json:"unasked_cxx,omitempty"`
+	Knobs         []string `protobuf:"bytes,15,rep,name=knobs,proto3" json:"knobs,omitempty"`
+	Rest          string   `protobuf:"bytes,16,opt,name=rest,proto3" json:"rest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -295,6 +300,34 @@ func (x *Toolchain) GetTargets() []string {
 		return x.Targets
 	}
 	return nil
+}
+
+func (x *Toolchain) GetUnaskedC() []string {
+	if x != nil {
+		return x.UnaskedC
+	}
+	return nil
+}
+
+func (x *Toolchain) GetUnaskedCxx() []string {
+	if x != nil {
+		return x.UnaskedCxx
+	}
+	return nil
+}
+
+func (x *Toolchain) GetKnobs() []string {
+	if x != nil {
+		return x.Knobs
+	}
+	return nil
+}
+
+func (x *Toolchain) GetRest() string {
+	if x != nil {
+		return x.Rest
+	}
+	return ""
 }
 
 // RunRequest is one job.
@@ -642,7 +675,7 @@ const file_helper_proto_rawDesc = "" +
 	"\n" +
 	"toolchains\x18\a \x03(\v2\x1c.crosscc.helper.v1.ToolchainR\n" +
 	"toolchains\x12'\n" +
-	"\x0fsame_toolchains\x18\b \x01(\bR\x0esameToolchains\"\xb5\x03\n" +
+	"\x0fsame_toolchains\x18\b \x01(\bR\x0esameToolchains\"\x9d\x04\n" +
 	"\tToolchain\x12\x16\n" +
 	"\x06family\x18\x01 \x01(\tR\x06family\x12\x16\n" +
 	"\x06target\x18\x02 \x01(\tR\x06target\x12\x18\n" +
@@ -656,7 +689,12 @@ const file_helper_proto_rawDesc = "" +
 	"\bcxx_path\x18\n" +
 	" \x01(\tR\acxxPath\x12\x1c\n" +
 	"\tlanguages\x18\v \x03(\tR\tlanguages\x12\x18\n" +
-	"\atargets\x18\f \x03(\tR\atargets\x1a>\n" +
+	"\atargets\x18\f \x03(\tR\atargets\x12\x1b\n" +
+	"\tunasked_c\x18\r \x03(\tR\bunaskedC\x12\x1f\n" +
+	"\vunasked_cxx\x18\x0e \x03(\tR\n" +
+	"unaskedCxx\x12\x14\n" +
+	"\x05knobs\x18\x0f \x03(\tR\x05knobs\x12\x12\n" +
+	"\x04rest\x18\x10 \x01(\tR\x04rest\x1a>\n" +
 	"\x10FingerprintEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x90\x01\n" +

@@ -20,6 +20,7 @@ const (
 	propertyFamily      = propertyPrefix + "family"
 	propertyForm        = propertyPrefix + "form"
 	propertyNative      = propertyPrefix + "native"
+	propertyWith        = propertyPrefix + "with"
 	propertyFingerprint = propertyPrefix + "fingerprint-"
 )
 
@@ -41,6 +42,7 @@ func platformOf(j *broker.Job) *repb.Platform {
 		propertyFamily: FamilyName(j.Identity.Family),
 		propertyForm:   j.Form.String(),
 		propertyNative: strings.Join(j.Native, " "),
+		propertyWith:   j.With,
 	}
 	id := j.Identity
 	for name, value := range identityFields(&id) {
@@ -94,6 +96,8 @@ func readProperty(p *repb.Platform_Property, j *broker.Job) error {
 	switch p.Name {
 	case propertyFamily:
 		j.Identity.Family, known = ParseFamily(p.Value)
+	case propertyWith:
+		j.With, known = p.Value, true
 	case propertyForm:
 		j.Form, known = formOf(p.Value)
 	case propertyNative:

@@ -40,6 +40,12 @@ const zeroStatus = `{
   "preprocessed_reasons": {},
   "native_asked": 0,
   "helpers": [],
+  "calibrations": {
+    "proven": 0,
+    "refused": 0,
+    "failed": 0,
+    "running": false
+  },
   "notes": [
     "no agent runs; the next build starts one"
   ]

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -68,6 +69,9 @@ func showExplanation(w io.Writer, e monitor.Explanation) {
 		text := h.Address + " " + h.Match
 		if h.Reason != "" {
 			text += ": " + h.Reason
+		}
+		if len(h.Avoid) > 0 {
+			text += ", but for sources that name " + strings.Join(h.Avoid, ", ")
 		}
 		rows = append(rows, []string{"helper", text})
 	}

@@ -27,7 +27,7 @@ LOCAL BECAUSE OF  JOBS  THE LAST ONE
 link              10    -
 probe-source      2     conftest.c
 
-note: calibrated matches are not proven yet
+note: something to know
 `, "BUILD", plain(local.BuildID())), "", 0})
 	list := `TARGET               COMPILER  VERSION  PACKAGE           LANGUAGES  PATH                            HELPER
 aarch64-linux-gnu    gcc       12.2.0   Debian 12.2.0-14  c,c++      /usr/bin/aarch64-linux-gnu-gcc  embedded

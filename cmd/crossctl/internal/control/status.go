@@ -83,6 +83,10 @@ func showStatus(w io.Writer, s monitor.Status) {
 		fmt.Fprintln(w)
 		showHelpers(w, s.Helpers)
 	}
+	if len(s.Distrusted) > 0 {
+		fmt.Fprintln(w)
+		showDistrusted(w, s.Distrusted)
+	}
 	if len(s.LocalReasons) > 0 {
 		fmt.Fprintln(w)
 		showReasons(w, "LOCAL BECAUSE OF", s.LocalReasons, s.LocalLast)
@@ -113,6 +117,22 @@ func showCounts(w io.Writer, s monitor.Status) {
 	}
 	if j.Verified+j.Differed > 0 {
 		rows = append(rows, []string{"verified", fmt.Sprintf("%d the same, %d not", j.Verified, j.Differed)})
+	}
+	if k := s.Calibrations; k != (monitor.Calibrations{}) {
+		text := fmt.Sprintf("%d proven, %d refused, %d failed", k.Proven, k.Refused, k.Failed)
+		if k.Running {
+			text += ", one runs"
+		}
+		rows = append(rows, []string{"calibrations", text})
+	}
+	table(w, rows)
+}
+
+// showDistrusted lists what crossctl verify --clear would clear.
+func showDistrusted(w io.Writer, list []monitor.Distrusted) {
+	rows := [][]string{{"DISTRUSTED", "SINCE", "DIFFERS", "COMMAND"}}
+	for _, d := range list {
+		rows = append(rows, []string{cell(d.Helper), d.Time.Format(time.DateTime), cell(d.Differs), cell(strings.Join(d.Command, " "))})
 	}
 	table(w, rows)
 }

@@ -1,0 +1,38 @@
+package argv
+
+import "strings"
+
+// CodeWords are the set of options that decides, beside the source, what the compiler proper makes: all words but those
+// that are known to name inputs, outputs, headers and macros, or to move only what is said. Words of which nothing is
+// known are among them. Two commands with one set differ in their sources only.
+//
+// Words whose value is a name that is copied into the object (a seed, a prefix) stand for any such name. ok is false for
+// a command that no set describes: one for the CPU of whoever compiles.
+func (c *Command) CodeWords() (words []string, ok bool) {
+	last := map[string]int{}
+	for i, w := range c.words {
+		last[w.name] = i
+	}
+	for i, w := range c.words {
+		switch w.kind {
+		case kindInput, kindOutput, kindMode, kindLanguage, kindDependency, kindCPP, kindToCPP, kindDiagnostic:
+			continue
+		case kindLinker:
+			continue
+		}
+		switch {
+		case w.native() && last[w.name] == i:
+			return nil, false
+		case w.native(), copied(w.text[0]):
+			continue
+		}
+		words = append(words, w.text...)
+	}
+	return words, true
+}
+
+// copied finds options whose value is a name for the object and nothing else.
+func copied(s string) bool {
+	name, _, ok := strings.Cut(s, "=")
+	return ok && (name == "-frandom-seed" || strings.HasPrefix(name, "-f") && strings.HasSuffix(name, "-prefix-map"))
+}

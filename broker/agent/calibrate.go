@@ -1,0 +1,251 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/calibrate"
+	"github.com/crosscc/crosscc/broker/fleet"
+	"github.com/crosscc/crosscc/broker/local"
+	"github.com/crosscc/crosscc/broker/monitor"
+	"github.com/crosscc/crosscc/toolchains"
+)
+
+const (
+	// calibrationTime bounds one comparison. In emulation a compile of the corpus
+	// takes seconds, and one that differs needs some dozens.
+	calibrationTime = 5 * time.Minute
+	// calibrationRest is how long a comparison that failed is not tried again: a
+	// helper that is lost must not cost each job a try.
+	calibrationRest = time.Minute
+	// maxFailed bounds what is remembered of them.
+	maxFailed = 1024
+	// maxCorpusObject bounds the corpus's object: it has some hundred functions.
+	maxCorpusObject = 16 << 20
+)
+
+// Where a helper sees the corpus. Debug information of the client's own object is
+// mapped to it.
+const (
+	corpusDir    = "/crosscc"
+	corpusName   = "corpus.c"
+	corpusObject = "corpus.o"
+)
+
+// trials are the comparisons of toolchains of one agent.
+type trials struct {
+	busy chan struct{} // holds a token while one runs
+
+	mu     sync.Mutex // guards failed
+	failed map[string]time.Time
+}
+
+// due reports whether a question may be tried now.
+func (t *trials) due(key string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return time.Since(t.failed[key]) >= calibrationRest
+}
+
+func (t *trials) fail(key string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.failed) >= maxFailed {
+		maps.DeleteFunc(t.failed, func(_ string, at time.Time) bool { return time.Since(at) >= calibrationRest })
+	}
+	if len(t.failed) < maxFailed {
+		t.failed[key] = time.Now()
+	}
+}
+
+// calibrate answers the questions that stand between this job and helpers, if
+// nobody does so already, and reports whether more is known now.
+//
+// The client's compiler can only be run where the client is: in its root, its
+// container, its emulation. So one job lends its wrapper, and goes on when the
+// comparison is done; the others meanwhile go elsewhere or stay at home. A job for
+// which there is an identical toolchain does not lend itself.
+func (a *Agent) calibrate(c *compile, list []fleet.Prospect) bool {
+	if c.s.Request.Verb != local.VerbCompile || slices.ContainsFunc(list, func(p fleet.Prospect) bool { return p.Match == toolchains.Identical }) {
+		return false
+	}
+	open := slices.DeleteFunc(slices.Clone(list), func(p fleet.Prospect) bool {
+		return p.Question == nil || !a.trials.due(p.Question.Key()+p.Address)
+	})
+	if len(open) == 0 {
+		return false
+	}
+	if c.settings.fallback {
+		select {
+		case a.trials.busy <- struct{}{}:
+		default:
+			return false
+		}
+	} else { // a job that must not be local waits for its turn
+		select {
+		case a.trials.busy <- struct{}{}:
+		case <-c.s.Context().Done():
+			return false
+		}
+	}
+	defer func() { <-a.trials.busy }()
+	a.counters.Calibrating(true)
+	defer a.counters.Calibrating(false)
+	for _, p := range open {
+		if _, known := a.book.Look(*p.Question); !known && c.s.gone() == nil {
+			a.try(c, p)
+		}
+	}
+	return true
+}
+
+// try answers one question.
+func (a *Agent) try(c *compile, p fleet.Prospect) {
+	ctx, cancel := context.WithTimeout(c.s.Context(), calibrationTime)
+	defer cancel()
+	began := time.Now()
+	q := p.Question
+	home := func(ctx context.Context, u calibrate.Unit) (calibrate.Outcome, error) {
+		return a.corpusHome(ctx, c, q, u)
+	}
+	away := func(ctx context.Context, u calibrate.Unit) (calibrate.Outcome, error) {
+		return a.corpusAway(ctx, c, p, u)
+	}
+	r, err := calibrate.Calibrate(ctx, q.Want.Family, q.Language, home, away)
+	if c.s.gone() != nil {
+		return // somebody else's job finds it out
+	}
+	if err == nil {
+		err = a.book.Keep(*q, r)
+	}
+	log := a.log.WithFields(logrus.Fields{
+		"helper": p.Address, "toolchain": q.Have.String(), "options": strings.Join(q.Words, " "), "took": time.Since(began).Round(time.Millisecond),
+	})
+	a.counters.Calibrated(err == nil, r.Refused != "")
+	switch {
+	case err != nil:
+		a.trials.fail(q.Key() + p.Address)
+		log.WithError(err).Warn("toolchains not compared")
+	case r.Refused != "":
+		log.Info("a helper's toolchain makes other objects: " + r.Refused)
+	default:
+		log.WithField("avoid", strings.Join(r.Avoid, " ")).Info("a helper's toolchain makes the same objects")
+	}
+}
+
+// corpusScript compiles standard input in a directory of its own and prints the
+// object. It needs a shell, mktemp, cat and rm, as every build's root has them.
+const corpusScript = `umask 077
+d=$(mktemp -d "${TMPDIR:-/tmp}/crosscc.XXXXXX") || exit 125
+trap 'rm -rf "$d"' 0
+trap 'exit 125' 1 2 13 15
+cd "$d" && d=$(pwd -P) && PWD=$d && export PWD && cat >` + corpusName + ` || exit 125
+"$@" "-fdebug-prefix-map=$d=` + corpusDir + `" >&2 || exit $?
+cat ` + corpusObject + ` || exit 125`
+
+// scriptFailed is the status from which on it was not the compiler that failed: the
+// script's own, a program that could not be run, a signal.
+const scriptFailed = 125
+
+// corpusHome has the client's compiler compile a unit.
+func (a *Agent) corpusHome(ctx context.Context, c *compile, q *calibrate.Question, u calibrate.Unit) (calibrate.Outcome, error) {
+	if !c.s.Request.Nested { // an ancestor may hold the last slot
+		release, err := a.slots.acquire(ctx)
+		if err != nil {
+			return calibrate.Outcome{}, err
+		}
+		defer release()
+	}
+	words := slices.Concat([]string{"-c", corpusScript, "sh", c.program}, q.Words, u.Words, targetWords(c),
+		[]string{"-x", u.Language.XName(), "-c", corpusName, "-o", corpusObject})
+	out, err := c.s.runAs(ctx, "/bin/sh", toolchains.Program{Path: "/bin/sh", Args: words, Env: []string{"LC_ALL=C", "LANGUAGE="}, Stdin: u.Source}, maxCorpusObject)
+	if err != nil {
+		return calibrate.Outcome{}, err
+	}
+	if out.Status >= scriptFailed {
+		return calibrate.Outcome{}, fmt.Errorf("compile the corpus locally: status %d: %.200q", out.Status, out.Stderr)
+	}
+	return calibrate.Outcome{Object: out.Stdout, Status: out.Status, Stderr: out.Stderr}, nil
+}
+
+// targetWords are what the compiler takes from the name that it was called by, and
+// would not from its own.
+func targetWords(c *compile) []string {
+	if t := c.targetWord(); t != "" && c.cmd.Target() == "" {
+		return []string{"--target=" + t}
+	}
+	return nil
+}
+
+// corpusAway has the helper's compiler compile a unit, in the form of every other
+// job.
+func (a *Agent) corpusAway(ctx context.Context, c *compile, p fleet.Prospect, u calibrate.Unit) (calibrate.Outcome, error) {
+	q := p.Question
+	cmd := argv.Parse(slices.Concat(q.Words, u.Words, []string{"-x", u.Language.XName(), "-c", corpusName, "-o", corpusObject}),
+		argv.Env{Driver: c.driver, Family: c.toolchain.Family})
+	if v := cmd.Verdict(); !v.Remote {
+		return calibrate.Outcome{Status: 1, Stderr: fmt.Appendf(nil, "error: %s %s", v.Reason, v.Detail)}, nil
+	}
+	j := &broker.Job{
+		Name: path.Base(c.s.Request.Args[0]), Identity: c.toolchain.Identity, Fingerprint: c.toolchain.Fingerprint,
+		Args: cmd.Whole(corpusObject, "", q.Extra...), Dir: corpusDir, Env: []string{"LC_ALL=C"}, Root: new(broker.Dir),
+		Outputs: []string{corpusObject}, Form: broker.Tree, Debug: cmd.Debug(),
+	}
+	j.Root.Put(path.Join(corpusDir, corpusName), broker.File{Blob: broker.BytesBlob(u.Source)})
+	res, err := a.fleet.At(ctx, p, j)
+	if err != nil {
+		return calibrate.Outcome{}, fmt.Errorf("helper %s: %w", p.Address, err)
+	}
+	out := calibrate.Outcome{Status: res.ExitCode, Stderr: res.Stderr}
+	if res.ExitCode != 0 {
+		return out, nil
+	}
+	if len(res.Outputs) != 1 || res.Outputs[0].Path != corpusObject {
+		return out, fmt.Errorf("helper %s returned no object of the corpus", p.Address)
+	}
+	out.Object, err = res.Outputs[0].Blob.Bytes(maxCorpusObject)
+	return out, err
+}
+
+// serving leaves prospects out whose toolchain treats something in another way that
+// the source names. has tells of a word of package lex.
+func serving(list []fleet.Prospect, has func(word string) bool) ([]fleet.Prospect, error) {
+	var left []fleet.Prospect
+	var no error
+	for _, p := range list {
+		i := slices.IndexFunc(p.Avoid, func(w string) bool {
+			return has(w) || has("pragma GCC "+w) || has("pragma clang "+w)
+		})
+		if i < 0 {
+			left = append(left, p)
+			continue
+		}
+		if no == nil {
+			no = &localJob{reason: fleet.ReasonCalibration, slot: true, helpers: true, text: fmt.Sprintf(
+				"the source names %s, which helper %s has another way with: %s", p.Avoid[i], p.Address, p.Avoided)}
+		}
+	}
+	if no != nil && fleet.None(left) != nil {
+		return left, no
+	}
+	return left, nil
+}
+
+// distrusted is what status tells of.
+func (a *Agent) distrusted() []monitor.Distrusted {
+	var list []monitor.Distrusted
+	for _, d := range a.book.Distrusted() {
+		list = append(list, monitor.Distrusted(d))
+	}
+	return list
+}
