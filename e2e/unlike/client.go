@@ -28,6 +28,9 @@ const (
 // toolchains that is not yet proven compiles locally until it is.
 const warmLimit = 5 * time.Minute
 
+// settleLimit bounds how long counts may lag.
+const settleLimit = 10 * time.Second
+
 // A client is a user land with a project in it.
 type client struct {
 	land    userland.Userland
@@ -90,17 +93,31 @@ func (c *client) compare(ctx context.Context, s *site.Site, dir string, inside b
 		return r, err
 	}
 	r.took = time.Since(begin)
-	after, err := s.Status(ctx)
-	if err != nil {
-		return r, err
-	}
-	r.status = after.Since(before)
 	have, err := c.take()
 	if err != nil {
 		return r, err
 	}
+	if r.status, err = settled(ctx, s, before, len(have)/2); err != nil {
+		return r, err
+	}
 	r.compare(have, c.want)
 	return r, nil
+}
+
+// settled is what was counted since before, when all jobs are in the count: they
+// are counted a moment after their wrapper has ended.
+func settled(ctx context.Context, s *site.Site, before site.Status, jobs int) (st site.Status, err error) {
+	for end := time.Now().Add(settleLimit); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		now, err := s.Status(ctx)
+		if err != nil {
+			return st, err
+		}
+		st = now.Since(before)
+		if st.Jobs.Remote+st.Jobs.Cached+st.Jobs.Local >= jobs {
+			break
+		}
+	}
+	return st, nil
 }
 
 // startOutside has this machine's wrapper start this machine's agent, which then
@@ -123,7 +140,7 @@ func (c *client) warm(ctx context.Context, s *site.Site, view userland.View) err
 		command := append([]string{foreign + "/crosscc", words[0]}, flags()...)
 		command = append(command, "-x", words[1], "-c", "warm", "-o", "/tmp/warm.o")
 		var st site.Status
-		for st.Jobs.Remote == 0 {
+		for st.Jobs.Remote+st.Jobs.Cached == 0 { // a second try finds what the first left
 			before, err := s.Status(ctx)
 			if err != nil {
 				return err
