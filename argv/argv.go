@@ -3,9 +3,10 @@
 // It is pure: no file, no environment and no process but what [Env] offers. A newcomer starts with [Parse], then reads
 // the option table (table.go), which says of every option that matters what it means to us; a new option is a new row.
 // verdict.go turns what was read into "one plain compile" or "local, because", reasons.go lists the becauses,
-// output.go computes the names that the driver would choose, whole.go makes the command line of the tree form
-// ([Command.Whole]), rewrite.go the two of the preprocessed form ([Command.Preprocess] on the client, [Command.Compile]
-// on the helper), and security.go is the helper's own policy ([Admit], [AdmitWhole]).
+// output.go and extras.go compute the names that the driver would choose, split.go takes commands apart that have several
+// sources or link, whole.go makes the command line of the tree form ([Command.Whole]), rewrite.go the two of the
+// preprocessed form ([Command.Preprocess] on the client, [Command.Compile] on the helper), and security.go is the helper's
+// own policy ([Admit], [AdmitWhole]).
 package argv
 
 import (

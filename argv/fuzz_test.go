@@ -39,6 +39,7 @@ func FuzzParse(f *testing.F) {
 
 func checkRemote(t *testing.T, c *Command, env Env) {
 	if v := c.Verdict(); !v.Remote {
+		checkSplit(t, c, env)
 		if v.Reason == "" {
 			t.Fatalf("%q: local without a reason", c.Words())
 		}
@@ -155,5 +156,29 @@ func checkOutputs(t *testing.T, c, sent *Command) {
 			is[i].Written != "" && is[i].Written != was[i].Name {
 			t.Fatalf("%q makes %+v, and as a job %+v", c.Words(), was[i], is[i])
 		}
+	}
+}
+
+// checkSplit: the compiles of a split are plain ones, and its link has an object for each.
+func checkSplit(t *testing.T, c *Command, env Env) {
+	t.Helper()
+	s := c.Split(env)
+	if s == nil {
+		return
+	}
+	objects := make([]string, len(s.Compiles))
+	for i, part := range s.Compiles {
+		objects[i] = "object.o"
+		checkRemote(t, part, env)
+		if !part.Verdict().Remote {
+			t.Fatalf("%q: the part %q is local", c.Words(), part.Words())
+		}
+	}
+	if !s.Links {
+		return
+	}
+	link := Parse(s.Link(objects), env)
+	if again := link.Split(env); link.Verdict().Reason != Link || again != nil {
+		t.Fatalf("%q: the link %q is %+v", c.Words(), link.Words(), link.Verdict())
 	}
 }

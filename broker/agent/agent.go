@@ -296,6 +296,9 @@ func (a *Agent) local(c *compile, l *localJob) error {
 
 // deliver does the job at a helper and has the wrapper write what it made.
 func (a *Agent) deliver(c *compile) error {
+	if c.split != nil {
+		return a.deliverParts(c)
+	}
 	if err := c.checkTargets(); err != nil {
 		return err
 	}

@@ -27,6 +27,7 @@ type compile struct {
 	program   string // the compiler's absolute path
 	argv0     string
 	cmd       *argv.Command
+	split     *argv.Split // of a command that is done in parts; cmd is its first then
 	toolchain toolchains.Toolchain
 	native    toolchains.Native // what native in cmd means, or meant
 	unlike    bool              // the configuration asks for another object than the local one

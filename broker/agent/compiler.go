@@ -72,10 +72,14 @@ func notFound(name string) error {
 func (c *compile) read(f argv.Family) error { return c.readWords(c.s.Request.Args[1:], f) }
 
 func (c *compile) readWords(words []string, f argv.Family) error {
-	c.cmd = argv.Parse(words, argv.Env{
+	env := argv.Env{
 		Driver: c.driver, Family: f, Getenv: c.s.getenv, Native: true, // see Agent.resolve
 		ReadFile: func(name string) ([]byte, error) { return c.s.root.ReadFile(c.s.abs(name), maxWords) },
-	})
+	}
+	c.cmd = argv.Parse(words, env)
+	if c.split = c.cmd.Split(env); c.split != nil {
+		c.cmd = c.split.Compiles[0]
+	}
 	if v := c.cmd.Verdict(); !v.Remote {
 		return &localJob{reason: broker.Reason(v.Reason), text: v.Detail, slot: v.Slot()}
 	}
@@ -111,6 +115,11 @@ func (a *Agent) knowable(c *compile) error {
 	if name := c.otherLibrary(); name != "" {
 		return stay(reasonProbe, "LD_LIBRARY_PATH gives the compiler %s", name)
 	}
+	return c.regular()
+}
+
+// regular keeps sources at home that can be read once.
+func (c *compile) regular() error {
 	st, err := c.s.root.Stat(c.s.abs(c.cmd.Source()))
 	if err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return stay(reasonSource, "source %s is not a regular file, and can be read once", c.cmd.Source())

@@ -32,6 +32,9 @@ func (a *Agent) resolve(c *compile) error {
 	if len(n.Specs) > 0 {
 		return nil
 	}
+	if c.split != nil {
+		return stay(broker.Reason(argv.Native), "its words are spelt out, which is done for one source in a command only")
+	}
 	return c.readWords(c.cmd.Explicit(n.Words...), c.toolchain.Family)
 }
 

@@ -1,0 +1,126 @@
+package argv
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Split is a command that compiles several sources, or compiles and links, taken apart.
+type Split struct {
+	// Compiles are one plain compile for each source, in their order.
+	Compiles []*Command
+	// Links says that the objects are for the command's own link, and have no names of their own.
+	Links bool
+
+	words   []word
+	sources []bool // of each word that is an input
+}
+
+// maxSplit bounds the sources of one command: its objects are held until all are there.
+const maxSplit = 64
+
+// Split takes apart a command that is not one plain compile; nil where it can't be done exactly. env is what the command was
+// parsed with.
+//
+// gcc's driver compiles source by source with the words that it would give to each alone, under names that it makes up, and
+// then links; clang's compiles otherwise where it links (-mrelax-all), and says for the whole command which words were of no
+// use.
+func (c *Command) Split(env Env) *Split {
+	s := &Split{Links: c.verdict.Reason == Link, words: c.words}
+	switch {
+	case c.verdict.Reason != Link && c.verdict.Reason != SeveralInputs, c.family != GCC, len(c.inputs) > maxSplit,
+		c.lastIndex(kindLanguage) > c.lastIndex(kindInput), s.Links && (c.LTO() || c.first(kindExtra) != nil || len(c.outputs) > 1),
+		!s.Links && len(c.outputs) > 0, len(c.named()) > 0:
+		return nil
+	}
+	for _, in := range c.inputs {
+		_, reason := languageOf(in.name, in.x, env.Driver.CXX, c.family)
+		switch {
+		case reason == "" && in.name != "-":
+			s.Compiles = append(s.Compiles, nil)
+		case reason != NotASource || !s.Links:
+			return nil
+		}
+		s.sources = append(s.sources, reason == "")
+	}
+	if len(s.Compiles) == 0 || s.Links && !c.splitDeps(len(s.Compiles)) {
+		return nil
+	}
+	names := map[string]bool{}
+	for i, n := 0, 0; i < len(c.inputs); i++ {
+		if !s.sources[i] {
+			continue
+		}
+		part := Parse(c.partWords(c.inputs[i], s.Links, n), env)
+		if !part.verdict.Remote || names[part.Output()] {
+			return nil
+		}
+		names[part.Output()], s.Compiles[n] = true, part
+		n++
+	}
+	return s
+}
+
+// splitDeps reports whether dependencies that a command with a link makes are those of one compile with other words: of one
+// source (others write over each other's), by the driver's own words, for an output with a name.
+func (c *Command) splitDeps(sources int) bool {
+	d := c.depWords()
+	handed := slices.ContainsFunc(c.cpp, func(s string) bool { return strings.HasPrefix(s, "-M") })
+	return !d.wanted || sources == 1 && len(c.outputs) == 1 && !handed
+}
+
+// partWords are the words of the compile of one source, the n-th.
+func (c *Command) partWords(in input, links bool, n int) []string {
+	var out []string
+	for _, w := range c.words {
+		switch w.kind {
+		case kindInput, kindLanguage, kindOutput, kindMode:
+		default:
+			out = append(out, w.text...)
+		}
+	}
+	if in.x != "" {
+		out = append(out, "-x", in.x)
+	}
+	mode := "-c"
+	if c.assembly {
+		mode = "-S"
+	}
+	out = append(out, mode, in.name)
+	if !links {
+		return out
+	}
+	out = append(out, "-o", fmt.Sprintf("split%d.o", n))
+	d := c.depWords()
+	if d.wanted && !d.named {
+		out = append(out, "-MF", stemOf(c.Output())+".d")
+	}
+	if d.wanted && len(d.targets) == 0 {
+		out = append(out, "-MQ", c.Output())
+	}
+	return out
+}
+
+// Link gives the words of the link: the command's own, with the objects in the places of the sources. It is for a Split that
+// Links.
+func (s *Split) Link(objects []string) []string {
+	var out []string
+	inputs, n := 0, 0
+	for _, w := range s.words {
+		switch w.kind {
+		case kindLanguage: // of sources
+		case kindInput:
+			text := w.text
+			if s.sources[inputs] {
+				text = objects[n : n+1]
+				n++
+			}
+			inputs++
+			out = append(out, text...)
+		default:
+			out = append(out, w.text...)
+		}
+	}
+	return out
+}

@@ -1,0 +1,66 @@
+package argv
+
+import (
+	"slices"
+	"testing"
+)
+
+func TestSplitCommand(t *testing.T) {
+	for _, tc := range []struct {
+		driver, args string
+		compiles     []string
+		link         string // with objects o0, o1
+	}{
+		{"gcc", "-O2 -c a.c b/b.c", []string{"-O2 -c a.c", "-O2 -c b/b.c"}, ""},
+		{"gcc", "-MD a.c -g -c -x c++ b.c -Ix", []string{"-MD -g -Ix -c a.c", "-MD -g -Ix -x c++ -c b.c"}, ""},
+		{"gcc", "-S a.c b.s", nil, ""},
+		{"gcc", "-S a.c b.cc", []string{"-S a.c", "-S b.cc"}, ""},
+		{"gcc", "a.c", []string{"-c a.c -o split0.o"}, "o0"},
+		{"gcc", "-O2 -Wall a.c x.o b.c -L. -lfoo -o prog", []string{"-O2 -Wall -L. -lfoo -c a.c -o split0.o", "-O2 -Wall -L. -lfoo -c b.c -o split1.o"},
+			"-O2 -Wall o0 x.o o1 -L. -lfoo -o prog"},
+		{"g++", "-x c a.c -x none b.cc libx.a -o p", []string{"-x c -c a.c -o split0.o", "-x none -c b.cc -o split1.o"}, "o0 o1 libx.a -o p"},
+		{"gcc", "-MD -g a.c -o d/prog.x", []string{"-MD -g -c a.c -o split0.o -MF d/prog.d -MQ d/prog.x"}, "-MD -g o0 -o d/prog.x"},
+		{"gcc", "-MMD -MF f.d -MT t a.c -o prog", []string{"-MMD -MF f.d -MT t -c a.c -o split0.o"}, "-MMD -MF f.d -MT t o0 -o prog"},
+		// What is not exact so is left alone.
+		{"gcc", "-MD a.c b.c -o prog", nil, ""},
+		{"gcc", "-MD a.c", nil, ""},
+		{"gcc", "-Wp,-MD,x.d a.c -o prog", nil, ""},
+		{"gcc", "-c a.c b.o", nil, ""},
+		{"gcc", "-c a.c b.c -o x.o", nil, ""},
+		{"gcc", "-c a.c b/a.c", nil, ""},
+		{"gcc", "-c a.c a.h", nil, ""},
+		{"gcc", "-c a.c -x c -", nil, ""},
+		{"gcc", "a.o b.o -o prog", nil, ""},
+		{"gcc", "a.c -o prog -x c", nil, ""},
+		{"gcc", "-v a.c -o prog", nil, ""},
+		{"gcc", "-flto -frandom-seed=1 a.c -o prog", nil, ""},
+		{"gcc", "-fstack-usage a.c -o prog", nil, ""},
+		{"gcc", "-aux-info x a.c b.c -c", nil, ""},
+		{"gcc", "-o prog conftest.c", nil, ""},
+		{"gcc", "a.c b.f90 -o prog", nil, ""},
+		{"gcc", "-fsyntax-only a.c b.c", nil, ""},
+		{"clang", "-O2 a.c -o prog", nil, ""},
+		{"clang", "-c a.c b.c", nil, ""},
+	} {
+		env := envFor(t, tc.driver)
+		s := Parse(cmd(tc.args), env).Split(env)
+		if (s == nil) != (tc.compiles == nil) {
+			t.Errorf("%s: split %v, want %q", tc.args, s, tc.compiles)
+			continue
+		}
+		if s == nil {
+			continue
+		}
+		if len(s.Compiles) != len(tc.compiles) {
+			t.Fatalf("%s: %d compiles, want %q", tc.args, len(s.Compiles), tc.compiles)
+		}
+		for i, part := range s.Compiles {
+			if got := part.Words(); !slices.Equal(got, cmd(tc.compiles[i])) || !part.Verdict().Remote {
+				t.Errorf("%s: compile %q, %+v, want %s", tc.args, got, part.Verdict(), tc.compiles[i])
+			}
+		}
+		if s.Links != (tc.link != "") || s.Links && !slices.Equal(s.Link([]string{"o0", "o1"}), cmd(tc.link)) {
+			t.Errorf("%s: links %v, want %s", tc.args, s.Links, tc.link)
+		}
+	}
+}

@@ -1,0 +1,201 @@
+package agent
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/fleet"
+	"github.com/crosscc/crosscc/broker/local"
+	"github.com/crosscc/crosscc/toolchains"
+)
+
+// A command that compiles several sources, or compiles and links, is done in parts:
+// each compile is a job, and the wrapper runs the link with the objects in temporary
+// files, as the driver has them. Nothing of the build's is written before all of it is
+// done, so whatever goes wrong, a source that does not compile too, the whole command is
+// the local compiler's: it has its own rules of what it still does then.
+
+// partsAtOnce bounds the jobs of one command that are under way: its build counts it as
+// one.
+const partsAtOnce = 8
+
+// deliverParts does the compiles at helpers, then the link.
+func (a *Agent) deliverParts(c *compile) error {
+	parts := make([]*compile, len(c.split.Compiles))
+	answers := make([]answer, len(parts))
+	g, _ := errgroup.WithContext(c.s.Context())
+	g.SetLimit(partsAtOnce)
+	for i, cmd := range c.split.Compiles {
+		part := *c
+		part.cmd, parts[i] = cmd, &part
+		g.Go(func() (err error) {
+			answers[i], err = a.deliverPart(&part)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	fin, files, err := c.together(parts, answers)
+	defer closeAll(files)
+	if err != nil {
+		return c.failed(fleet.ReasonLost, "fetch the objects", err)
+	}
+	if c.split.Links {
+		if err := a.link(c, answers, &fin); err != nil {
+			return err
+		}
+	}
+	wrote, err := c.s.Finish(c.s.Context(), fin, files...)
+	if err != nil {
+		return err
+	}
+	if wrote.Err != "" {
+		return stay(reasonUnwritten, "%s", wrote.Err)
+	}
+	for _, got := range answers {
+		a.counters.Remote(got.match, got.Cached)
+	}
+	if c.split.Links {
+		a.counters.Local(broker.Reason(argv.Link), "of objects that were compiled elsewhere")
+	}
+	return nil
+}
+
+// deliverPart does one compile.
+func (a *Agent) deliverPart(c *compile) (answer, error) {
+	if err := c.regular(); err != nil {
+		return answer{}, err
+	}
+	if err := c.checkTargets(); err != nil {
+		return answer{}, err
+	}
+	var err error
+	if c.prospects, err = a.find(c, broker.Tree); err != nil {
+		return answer{}, err
+	}
+	got, err := a.remote(c)
+	if err == nil && got.ExitCode != 0 {
+		err = stay(broker.Reason(argv.SeveralInputs), "%s does not compile, and the driver has its rules for the others", c.cmd.Source())
+	}
+	return got, err
+}
+
+// together is what all compiles made and said, but for objects that are to be linked.
+func (c *compile) together(parts []*compile, answers []answer) (local.Finish, []*os.File, error) {
+	var all local.Finish
+	var files []*os.File
+	for i, part := range parts {
+		res := answers[i].Result
+		if c.split.Links {
+			res.Outputs = nil
+			for _, o := range answers[i].Outputs {
+				if o.Path != part.object() {
+					res.Outputs = append(res.Outputs, o)
+				}
+			}
+		}
+		fin, more, err := part.finish(res)
+		for j := range fin.Outputs {
+			if fin.Outputs[j].File >= 0 {
+				fin.Outputs[j].File += len(files)
+			}
+		}
+		files = append(files, more...)
+		if err != nil {
+			return all, files, err
+		}
+		all.Outputs = append(all.Outputs, fin.Outputs...)
+		all.Stdout, all.Stderr = append(all.Stdout, fin.Stdout...), append(all.Stderr, fin.Stderr...)
+	}
+	if len(files) > local.MaxFiles {
+		return all, files, fmt.Errorf("%d large objects of one command", len(files))
+	}
+	return all, files, nil
+}
+
+// link has the wrapper run the driver with the objects, and adds what it says. The
+// program is in its place then; at a terminal, a link that has something to say is done
+// once more, with all the rest, by the local compiler.
+func (a *Agent) link(c *compile, answers []answer, fin *local.Finish) error {
+	dir, err := c.s.tempDir()
+	if err != nil {
+		return c.failed(reasonUnwritten, "objects for the link", err)
+	}
+	defer dir.Close()
+	objects := make([]string, len(answers))
+	for i, got := range answers {
+		base, err := putTemp(dir, got.Outputs[len(got.Outputs)-1].Blob)
+		if err != nil {
+			return c.failed(reasonUnwritten, "objects for the link", err)
+		}
+		defer func() { _ = unix.Unlinkat(int(dir.Fd()), base, 0) }() // gone already: no matter
+		objects[i] = path.Join(dir.Name(), base)
+	}
+	if !c.s.Request.Nested {
+		release, err := a.slots.acquire(c.s.Context())
+		if err != nil {
+			return err
+		}
+		defer release()
+	}
+	out, err := c.s.runAs(c.s.Context(), c.argv0, toolchains.Program{Path: c.program, Args: c.split.Link(objects)}, maxWords)
+	if err != nil {
+		return c.failed(broker.Reason(argv.Link), "link", err)
+	}
+	if c.s.Request.Terminal && len(out.Stdout)+len(out.Stderr) > 0 {
+		return stay(broker.Reason(argv.Link), "the link has something to say, to a terminal")
+	}
+	fin.Stdout, fin.Stderr = append(fin.Stdout, out.Stdout...), append(fin.Stderr, out.Stderr...)
+	fin.Status = out.Status << 8
+	return nil
+}
+
+// tempDir opens the wrapper's directory for temporary files.
+func (s *session) tempDir() (*os.File, error) {
+	name := s.getenv("TMPDIR")
+	if name == "" {
+		name = "/tmp"
+	}
+	if !path.IsAbs(name) {
+		return nil, fmt.Errorf("TMPDIR is %s, which is no absolute name", name)
+	}
+	fd, err := unix.Openat2(s.root.FD(), name, &unix.OpenHow{
+		Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
+	})
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: name, Err: err}
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}
+
+// putTemp writes a new file, named as gcc names its own, and gives its name.
+func putTemp(dir *os.File, b broker.Blob) (base string, err error) {
+	base = "cc" + rand.Text()[:6] + ".o"
+	fd, err := unix.Openat(int(dir.Fd()), base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return "", &os.PathError{Op: "create", Path: path.Join(dir.Name(), base), Err: err}
+	}
+	f := os.NewFile(uintptr(fd), base)
+	defer func() {
+		if err = errors.Join(err, f.Close()); err != nil {
+			err = errors.Join(err, unix.Unlinkat(int(dir.Fd()), base, 0))
+		}
+	}()
+	r, err := b.Open()
+	if err != nil {
+		return base, err
+	}
+	defer r.Close()
+	_, err = io.Copy(f, r)
+	return base, err
+}
