@@ -52,6 +52,11 @@ func (a *Agent) asTree(c *compile, extra []string) (answer, error) {
 		if err := c.believeTree(got); err != nil {
 			return answer{}, err
 		}
+		if c.s.Request.Terminal && len(got.Stderr) > 0 {
+			if got, err = a.inColour(c, j, got); err != nil {
+				return answer{}, err
+			}
+		}
 		got.tree = tree
 		return got, nil
 	}
@@ -66,8 +71,8 @@ func (c *compile) believeTree(got answer) error {
 		return nil
 	case bytes.Contains(got.Stderr, []byte("/tmp/cc")): // where a client's TMPDIR may be another
 		return stay(reasonDiagnostics, "the compiler speaks of a temporary file")
-	case !c.exactWords():
-		return stay(reasonDiagnostics, "the compiler has something to say, to a terminal or in a language that a helper may not have")
+	case !c.exactLanguage():
+		return stay(reasonDiagnostics, "the compiler has something to say in a language that a helper may not have, or in colours of the build's")
 	case got.ExitCode == 0:
 		return nil
 	}
@@ -89,11 +94,14 @@ func (c *compile) makesMore() bool {
 
 // exactWords reports whether what a compiler prints at a helper is what it would
 // print at home.
-func (c *compile) exactWords() bool {
+func (c *compile) exactWords() bool { return c.exactLanguage() && !c.s.Request.Terminal }
+
+// exactLanguage is exactWords but for what a terminal changes.
+func (c *compile) exactLanguage() bool {
 	if c.cmd.Colour() == "always" && (c.s.isSet("GCC_COLORS") || c.s.isSet("GCC_URLS")) {
 		return false
 	}
-	return c.settings.exactLocale && !c.s.Request.Terminal
+	return c.settings.exactLocale
 }
 
 // treeJob is the command and all that it reads as something that a helper can
@@ -117,10 +125,18 @@ func (a *Agent) treeJob(c *compile, extra []string) (*broker.Job, *headers.Tree,
 	if err != nil {
 		return nil, nil, err
 	}
+	env := []string{"LC_ALL=" + c.settings.locale}
+	if dated(tree) {
+		epoch, ok := c.epoch()
+		if !ok {
+			return nil, nil, &treeless{reason: reasonDate, text: "a file uses __DATE__ or __TIME__"}
+		}
+		env = append(env, "SOURCE_DATE_EPOCH="+epoch)
+	}
 	j := &broker.Job{
 		Name: path.Base(c.s.Request.Args[0]), Identity: c.toolchain.Identity, Fingerprint: c.toolchain.Fingerprint,
 		Args: src.Expand(c.cmd.Whole(c.object(), depsName, slices.Concat(src.Words(tree), c.cmd.NameWords(dir), extra)...)), Dir: dir,
-		Env: []string{"LC_ALL=" + c.settings.locale}, Root: tree.Root,
+		Env: env, Root: tree.Root,
 		Form: broker.Tree, Debug: c.cmd.Debug(), Native: c.native.Specs,
 	}
 	for _, o := range c.outputs() {
@@ -138,16 +154,13 @@ func (c *compile) mixedPath() bool {
 	return c.s.getenv("CPATH") != "" && (c.cmd.HandsOn() || c.cmd.Language().Assembles())
 }
 
-// sendable keeps trees at home that a helper could not show, or whose text says
-// when it was compiled.
+// dated reports whether a text says when it was compiled.
+func dated(t *headers.Tree) bool { return t.Has("__DATE__") || t.Has("__TIME__") }
+
+// sendable keeps trees at home that a helper could not show.
 func sendable(t *headers.Tree) error {
 	if t.NotUTF8 {
 		return &treeless{reason: wire.NotUTF8, text: "a header's name is not UTF-8"}
-	}
-	for _, word := range []string{"__DATE__", "__TIME__"} {
-		if t.Has(word) {
-			return &treeless{reason: reasonDate, text: "a file uses " + word}
-		}
 	}
 	if name, why := t.Root.Closed(); why != "" {
 		return &treeless{reason: helper.ReasonTreeClosed, text: name + ": " + why}

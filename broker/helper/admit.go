@@ -45,10 +45,13 @@ func (h *Helper) admit(j *broker.Job, cmd *argv.Command) error {
 
 // allowedEnv is the list of what a client may say of the environment: two
 // locales that are alike everywhere, which decide quotes in messages (X16), and
-// in tree form the name that the working directory has for its compiler (X13).
+// in tree form the name that the working directory has for its compiler (X13) and
+// the date that stands for now (X16).
 func allowedEnv(j *broker.Job, kv string) bool {
-	return kv == "LC_ALL=C" || kv == "LC_ALL=C.UTF-8" || j.Form == broker.Tree && kv == "PWD="+j.Dir
+	return kv == "LC_ALL=C" || kv == "LC_ALL=C.UTF-8" || j.Form == broker.Tree && (kv == "PWD="+j.Dir || epoch.MatchString(kv))
 }
+
+var epoch = regexp.MustCompile(`^SOURCE_DATE_EPOCH=[0-9]{1,12}$`)
 
 // admitTree refuses a tree in which the compiler would find what is not the
 // client's to say, or not find its work. What lies where the toolchain has its

@@ -297,6 +297,7 @@ func TestTreeRejected(t *testing.T) {
 			j.Args = append([]string{"-MD", "-MF", "out.d"}, j.Args...)
 			j.Outputs = []string{"out.o", "out.o"}
 		}, ReasonRejected},
+		{"a date that is none", func(j *broker.Job) { j.Env = append(j.Env, "SOURCE_DATE_EPOCH=-1") }, ReasonRejected},
 		{"another PWD", func(j *broker.Job) { j.Env = []string{"PWD=/"} }, ReasonRejected},
 		{"a search path in the environment", func(j *broker.Job) { j.Env = []string{"CPATH=/w"} }, ReasonRejected},
 		{"a plugin", func(j *broker.Job) { j.Args = append([]string{"-fplugin=x"}, j.Args...) }, ReasonRejected},

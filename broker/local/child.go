@@ -143,3 +143,13 @@ func isTerminal(fd int) bool {
 	_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, uintptr(fd), syscall.TCGETS, uintptr(unsafe.Pointer(&t)))
 	return errno == 0
 }
+
+// columns is the width of a terminal; 0 for what is none or doesn't say.
+func columns(fd int) int {
+	var size struct{ rows, columns, x, y uint16 } // struct winsize
+	_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, uintptr(fd), syscall.TIOCGWINSZ, uintptr(unsafe.Pointer(&size)))
+	if errno != 0 {
+		return 0
+	}
+	return int(size.columns)
+}

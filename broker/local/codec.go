@@ -40,6 +40,7 @@ func (m Request) append(b []byte) []byte {
 	b = appendBytes(b, m.Dir)
 	b = appendNumber(b, m.Umask)
 	b = appendBool(b, m.Terminal)
+	b = appendNumber(b, m.Columns)
 	return appendBool(b, m.Nested)
 }
 
@@ -110,7 +111,7 @@ func (d *decoder) message(k kind) Message {
 	switch k {
 	case kindRequest:
 		return Request{Build: d.string(), Verb: d.string(), Program: d.string(), Args: d.strings(), Env: d.strings(),
-			Dir: d.string(), Umask: d.number(), Terminal: d.bool(), Nested: d.bool()}
+			Dir: d.string(), Umask: d.number(), Terminal: d.bool(), Columns: d.number(), Nested: d.bool()}
 	case kindRan:
 		return Ran{Status: d.number(), Err: d.string()}
 	case kindWrote:

@@ -11,7 +11,7 @@ func everyMessage() []Message {
 	return []Message{
 		Request{},
 		Request{Build: "b", Verb: VerbCompile, Program: "/usr/bin/gcc", Args: []string{"gcc", "", "-DX=\xff\n"}, Env: []string{"PATH=/bin", "E="},
-			Dir: "/w/\xfe", Umask: 0o22, Terminal: true, Nested: true},
+			Dir: "/w/\xfe", Umask: 0o22, Terminal: true, Columns: 132, Nested: true},
 		Ran{Status: 0x8b}, Ran{Err: "no such file"},
 		Wrote{}, Wrote{Err: "read-only"},
 		Replace{},

@@ -25,6 +25,7 @@ func Variables() []Variable {
 		{"LANGUAGE", "language of messages"},
 		{"LC_*", "language and quotes of messages"},
 		{"TERM", "colour"},
+		{"COLORTERM", "gcc: links in messages"},
 		{"COLUMNS", "gcc: width of the lines that it quotes"},
 		{"GCC_COLORS", "colour"},
 		{"GCC_URLS", "links in messages"},

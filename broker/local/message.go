@@ -55,6 +55,7 @@ type Request struct {
 	Dir      string
 	Umask    int
 	Terminal bool // stderr is a terminal
+	Columns  int  // of the terminal at stdin, where stderr is one as well; 0 when that says nothing
 	// Nested says that a wrapper is among the ancestors: this one must not
 	// wait for a slot, its ancestor may hold the last.
 	Nested bool

@@ -152,7 +152,11 @@ func NewRequest(verb string, environ []string) Request {
 	umask := syscall.Umask(0)
 	syscall.Umask(umask)
 	dir := workingDir(Getenv(environ, "PWD"))
-	return Request{Build: BuildID(), Verb: verb, Env: Listed(environ), Dir: dir, Umask: umask, Terminal: isTerminal(2)}
+	r := Request{Build: BuildID(), Verb: verb, Env: Listed(environ), Dir: dir, Umask: umask, Terminal: isTerminal(2)}
+	if r.Terminal {
+		r.Columns = columns(0) // where gcc looks
+	}
+	return r
 }
 
 // workingDir is pwd where that names it, else its real path, "" where it has
