@@ -104,8 +104,11 @@ func plainAssembler(w word, l Language) bool {
 // feature is one word of clang's final list of the target's features.
 var feature = regexp.MustCompile(`^[+-][A-Za-z0-9][A-Za-z0-9_.-]*$`)
 
+// denormals is what becomes of denormal numbers: with -ffast-math clang's driver decides it by what is installed.
+var denormals = regexp.MustCompile(`^-fdenormal-fp-math(-f32)?=[a-z-]+(,[a-z-]+)?$`)
+
 // badCC1Word gives the first of the -Xclang words that is neither part of a -target-feature pair, nor names an include
-// directory, nor is a prefix map for file names, which is text; "" when all are.
+// directory, nor is a prefix map for file names, which is text, nor says what becomes of denormal numbers; "" when all are.
 //
 // A job may name what its object says of files beside it: that is text, none of it is opened.
 func badCC1Word(cc1 []string, job bool) string {
@@ -114,6 +117,8 @@ func badCC1Word(cc1 []string, job bool) string {
 		case job && isCC1Name(cc1[0]) && len(cc1) > 1 && !strings.HasPrefix(cc1[1], "-"):
 			cc1 = cc1[2:]
 		case strings.HasPrefix(cc1[0], "-fmacro-prefix-map="):
+			cc1 = cc1[1:]
+		case denormals.MatchString(cc1[0]):
 			cc1 = cc1[1:]
 		case cc1[0] == "-target-feature" && len(cc1) > 1 && feature.MatchString(cc1[1]):
 			cc1 = cc1[2:]

@@ -18,7 +18,7 @@ func TestAdmitGood(t *testing.T) {
 		"-fmacro-prefix-map=/a=/b -ffile-prefix-map=/w=. -fdebug-prefix-map=/x=y -frandom-seed=/a/b.c", "-fdebug-compilation-dir /w",
 		"-m64 -march=armv8.2-a+crypto -mcpu=cortex-a53 -mabi=lp64 -mstack-protector-guard-offset=-24 -mrecip=all,!sqrt -mno-sse",
 		"-march=rv64imafdc_zicsr", "--param max-inline=3 --param=ssp-buffer-size=4 -G 0", "-Wa,--noexecstack,-mno-relax -Xassembler -W",
-		"--target=aarch64-linux-gnu -Xclang -target-feature -Xclang +neon", "-target x86_64-pc-linux-gnu", "-arch arm64",
+		"--target=aarch64-linux-gnu -Xclang -target-feature -Xclang +neon", "-Xclang -fdenormal-fp-math=preserve-sign,preserve-sign", "-target x86_64-pc-linux-gnu", "-arch arm64",
 		"-pthread -pg -static -fdiagnostics-color=always -fmessage-length=0 -fno-sanitize=all", "-falign-functions=16:8 -fpatchable-function-entry=2,1",
 		"-Qunused-arguments -ferror-limit=0 -fcolor-diagnostics",
 	} {
@@ -32,7 +32,7 @@ func TestAdmitBad(t *testing.T) {
 	for _, s := range []string{
 		"-fplugin=x.so", "-fplugin-arg-x-y", "-fpass-plugin=x", "-specs=x", "--specs=x", "-specs x", "-wrapper sh,-c", "-B.", "-B .", "--prefix=.",
 		"@x", "-O2 @x", "-fuse-ld=./x", "-fdump-tree-all=x", "-fdump-rtl-all", "-dA", "-save-temps", "--save-temps=obj", "-fprofile-use=x", "-fprofile-arcs",
-		"--coverage", "-Xclang -load -Xclang x.so", "-Xclang -target-feature -Xclang @x", "-Xclang -fplugin=x", "-Xclang -emit-llvm-bc",
+		"--coverage", "-Xclang -load -Xclang x.so", "-Xclang -target-feature -Xclang @x", "-Xclang -fplugin=x", "-Xclang -emit-llvm-bc", "-Xclang -fdenormal-fp-math=/x",
 		"-mllvm -load=x.so", "-mllvm=-x", "-load x.so", "-fmodules", "-fmodule-file=x", "-fmodule-mapper=|sh", "-fprebuilt-module-path=x",
 		"-fsanitize-ignorelist=x", "-fsanitize-blacklist=x", "-fsanitize=address", "-iplugindir=.", "-idirafter /etc", "-I/etc", "-I.", "-DX", "-include x",
 		"-imacros /etc/passwd", "-isystem /", "--sysroot=/", "-isysroot /", "-MD", "-MF x", "-MD -MF /x", "-Wp,-MD,x", "-Wp,-DX", "-Wl,-o,x", "-L.", "-lx", "-T x",

@@ -55,7 +55,7 @@ type entry struct {
 // An answer is what is kept, in memory and on disk.
 type answer struct {
 	Toolchain Toolchain
-	Features  []string
+	Words     []string // of ClangWords
 	Native    Native
 	Said      []byte           // what the driver printed
 	Looks     map[string]stamp // every name it rests on, absent ones too; nil: no answer yet
@@ -70,16 +70,16 @@ func (c *Cache) Probe(ctx context.Context, sys System, path, target string) (Too
 	return a.Toolchain.clone(), err
 }
 
-// ClangFeatures is [ClangFeatures], remembered. of is the fingerprint of the
+// ClangWords is [ClangWords], remembered. of is the fingerprint of the
 // toolchain that the clang at path is of: what it says depends on libraries that
 // are its own and may change alone.
-func (c *Cache) ClangFeatures(ctx context.Context, sys System, of Fingerprint, path string, words []string) ([]string, error) {
-	question := append([]string{"features", fmt.Sprint(of), path, underDir(sys.Dir, words)}, words...)
+func (c *Cache) ClangWords(ctx context.Context, sys System, of Fingerprint, path string, words []string) ([]string, error) {
+	question := append([]string{"clang words", fmt.Sprint(of), path, underDir(sys.Dir, words)}, words...)
 	a, err := c.recall(ctx, sys, question, func(p *prober) (a answer, err error) {
-		a.Features, err = p.clangFeatures(ctx, path, words)
+		a.Words, err = p.clangWords(ctx, path, words)
 		return a, err
 	})
-	return slices.Clone(a.Features), err
+	return slices.Clone(a.Words), err
 }
 
 // Clang is sys.Run for questions to a clang driver that prints its answer on

@@ -239,25 +239,25 @@ func TestCacheContext(t *testing.T) {
 	}
 }
 
-func TestCacheClangFeatures(t *testing.T) {
+func TestCacheClangWords(t *testing.T) {
 	h := newHost(t)
 	c := settledCache(t.TempDir())
 	words := []string{"--target=aarch64-linux-gnu"}
 	of := Fingerprint{"driver": "1", "lib:libclang-cpp.so.14": "1"}
-	first, err := c.ClangFeatures(t.Context(), h.System, of, need(t, "clang-14"), words)
+	first, err := c.ClangWords(t.Context(), h.System, of, need(t, "clang-14"), words)
 	if err != nil || len(first) == 0 {
 		t.Fatal(first, err)
 	}
 	before := h.runs.Load()
-	if again, err := c.ClangFeatures(t.Context(), h.System, of, need(t, "clang-14"), words); err != nil || !reflect.DeepEqual(first, again) || h.runs.Load() != before {
+	if again, err := c.ClangWords(t.Context(), h.System, of, need(t, "clang-14"), words); err != nil || !reflect.DeepEqual(first, again) || h.runs.Load() != before {
 		t.Errorf("%q, %v, %d programs run", again, err, h.runs.Load()-before)
 	}
-	if _, err := c.ClangFeatures(t.Context(), h.System, of, need(t, "clang-14"), []string{"--target=riscv64-linux-gnu"}); err != nil || h.runs.Load() == before {
+	if _, err := c.ClangWords(t.Context(), h.System, of, need(t, "clang-14"), []string{"--target=riscv64-linux-gnu"}); err != nil || h.runs.Load() == before {
 		t.Errorf("other words: %v", err)
 	}
 	// libclang-cpp alone was replaced: the driver's file is the same.
 	of["lib:libclang-cpp.so.14"], before = "2", h.runs.Load()
-	if _, err := c.ClangFeatures(t.Context(), h.System, of, need(t, "clang-14"), words); err != nil || h.runs.Load() == before {
+	if _, err := c.ClangWords(t.Context(), h.System, of, need(t, "clang-14"), words); err != nil || h.runs.Load() == before {
 		t.Errorf("another library: %v, %d programs run", err, h.runs.Load()-before)
 	}
 }

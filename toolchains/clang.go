@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -89,39 +90,57 @@ func clangTargets(out string) []string {
 	return names
 }
 
-// ClangFeatures gives the -target-feature list that the clang at path would
-// use for words (a job's target and code words), final and in order: "+neon",
-// "+outline-atomics". It depends on the gcc installations beside clang, which
-// a sandbox does not have, and so is given to the helper explicitly.
+// ClangWords gives words that make explicit what the driver of the clang at path
+// finds out for words (a job's target and code words) by looking around (X3): the
+// final list of the target's features, in order, and what -ffast-math makes of
+// denormal numbers. They depend on the gcc installations beside clang (outline
+// atomics, crtfastmath.o), which a sandbox does not have.
 //
-// Callers who ask more than once use [Cache.ClangFeatures].
-func ClangFeatures(ctx context.Context, sys System, path string, words []string) ([]string, error) {
-	return newProber(sys, nil).clangFeatures(ctx, path, words)
+// Callers who ask more than once use [Cache.ClangWords].
+func ClangWords(ctx context.Context, sys System, path string, words []string) ([]string, error) {
+	return newProber(sys, nil).clangWords(ctx, path, words)
 }
 
-func (p *prober) clangFeatures(ctx context.Context, driver string, words []string) ([]string, error) {
-	words = append(slices.Clone(words), "-v", "-###", "-c", "-x", "c", "-")
-	out, r, err := p.askDriver(ctx, Program{Path: driver, Args: words, Env: plainEnv()})
+func (p *prober) clangWords(ctx context.Context, driver string, words []string) ([]string, error) {
+	asked := append(slices.Clone(words), "-v", "-###", "-c", "-x", "c", "-")
+	out, r, err := p.askDriver(ctx, Program{Path: driver, Args: asked, Env: plainEnv()})
 	if err != nil {
-		return nil, fmt.Errorf("features of clang: run %s %s: %w", driver, strings.Join(words, " "), err)
+		return nil, fmt.Errorf("what clang finds out: run %s %s: %w", driver, strings.Join(asked, " "), err)
 	}
 	if out.Status != 0 {
-		return nil, fmt.Errorf("features of clang: %s %s: status %d: %s", driver, strings.Join(words, " "), out.Status, firstLine(out.Stderr))
+		return nil, fmt.Errorf("what clang finds out: %s %s: status %d: %s", driver, strings.Join(asked, " "), out.Status, firstLine(out.Stderr))
 	}
 	for _, c := range r.Commands {
 		if len(c) > 1 && c[1] == "-cc1" {
-			return features(c), nil
+			return foundOut(words, r, c), nil
 		}
 	}
-	return nil, fmt.Errorf("features of clang: %s printed no -cc1 line for %q", driver, words)
+	return nil, fmt.Errorf("what clang finds out: %s printed no -cc1 line for %q", driver, asked)
 }
 
-func features(words []string) []string {
+// denormals begin cc1's words for what becomes of denormal numbers.
+const denormals = "-fdenormal-fp-math"
+
+// foundOut are ClangWords of the -cc1 line that the driver makes of words. Where
+// -ffast-math found no crtfastmath.o, that is said as well, in the words of a
+// clang that knows pairs of them (10).
+func foundOut(words []string, r report, cc1 []string) []string {
 	list := []string{}
-	for i := 1; i < len(words); i++ {
-		if words[i-1] == "-target-feature" {
-			list = append(list, words[i])
+	fast := slices.ContainsFunc(words, func(w string) bool {
+		return w == "-ffast-math" || w == "-Ofast" || w == "-funsafe-math-optimizations"
+	})
+	for i := 1; i < len(cc1); i++ {
+		switch {
+		case cc1[i-1] == "-target-feature":
+			list = append(list, "-Xclang", "-target-feature", "-Xclang", cc1[i])
+		case strings.HasPrefix(cc1[i], denormals):
+			list = append(list, "-Xclang", cc1[i])
+			fast = fast && !strings.HasPrefix(cc1[i], denormals+"=")
 		}
+	}
+	major, _, _ := strings.Cut(r.Version, ".")
+	if n, err := strconv.Atoi(major); fast && err == nil && n >= 10 {
+		list = append(list, "-Xclang", denormals+"=ieee,ieee")
 	}
 	return list
 }

@@ -18,8 +18,8 @@ type Native struct {
 	// among the others is the specs' to say, so a helper's driver gets them for
 	// that spec, and the command as it is.
 	Specs []string
-	// Words stand for native explicitly, behind all other words. clang's have its
-	// final list of the target's features, in its order (X24).
+	// Words stand for native explicitly, behind all other words. clang's have all
+	// that ClangWords are, too (X24).
 	Words []string
 }
 
@@ -238,7 +238,7 @@ func (p *prober) drive(ctx context.Context, q NativeQuestion, stdin []byte, word
 // whatever was, and the list has the user's own at its end. Other targets differ
 // in what a CPU's name brings along: there it is asked.
 func (p *prober) nativeClang(ctx context.Context, q NativeQuestion) (n Native, err error) {
-	cc1, err := p.cc1(ctx, q, q.Words)
+	cc1, r, err := p.cc1(ctx, q, q.Words)
 	if err != nil {
 		return n, err
 	}
@@ -258,7 +258,7 @@ func (p *prober) nativeClang(ctx context.Context, q NativeQuestion) (n Native, e
 	}
 	if !x86 {
 		explicit := slices.DeleteFunc(slices.Clone(q.Words), func(w string) bool { return hasNative([]string{w}) })
-		proof, err := p.cc1(ctx, q, append(explicit, n.Words...))
+		proof, _, err := p.cc1(ctx, q, append(explicit, n.Words...))
 		if err != nil {
 			return n, err
 		}
@@ -266,38 +266,36 @@ func (p *prober) nativeClang(ctx context.Context, q NativeQuestion) (n Native, e
 			return n, fmt.Errorf("what native means: clang makes %.300q of it, and %.300q of %q", cc1, proof, n.Words)
 		}
 	}
-	for _, f := range features(cc1) {
-		n.Words = append(n.Words, "-Xclang", "-target-feature", "-Xclang", f)
-	}
+	n.Words = append(n.Words, foundOut(q.Words, r, cc1)...)
 	return n, nil
 }
 
 // cc1 is the -cc1 line for words. A clang that has anything to say of native has
 // to say it at home.
-func (p *prober) cc1(ctx context.Context, q NativeQuestion, words []string) ([]string, error) {
+func (p *prober) cc1(ctx context.Context, q NativeQuestion, words []string) ([]string, report, error) {
 	words = append(slices.Clone(words), "-v", "-###", "-c", "-o", "/dev/null", "-x", "c", "-")
 	out, r, err := p.askDriver(ctx, Program{Path: q.Path, Args: words, Env: plainEnv()})
 	if err != nil {
-		return nil, fmt.Errorf("what native means: run %s: %w", q.Path, err)
+		return nil, r, fmt.Errorf("what native means: run %s: %w", q.Path, err)
 	}
 	for line := range strings.Lines(string(out.Stderr)) {
 		said := strings.Contains(line, ": error: ") || strings.Contains(line, ": warning: ") && strings.Contains(line, "native")
 		if said && !strings.HasPrefix(line, " ") {
-			return nil, fmt.Errorf("what native means: %s", firstLine([]byte(line)))
+			return nil, r, fmt.Errorf("what native means: %s", firstLine([]byte(line)))
 		}
 	}
 	if out.Status != 0 {
-		return nil, fmt.Errorf("what native means: %s: status %d: %s", q.Path, out.Status, firstLine(out.Stderr))
+		return nil, r, fmt.Errorf("what native means: %s: status %d: %s", q.Path, out.Status, firstLine(out.Stderr))
 	}
 	for _, c := range r.Commands {
 		if len(c) > 1 && c[1] == "-cc1" {
 			if hasNative(c) {
-				return nil, fmt.Errorf("what native means: clang does not know it: %.300q", c)
+				return nil, r, fmt.Errorf("what native means: clang does not know it: %.300q", c)
 			}
-			return c, nil
+			return c, r, nil
 		}
 	}
-	return nil, fmt.Errorf("what native means: %s printed no -cc1 line", path.Base(q.Path))
+	return nil, r, fmt.Errorf("what native means: %s printed no -cc1 line", path.Base(q.Path))
 }
 
 // operand is the word behind a name in a compiler proper's line; "" without it.

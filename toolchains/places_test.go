@@ -31,18 +31,18 @@ func installGCC(t *testing.T, prefix, target, version string) {
 const arm = "aarch64-linux-gnu"
 
 // Outline atomics come with a gcc that has them.
-func TestClangFeaturesFollowInstallations(t *testing.T) {
+func TestClangWordsFollowInstallations(t *testing.T) {
 	h, c, dir := newHost(t), settledCache(t.TempDir()), t.TempDir()
 	installGCC(t, dir+"/a/tc", arm, "8")
 	installGCC(t, dir+"/b/tc", arm, "12")
 	ask := func(cwd, toolchain string) bool {
 		t.Helper()
 		words := []string{"--target=" + arm, "--gcc-toolchain=" + toolchain, "-O2"}
-		got, err := c.ClangFeatures(t.Context(), h.in(cwd), nil, need(t, "clang-14"), words)
+		got, err := c.ClangWords(t.Context(), h.in(cwd), nil, need(t, "clang-14"), words)
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, err := ClangFeatures(t.Context(), h.in(cwd), need(t, "clang-14"), words)
+		want, err := ClangWords(t.Context(), h.in(cwd), need(t, "clang-14"), words)
 		if err != nil || !slices.Equal(got, want) {
 			t.Errorf("in %s with %s: remembered %q, asked anew %q, %v", cwd, toolchain, got, want, err)
 		}

@@ -223,13 +223,22 @@ func TestPrograms(t *testing.T) {
 	}
 }
 
-func TestClangFeatures(t *testing.T) {
+func TestClangWords(t *testing.T) {
 	h := newHost(t)
-	got, err := ClangFeatures(t.Context(), h.System, need(t, "clang-14"), []string{"--target=aarch64-linux-gnu", "-march=armv8.1-a", "-O2"})
+	got, err := ClangWords(t.Context(), h.System, need(t, "clang-14"), []string{"--target=aarch64-linux-gnu", "-march=armv8.1-a", "-O2"})
 	if err != nil || !slices.Contains(got, "+v8.1a") || !slices.Contains(got, "+outline-atomics") {
 		t.Errorf("features %q, %v (outline-atomics comes with gcc-12-aarch64-linux-gnu)", got, err)
 	}
-	if got, err := ClangFeatures(t.Context(), h.System, need(t, "clang-14"), []string{"-mnosuch"}); err == nil {
+	for _, tc := range [][2]string{
+		{"-ffast-math", "-fdenormal-fp-math=preserve-sign,preserve-sign"}, // crtfastmath.o comes with gcc-12
+		{"-Ofast --gcc-toolchain=/nosuch", "-fdenormal-fp-math=ieee,ieee"},
+	} {
+		got, err := ClangWords(t.Context(), h.System, need(t, "clang-14"), strings.Fields(tc[0]))
+		if err != nil || !slices.Contains(got, tc[1]) {
+			t.Errorf("%s has %q, %v, want %s", tc[0], got, err, tc[1])
+		}
+	}
+	if got, err := ClangWords(t.Context(), h.System, need(t, "clang-14"), []string{"-mnosuch"}); err == nil {
 		t.Errorf("features of an unknown word: %q", got)
 	}
 }

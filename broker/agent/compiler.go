@@ -205,7 +205,7 @@ func (c *compile) system() toolchains.System {
 }
 
 // extra are words that make explicit what the compiler would find out for
-// itself at home: of clang, the features that depend on what is installed (X3).
+// itself at home: of clang, what depends on what is installed (X3).
 func (a *Agent) extra(c *compile) ([]string, error) {
 	if c.toolchain.Family != argv.Clang {
 		return nil, nil
@@ -213,30 +213,25 @@ func (a *Agent) extra(c *compile) ([]string, error) {
 	if c.explicit != nil {
 		return *c.explicit, nil
 	}
-	// The driver warns of words for the compiler proper where it only assembles;
-	// what native means has the features among its words.
-	if c.cmd.Language().Assembles() || len(c.native.Words) > 0 {
-		if c.cmd.Target() == "" {
-			return []string{"--target=" + c.toolchain.Target}, nil
-		}
-		return nil, nil
-	}
-	words := c.cmd.FeatureWords()
-	if t := c.targetWord(); t != "" && c.cmd.Target() == "" {
-		words = append([]string{"--target=" + t}, words...)
-	}
-	features, err := a.probes.ClangFeatures(c.s.Context(), c.system(), c.toolchain.Fingerprint, c.program, words)
-	if err != nil {
-		return nil, c.failed(reasonProbe, "ask "+c.program+" for its target features", err)
-	}
 	var extra []string
 	// Bitcode says the triple as it was spelled; the same driver spells it alike by itself.
 	if c.cmd.Target() == "" && !c.cmd.LTO() {
 		extra = append(extra, "--target="+c.toolchain.Target)
 	}
-	for _, f := range features {
-		extra = append(extra, "-Xclang", "-target-feature", "-Xclang", f)
+	// The driver warns of words for the compiler proper where it only assembles;
+	// what native means has the rest among its words.
+	if c.cmd.Language().Assembles() || len(c.native.Words) > 0 {
+		return extra, nil
 	}
+	words := c.cmd.FeatureWords()
+	if t := c.targetWord(); t != "" && c.cmd.Target() == "" {
+		words = append([]string{"--target=" + t}, words...)
+	}
+	found, err := a.probes.ClangWords(c.s.Context(), c.system(), c.toolchain.Fingerprint, c.program, words)
+	if err != nil {
+		return nil, c.failed(reasonProbe, "ask "+c.program+" what it finds out", err)
+	}
+	extra = append(extra, found...)
 	c.explicit = &extra
 	return extra, nil
 }

@@ -15,14 +15,22 @@ import (
 )
 
 // resolve makes of native what an agent makes of it: words for gcc's specs, or a
-// command without native and the words behind it.
+// command without native and the words behind it. clang's have what it finds out.
 func (c *client) resolve(tc toolchains.Toolchain, driver string, cmd *argv.Command) ([]string, *argv.Command) {
 	c.t.Helper()
+	d, _ := argv.ParseDriver(filepath.Base(driver))
+	sys := toolchains.System{Root: c.root, Run: c.run, Getenv: os.Getenv, Dir: c.dir}
 	if !cmd.Native() {
-		return nil, cmd
+		if tc.Family != argv.Clang {
+			return nil, cmd
+		}
+		found, err := c.probes.ClangWords(c.t.Context(), sys, tc.Fingerprint, driver, cmd.FeatureWords())
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		return nil, argv.Parse(cmd.Explicit(found...), argv.Env{Driver: d})
 	}
 	q := toolchains.NativeQuestion{Path: driver, Of: tc, CPU: "this one", Words: cmd.NativeWords()}
-	sys := toolchains.System{Root: c.root, Run: c.run, Getenv: os.Getenv, Dir: c.dir}
 	n, err := c.probes.Native(c.t.Context(), sys, q)
 	if err != nil {
 		c.t.Fatal(err)
@@ -30,7 +38,6 @@ func (c *client) resolve(tc toolchains.Toolchain, driver string, cmd *argv.Comma
 	if len(n.Specs) > 0 {
 		return n.Specs, cmd
 	}
-	d, _ := argv.ParseDriver(filepath.Base(driver))
 	return nil, argv.Parse(cmd.Explicit(n.Words...), argv.Env{Driver: d})
 }
 
@@ -146,6 +153,20 @@ func TestNativeClang(t *testing.T) {
 				c.sameBy(driver, explicit.Whole("same.o", "", extra...), append(words, "-o", "same.o"))
 			}
 		}
+	}
+}
+
+// What clang finds out for -ffast-math rests on files that a helper does not show
+// (X3), native or not.
+func TestClangFastMath(t *testing.T) {
+	const driver = "/usr/bin/clang-14"
+	h := newWalled(t, driver)
+	c := newClient(t, "a.c", vectors)
+	for _, words := range []string{
+		"-O3 -flto -ffast-math", "-Ofast -flto", "-O2 -flto -funsafe-math-optimizations", "-O2 -ffast-math -fdenormal-fp-math=positive-zero -flto",
+		"-O2 -ffast-math -fno-fast-math -flto", "--target=aarch64-linux-gnu -O3 -flto -ffast-math", "--gcc-toolchain=/nosuch -O3 -flto -ffast-math", "-O3 -ffast-math",
+	} {
+		c.same(h, driver, strings.Fields(words+" -c a.c")...)
 	}
 }
 
