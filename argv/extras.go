@@ -1,6 +1,7 @@
 package argv
 
 import (
+	"path"
 	"slices"
 	"strings"
 )
@@ -250,7 +251,7 @@ func (c *Command) NameWords(dir string) []string {
 	if c.family == Clang {
 		return c.clangNameWords(dir)
 	}
-	if !c.measures() {
+	if !c.measures() && !c.has("-fprofile-use") && !c.has("-fprofile-use=") {
 		return nil
 	}
 	aux := c.auxName()
@@ -278,6 +279,43 @@ func (c *Command) clangNameWords(dir string) []string {
 	return out
 }
 
+// Reads are the files, besides source and headers, that the compile reads in the working directory dir, whether they are there
+// or not: profiles, lists of sanitizers. false where that can't be said.
+func (c *Command) Reads(dir string) ([]string, bool) {
+	var out []string
+	for _, w := range c.words {
+		if w.kind != kindReads {
+			continue
+		}
+		switch use := strings.HasPrefix(w.name, "-fprofile-use"); {
+		case !use:
+			out = append(out, w.value, w.value+"/default.profdata")
+		case c.family == Clang && w.value == "":
+			out = append(out, "default.profdata")
+		case c.family == Clang:
+			out = append(out, w.value, w.value+"/default.profdata")
+		case w.value == "":
+			out = append(out, c.auxName()+".gcda")
+		default:
+			name, ok := mangled(c.auxName()+".gcda", dir)
+			if !ok {
+				return nil, false
+			}
+			out = append(out, w.value+"/"+name)
+		}
+	}
+	return out, true
+}
+
+// mangled is the name of a profile in a directory that is given for profiles: mangle_path in gcc's coverage.cc, for a name
+// that is clean.
+func mangled(name, dir string) (string, bool) {
+	if !strings.HasPrefix(name, "/") {
+		name = strings.TrimSuffix(dir, "/") + "/" + name
+	}
+	return strings.ReplaceAll(name, "/", "#"), path.Clean(name) == name
+}
+
 // OnlyTree says why nothing but the tree form is exact; "" when preprocessed text may do.
 func (c *Command) OnlyTree() (Reason, string) {
 	switch {
@@ -288,7 +326,7 @@ func (c *Command) OnlyTree() (Reason, string) {
 	}
 	for _, w := range c.words {
 		switch w.kind {
-		case kindTree, kindExtra, kindNamed, kindOptInfo, kindDump:
+		case kindTree, kindExtra, kindNamed, kindOptInfo, kindDump, kindReads:
 			return w.reason, strings.Join(w.text, " ")
 		}
 	}

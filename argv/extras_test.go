@@ -91,7 +91,8 @@ func TestOnlyTree(t *testing.T) {
 		{"gcc", "-fdiagnostics-format=json -c a.c", DiagnosticsFormat}, {"gcc", "-fdiagnostics-parseable-fixits -c a.c", DiagnosticsFormat},
 		{"gcc", "-c a.s", Assembler}, {"clang", "-c a.S", Assembler},
 		{"gcc", "-fstack-usage -c a.c", ExtraOutput}, {"gcc", "-fopt-info -c a.c", ExtraOutput}, {"clang", "--serialize-diagnostics x -c a.c", ExtraOutput},
-		{"clang", "-fprofile-instr-generate -fcoverage-mapping -c a.c", Profile},
+		{"clang", "-fprofile-instr-generate -fcoverage-mapping -c a.c", Profile}, {"gcc", "-fprofile-use -c a.c", Profile},
+		{"clang", "-fsanitize-ignorelist=x -c a.c", Sanitizer},
 	} {
 		c := Parse(cmd(tc.args), envFor(t, tc.driver))
 		if got, _ := c.OnlyTree(); !c.Verdict().Remote || got != tc.want {
@@ -107,6 +108,24 @@ func TestOnlyTree(t *testing.T) {
 		job := Parse(append(words, "-o", "a.o"), Env{Family: c.Family(), Job: true})
 		if err := Admit(job); err == nil {
 			t.Errorf("%s: admitted as preprocessed text", tc.args)
+		}
+	}
+}
+
+// A profile's name follows from the output's, or is given.
+func TestReads(t *testing.T) {
+	for _, tc := range []struct{ driver, args, want string }{
+		{"gcc", "-O2 -c a.c", ""}, {"gcc", "-fprofile-use -c s/a.c", "a.gcda"}, {"gcc", "-fprofile-use -c s/a.c -o b/x.o", "b/x.gcda"},
+		{"gcc", "-fprofile-use=p -c s/a.c -o b/x.o", "p/#w#d#b#x.gcda"}, {"gcc", "-fprofile-use=/p -c s/a.c -o /b/x.o", "/p/#b#x.gcda"},
+		{"gcc", "-fprofile-use=p -c s/a.c -o ../x.o", "?"}, {"clang", "-fprofile-use -c a.c", "default.profdata"},
+		{"clang", "-fprofile-instr-use=p -fsanitize-ignorelist=i -c a.c", "p p/default.profdata i i/default.profdata"},
+	} {
+		got, ok := Parse(cmd(tc.args), envFor(t, tc.driver)).Reads("/w/d")
+		if !ok {
+			got = []string{"?"}
+		}
+		if !slices.Equal(got, strings.Fields(tc.want)) {
+			t.Errorf("%s %s: reads %q, want %s", tc.driver, tc.args, got, tc.want)
 		}
 	}
 }

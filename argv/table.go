@@ -23,6 +23,7 @@ const (
 	kindDiagnostic             // moves only what is said: both runs
 	kindTree                   // as plain, but exact in tree form alone: reason says what is in the way of the other
 	kindExtra                  // makes the compile write one more file, with a name that follows from the output's: tree form alone
+	kindReads                  // makes the compiler read a file besides: it travels, in tree form alone
 	kindDump                   // names of such files: in a job alone
 	kindNamed                  // the same, into the file that the operand names
 	kindOptInfo                // the same, -fopt-info-…=FILE; without FILE to stderr
@@ -293,8 +294,8 @@ var table = []row{
 	{name: "-no-integrated-as", kind: kindLocal, reason: OtherPrograms},
 	{name: "-frandom-seed=", form: joined},
 	{name: "-fsanitize", form: joined, kind: kindTree, reason: Sanitizer},
-	{name: "-fsanitize-blacklist", form: joined, kind: kindLocal, reason: ReadsFile},
-	{name: "-fsanitize-ignorelist", form: joined, kind: kindLocal, reason: ReadsFile},
+	{name: "-fsanitize-blacklist=", form: joined, kind: kindReads, reason: Sanitizer},
+	{name: "-fsanitize-ignorelist=", form: joined, kind: kindReads, reason: Sanitizer},
 	{name: "-fsanitize-system-", form: joined, kind: kindLocal, reason: ReadsFile},
 	{name: "-fsanitize-coverage-allowlist=", form: joined, kind: kindLocal, reason: ReadsFile},
 	{name: "-fsanitize-coverage-ignorelist=", form: joined, kind: kindLocal, reason: ReadsFile},
@@ -372,8 +373,16 @@ var table = []row{
 	{name: "-fprofile-generate", kind: kindExtra, reason: Profile},
 	{name: "-fprofile-update=", form: joined, kind: kindTree, reason: Profile},
 	{name: "-fprofile-values", kind: kindTree, reason: Profile},
+	{name: "-fprofile-correction", kind: kindTree, reason: Profile, only: GCC},
+	{name: "-fprofile-partial-training", kind: kindTree, reason: Profile, only: GCC},
+	{name: "-fprofile-reorder-functions", kind: kindTree, reason: Profile, only: GCC},
+	{name: "-fprofile-use", kind: kindReads, reason: Profile},
+	{name: "-fprofile-use=", form: joined, kind: kindReads, reason: Profile},
+	{name: "-fprofile-instr-use=", form: joined, kind: kindReads, reason: Profile, only: Clang},
+	{name: "-fprofile-sample-use=", form: joined, kind: kindReads, reason: Profile, only: Clang},
 	{name: "-fprofile-instr-generate", form: joined, kind: kindTree, reason: Profile, only: Clang},
 	{name: "-fauto-profile", form: joined, kind: kindLocal, reason: Profile},
+	{name: "-fauto-profile=", form: joined, kind: kindReads, reason: Profile, only: Clang},
 	{name: "-fcs-profile", form: joined, kind: kindLocal, reason: Profile},
 	{name: "-fmemory-profile", form: joined, kind: kindLocal, reason: Profile},
 	{name: "-fbranch-probabilities", kind: kindLocal, reason: Profile},

@@ -125,5 +125,5 @@ func TestLanguage(t *testing.T) {
 
 // reasoned kinds are local, or so where there is no tree.
 func reasoned(k kind) bool {
-	return slices.Contains([]kind{kindLocal, kindTree, kindExtra, kindNamed, kindOptInfo, kindDump}, k)
+	return slices.Contains([]kind{kindLocal, kindTree, kindExtra, kindNamed, kindOptInfo, kindDump, kindReads}, k)
 }

@@ -41,7 +41,7 @@ func (c *Command) Whole(output, depFile string, extra ...string) []string {
 // whole reports whether a word goes along as it is.
 func (c *Command) whole(w *word) bool {
 	switch w.kind {
-	case kindPlain, kindTree, kindExtra, kindDump, kindOptInfo, kindLTO, kindTarget, kindDebug, kindDiagnostic, kindAssembler, kindXclang:
+	case kindPlain, kindTree, kindExtra, kindDump, kindOptInfo, kindReads, kindLTO, kindTarget, kindDebug, kindDiagnostic, kindAssembler, kindXclang:
 		return !c.drops(w)
 	case kindCPP:
 		return c.family != Clang || !c.unusedWithoutDefaults(w)
@@ -145,6 +145,11 @@ func admitWhole(w word) error {
 			return fmt.Errorf("option %q is not one that a helper runs", w.text)
 		}
 		return nil
+	case kindReads:
+		if slices.ContainsFunc(w.text, func(s string) bool { return strings.ContainsRune(s, 0) }) || strings.HasPrefix(w.value, "@") || w.value == "-" {
+			return fmt.Errorf("option %q is not one that a helper runs", w.text)
+		}
+		return nil // a file of the client's, as every name in a tree is
 	case kindTree, kindExtra, kindDump, kindOptInfo, kindNamed, kindLTO:
 		if !slices.ContainsFunc(wholePermitted, func(r *regexp.Regexp) bool { return r.MatchString(strings.Join(w.text, " ")) }) {
 			return fmt.Errorf("option %q is not one that a helper runs", w.text)
@@ -160,7 +165,7 @@ var wholePermitted = []*regexp.Regexp{
 	regexp.MustCompile(`^-f(sanitize|no-sanitize)[a-z-]*(=[A-Za-z0-9_,:+-]*)?$`),
 	regexp.MustCompile(`^-f(verbose-asm|record-gcc-switches|diagnostics-format=[a-z-]+|diagnostics-generate-patch|diagnostics-parseable-fixits)$`),
 	regexp.MustCompile(`^-f(stack-usage|callgraph-info(=[a-z,]+)?|(no-)?save-optimization-record|(no-)?profile-arcs|profile-generate|` +
-		`profile-update=[a-z-]+|profile-values|profile-instr-generate|(no-)?coverage-mapping|(no-)?test-coverage)$`),
+		`profile-update=[a-z-]+|profile-values|profile-correction|profile-partial-training|profile-reorder-functions|profile-instr-generate|(no-)?coverage-mapping|(no-)?test-coverage)$`),
 	regexp.MustCompile(`^-f(no-lto|lto(=[a-z0-9]+)?)$`),
 	regexp.MustCompile(`^--?coverage$|^-g(no-)?split-dwarf$`),
 	regexp.MustCompile(`^-fopt-info[a-z-]*(=[^@\x00]*)?$`),

@@ -79,7 +79,7 @@ func TestAdmitWholeBad(t *testing.T) {
 			"-specs=x -c a.c -o a.o", "-B. -c a.c -o a.o", "-wrapper x -c a.c -o a.o", "-Xclang -load -Xclang x -c a.c -o a.o", "-c a.c b.c -o a.o",
 			"a.c -o a.o", "-c a.c -o a.o -fdump-tree-all=x", "-march=native -c a.c -o a.o", "-Wp,-o,x -c a.c -o a.o", "-Xpreprocessor -fplugin=x -c a.c -o a.o",
 			"-Xclang -internal-isystem -c a.c -o a.o", "-fopt-info-vec=/x -c a.c -o a.o", "-aux-info ../x -c a.c -o a.o", "-aux-info @x -c a.c -o a.o",
-			"--serialize-diagnostics /x -c a.c -o a.o", "-fsanitize-ignorelist=/x -c a.c -o a.o", "-fsanitize=@x -c a.c -o a.o", "-fprofile-use=/x -c a.c -o a.o",
+			"--serialize-diagnostics /x -c a.c -o a.o", "-fsanitize-system-ignorelist=/x -c a.c -o a.o", "-fsanitize=@x -c a.c -o a.o", "-fprofile-use=@x -c a.c -o a.o", "-fprofile-dir=/x -c a.c -o a.o",
 			"-dumpbase x/a.c -dumpbase-ext .c -dumpdir y -c a.c -o a.o", "-dumpdir x -c a.c -o a.o", "-Xclang -coverage-data-file -Xclang -load -c a.c -o a.o",
 			"-fprofile-note=/x --coverage -frandom-seed=1 -c a.c -o a.o", "-flto=/x -frandom-seed=1 -c a.c -o a.o", "-fuse-ld=x -fplugin=y -c a.c -o a.o", "-idirafter x -fdump-passes -c a.c -o a.o",
 		} {

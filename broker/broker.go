@@ -120,6 +120,9 @@ func Refusef(reason Reason, format string, args ...any) error {
 	return &Refusal{Reason: reason, Text: fmt.Sprintf(format, args...)}
 }
 
+// MaxArgs bounds the words of a job: bubblewrap takes 9000, its own among them.
+const MaxArgs = 6000
+
 // Validate says what is malformed in a job. Both sides call it: the agent to
 // find its own mistakes, a door before it believes a word.
 func (j *Job) Validate() error {
@@ -128,6 +131,9 @@ func (j *Job) Validate() error {
 	}
 	if !path.IsAbs(j.Dir) || path.Clean(j.Dir) != j.Dir {
 		return fmt.Errorf("working directory %q is not an absolute clean path", j.Dir)
+	}
+	if len(j.Args) > MaxArgs {
+		return fmt.Errorf("%d words for the compiler, at most %d are run", len(j.Args), MaxArgs)
 	}
 	if len(j.Outputs) == 0 {
 		return fmt.Errorf("job names no output")

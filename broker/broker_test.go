@@ -26,6 +26,7 @@ func TestValidate(t *testing.T) {
 		"a path for a name":    func(j *Job) { j.Name = "/bin/gcc" },
 		"relative directory":   func(j *Job) { j.Dir = "work" },
 		"unclean directory":    func(j *Job) { j.Dir = "/work/../etc" },
+		"too many words":       func(j *Job) { j.Args = make([]string, MaxArgs+1) },
 		"no output":            func(j *Job) { j.Outputs = nil },
 		"climbing output":      func(j *Job) { j.Outputs = []string{"../a.o"} },
 		"absolute output":      func(j *Job) { j.Outputs = []string{"/a.o"} },

@@ -14,6 +14,7 @@ import (
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/fleet"
 	"github.com/crosscc/crosscc/broker/headers"
+	"github.com/crosscc/crosscc/broker/helper"
 	"github.com/crosscc/crosscc/toolchains"
 	"github.com/crosscc/crosscc/toolchains/triple"
 )
@@ -156,9 +157,15 @@ const (
 // object is the name that the job has for what the command makes.
 func (c *compile) object() string { return objectName + path.Ext(c.cmd.Output()) }
 
+// moreArgs are left for the words that a job has besides the command's.
+const moreArgs = 1000
+
 // remote does the job at a helper: as a tree where that is known to be enough,
 // else as preprocessed text. Its error is a *localJob or the end of the session.
 func (a *Agent) remote(c *compile) (answer, error) {
+	if n := len(c.cmd.Words()); n > broker.MaxArgs-moreArgs {
+		return answer{}, stay(helper.ReasonRejected, "%d words are more than a helper runs", n)
+	}
 	extra, err := a.extra(c)
 	if err != nil {
 		return answer{}, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"path"
+	"regexp"
 	"slices"
 	"unicode/utf8"
 
@@ -69,7 +70,7 @@ func (c *compile) believeTree(got answer) error {
 		return stay(broker.Reason(argv.ExtraOutput), "the compile fails, and may leave parts of its further outputs")
 	case len(got.Stdout) == 0 && len(got.Stderr) == 0:
 		return nil
-	case bytes.Contains(got.Stderr, []byte("/tmp/cc")): // where a client's TMPDIR may be another
+	case temporary.Match(got.Stderr): // a client's TMPDIR may be another, and its name is a random one
 		return stay(reasonDiagnostics, "the compiler speaks of a temporary file")
 	case !c.exactLanguage():
 		return stay(reasonDiagnostics, "the compiler has something to say in a language that a helper may not have, or in colours of the build's")
@@ -86,6 +87,9 @@ func (c *compile) believeTree(got answer) error {
 	}
 	return nil
 }
+
+// temporary is a name that gcc's driver makes up on a helper.
+var temporary = regexp.MustCompile(`/tmp/cc[A-Za-z0-9]{6}\.`)
 
 // makesMore reports whether the command makes more than an object and dependencies.
 func (c *compile) makesMore() bool {
@@ -171,6 +175,10 @@ func sendable(t *headers.Tree) error {
 // scan finds what the compile reads. Directories of the compiler's own that
 // appeared or went are asked for once more.
 func (a *Agent) scan(c *compile) (headers.Source, *headers.Tree, error) {
+	also, ok := c.cmd.Reads(c.s.Request.Dir)
+	if !ok {
+		return headers.Source{}, nil, &treeless{reason: headers.Option, text: "where the compiler looks for a profile is not known"}
+	}
 	key := c.key(headers.AskWords(c.cmd)...)
 	for again := false; ; again = true {
 		d, err := a.ask(c, key)
@@ -178,7 +186,7 @@ func (a *Agent) scan(c *compile) (headers.Source, *headers.Tree, error) {
 			return headers.Source{}, nil, c.failed(reasonProbe, "ask "+c.program+" for its include directories", err)
 		}
 		src := headers.Source{
-			Cmd: c.cmd, Dir: c.s.Request.Dir, Defaults: d, Getenv: c.s.getenv, Beside: c.writtenIn(),
+			Cmd: c.cmd, Dir: c.s.Request.Dir, Defaults: d, Getenv: c.s.getenv, Also: also, Beside: c.writtenIn(),
 			Open: func(name string) (io.ReadCloser, error) { return c.s.root.Open(name) },
 		}
 		tree, err := a.scanner.Scan(c.s.Context(), c.s.root.FD(), src)

@@ -38,6 +38,8 @@ type Source struct {
 	Dir string
 	// Defaults is what Ask said for this command.
 	Defaults Defaults
+	// Also are files that the compile reads besides, whether they are there or not.
+	Also []string
 	// Beside are directories that must be in the tree where they exist: something is
 	// written there.
 	Beside []string

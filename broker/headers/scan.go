@@ -142,6 +142,19 @@ func (s *scan) run() error {
 	if main.File == nil {
 		return files.Unsoundf(Unreadable, "%s: no such file", s.src.Cmd.Source())
 	}
+	for _, name := range s.src.Also {
+		from := s.view.Cwd
+		if strings.HasPrefix(name, "/") {
+			from = s.view.Root
+		}
+		p, err := s.place(query{from, nowhere, name})
+		if err != nil {
+			return err
+		}
+		if err := s.follow(kid{p, files.AsBytes}); err != nil {
+			return err
+		}
+	}
 	for _, dir := range s.src.Beside {
 		if _, err := s.view.DirAt(s.view.Cwd, dir); err != nil {
 			return err
