@@ -7,7 +7,7 @@ import "strings"
 // known are among them. Two commands with one set differ in their sources only.
 //
 // Words whose value is a name that is copied into the object (a seed, a prefix) stand for any such name. ok is false for
-// a command that no set describes: one for the CPU of whoever compiles.
+// a command that no set describes: one for the CPU of whoever compiles, unless that is told what it means ([Env.Native]).
 func (c *Command) CodeWords() (words []string, ok bool) {
 	last := map[string]int{}
 	for i, w := range c.words {
@@ -21,9 +21,9 @@ func (c *Command) CodeWords() (words []string, ok bool) {
 			continue
 		}
 		switch {
-		case w.native() && last[w.name] == i:
+		case w.native() && last[w.name] == i && !c.keepsNative:
 			return nil, false
-		case w.native(), copied(w.text[0]):
+		case c.drops(&w), copied(w.text[0]):
 			continue
 		}
 		words = append(words, w.text...)

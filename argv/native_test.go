@@ -41,6 +41,9 @@ func TestNative(t *testing.T) {
 				t.Errorf("%s, %s: %q, want %q", tc.words, name, pair[0], pair[1])
 			}
 		}
+		if _, ok := c.CodeWords(); ok != (tc.family == GCC || !tc.counts) {
+			t.Errorf("%s: a set of options describes it: %t", tc.words, ok)
+		}
 		if again := Parse(c.Explicit("-mX"), env); again.Native() || !again.Verdict().Remote {
 			t.Errorf("%s: native is left in %q", tc.words, again.Words())
 		}

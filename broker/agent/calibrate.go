@@ -192,14 +192,14 @@ func targetWords(c *compile) []string {
 func (a *Agent) corpusAway(ctx context.Context, c *compile, p fleet.Prospect, u calibrate.Unit) (calibrate.Outcome, error) {
 	q := p.Question
 	cmd := argv.Parse(slices.Concat(q.Words, u.Words, []string{"-x", u.Language.XName(), "-c", corpusName, "-o", corpusObject}),
-		argv.Env{Driver: c.driver, Family: c.toolchain.Family})
+		argv.Env{Driver: c.driver, Family: c.toolchain.Family, Native: len(q.Native) > 0})
 	if v := cmd.Verdict(); !v.Remote {
 		return calibrate.Outcome{Status: 1, Stderr: fmt.Appendf(nil, "error: %s %s", v.Reason, v.Detail)}, nil
 	}
 	j := &broker.Job{
 		Name: path.Base(c.s.Request.Args[0]), Identity: c.toolchain.Identity, Fingerprint: c.toolchain.Fingerprint,
 		Args: cmd.Whole(corpusObject, "", q.Extra...), Dir: corpusDir, Env: []string{"LC_ALL=C"}, Root: new(broker.Dir),
-		Outputs: []string{corpusObject}, Form: broker.Tree, Debug: cmd.Debug(),
+		Outputs: []string{corpusObject}, Form: broker.Tree, Debug: cmd.Debug(), Native: q.Native,
 	}
 	j.Root.Put(path.Join(corpusDir, corpusName), broker.File{Blob: broker.BytesBlob(u.Source)})
 	res, err := a.fleet.At(ctx, p, j)

@@ -61,7 +61,7 @@ func (a *Agent) prepare(s *session) (*compile, error) {
 func (c *compile) want(form broker.Form, extra []string) fleet.Want {
 	options, ok := c.cmd.CodeWords()
 	return fleet.Want{
-		Toolchain: c.toolchain, Language: c.cmd.Language(), Command: c.cmd.Words(), Options: options, Extra: extra, Uncharted: !ok,
+		Toolchain: c.toolchain, Language: c.cmd.Language(), Command: c.cmd.Words(), Options: options, Extra: extra, Native: c.native.Specs, Uncharted: !ok,
 		Lines: form == broker.Preprocessed && c.cmd.Debug(), Exact: c.cmd.Compresses() || c.cmd.LTO(),
 	}
 }

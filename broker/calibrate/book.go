@@ -22,12 +22,18 @@ type Question struct {
 	// that make the build's defaults explicit for the helper's, Extra what else its
 	// jobs get.
 	Words, Front, Extra []string
+	// Native is what native in Words means (broker.Job).
+	Native []string
 }
 
 // Key is a readable text: all that an answer depends on.
 func (q Question) Key() string {
-	return fmt.Sprintf("crosscc calibration v1\ncorpus %s\nwant %s\nhave %s\nlanguage %s\nwords %q\nfront %q\nextra %q\n",
+	key := fmt.Sprintf("crosscc calibration v1\ncorpus %s\nwant %s\nhave %s\nlanguage %s\nwords %q\nfront %q\nextra %q\n",
 		version(q.Language), q.Want.Digest(), q.Have.Digest(), q.Language, q.Words, q.Front, q.Extra)
+	if len(q.Native) > 0 {
+		key += fmt.Sprintf("native %q\n", q.Native)
+	}
+	return key
 }
 
 // Bounds of a Book.

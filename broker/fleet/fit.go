@@ -61,7 +61,7 @@ func (f *Fleet) proven(p *Prospect, c toolchains.Candidate, w Want, least toolch
 		return false
 	}
 	q := calibrate.Question{
-		Want: w.Toolchain, Have: c.Toolchain, Language: w.Language.Base(), Words: w.Options, Front: c.Words, Extra: w.Extra,
+		Want: w.Toolchain, Have: c.Toolchain, Language: w.Language.Base(), Words: w.Options, Front: c.Words, Extra: w.Extra, Native: w.Native,
 	}
 	r, known := f.o.Book.Look(q)
 	switch {

@@ -130,7 +130,9 @@ type Want struct {
 	// agent adds (calibrate.Question). Uncharted: no set of options describes the
 	// command, and only toolchains with the same programs serve it.
 	Command, Options, Extra []string
-	Uncharted               bool
+	// Native is what native in Command means (broker.Job).
+	Native    []string
+	Uncharted bool
 	// Lines says that line tables would differ (debug info in preprocessed
 	// form): only hosts with debug=lines serve that.
 	Lines bool
