@@ -191,6 +191,7 @@ var locals = []struct {
 	{"gcc", "-fsyntax-only a.c", OtherAction},
 	{"clang", "-emit-llvm -c a.c", OtherAction},
 	{"clang", "--analyze a.c", OtherAction},
+	{"clang", "-module-file-info -c a.c", OtherAction},
 	{"clang", "-cc1 -emit-obj a.c", OtherAction},
 	{"clang", "-Xclang -load -Xclang x.so -c a.c", Internals},
 	{"clang", "-Xclang -target-feature -c a.c", Internals},

@@ -111,6 +111,8 @@ var table = []row{
 	{name: "--precompile", kind: kindLocal, reason: OtherAction},
 	{name: "-emit-", form: joined, kind: kindLocal, reason: OtherAction},
 	{name: "-verify", form: joined, kind: kindLocal, reason: OtherAction, only: Clang},
+	{name: "-module-file-info", kind: kindLocal, reason: OtherAction, only: Clang},
+	{name: "-gen-reproducer", form: joined, kind: kindLocal, reason: ExtraOutput, only: Clang},
 	{name: "-rewrite-", form: joined, kind: kindLocal, reason: OtherAction},
 	{name: "-extract-api", kind: kindLocal, reason: OtherAction},
 	{name: "-cc1", form: joined, kind: kindLocal, reason: OtherAction},
