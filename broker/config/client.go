@@ -58,7 +58,7 @@ func clientSettings(c *Client) []setting {
 			func(v any) error { return set(&c.Idle, v, durationOf) }},
 		{Key{"source", "CROSSCC_SOURCE", `How sources travel: "tree" (default), with their headers, where that is known to be enough, or always "preprocessed".`},
 			func(v any) error { return set(&c.Preprocessed, v, sourceOf) }},
-		{Key{"native_params", "CROSSCC_NATIVE_PARAMS", `What -march=native of gcc means: "keep" (default), all that it means here, or "drop", all but the --param words with the sizes of caches, so that machines whose CPUs differ in nothing else share results. With "drop" an object need not be the local one: -g and -frecord-gcc-switches record those words, and the code of a loop may follow them. Such jobs are not verified.`},
+		{Key{"native_params", "CROSSCC_NATIVE_PARAMS", `What -march=native of gcc means: "keep" (default), all that it means here, or "drop", all but the --param words with the sizes of caches, so that machines whose CPUs differ in nothing else share results. With "drop" an object need not be the local one: -g (in DW_AT_producer) and -frecord-gcc-switches record those words, and the code of a loop may follow them. Such jobs are not verified.`},
 			func(v any) error { return set(&c.DropNativeParams, v, dropOf) }},
 		{Key{"verify", "CROSSCC_VERIFY", "The share of remote compiles, from 0 (default) to 1, that are also done locally and compared. Of those that differ the local object counts."},
 			func(v any) error { return set(&c.Verify, v, shareOf) }},

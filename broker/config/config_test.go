@@ -56,6 +56,7 @@ match = "identical"
 local_slots = 3
 idle = "90s"
 log_level = "debug"
+native_params = "drop"
 `
 	got, err := LoadClient(files{ClientFile: doc}.read, env())
 	if err != nil {
@@ -70,7 +71,7 @@ log_level = "debug"
 	}
 	want := Client{
 		Hosts: hosts, HostsFrom: ClientFile, Match: toolchains.Identical, LocalSlots: 3,
-		Idle: 90 * time.Second, LogLevel: "debug",
+		Idle: 90 * time.Second, LogLevel: "debug", DropNativeParams: true,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -78,10 +79,10 @@ log_level = "debug"
 }
 
 func TestLoadClientEnvironmentWins(t *testing.T) {
-	doc := "hosts = 'a'\nmatch = 'identical'\nlocal_slots = 3\nidle = '5m'\nlog_level = 'warn'\n"
+	doc := "hosts = 'a'\nmatch = 'identical'\nlocal_slots = 3\nidle = '5m'\nlog_level = 'warn'\nnative_params = 'drop'\n"
 	got, err := LoadClient(files{"/my/own.toml": doc}.read, env("CROSSCC_CONFIG=/my/own.toml",
 		"CROSSCC_HOSTS=grpc://e", "CROSSCC_MATCH=calibrated", "CROSSCC_LOCAL_SLOTS=7", "CROSSCC_IDLE=2m",
-		"CROSSCC_LOG_LEVEL=trace"))
+		"CROSSCC_LOG_LEVEL=trace", "CROSSCC_NATIVE_PARAMS=keep"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,6 +145,7 @@ func TestLoadClientErrors(t *testing.T) {
 		{"idle = '10'", "", ClientFile + `:1: idle: "10" is not a time of at least a second, such as 90s`},
 		{"idle = 1979-05-27", "", ClientFile + ":1: idle: expected a text in quotes, not a date or time"},
 		{"log_level = 'loud'\nidle = 'x'", "", ClientFile + `:1: log_level: "loud" is none of error, warn, info, debug, trace`},
+		{"native_params = 'some'", "", ClientFile + `:1: native_params: "some" is none of keep, drop`},
 		{"forbidden", "", "configuration " + ClientFile + ": open " + ClientFile + ": permission denied"},
 		{"", "CROSSCC_CONFIG=/no/such", "configuration /no/such: open /no/such: file does not exist"},
 		{"", "CROSSCC_CONFIG=x.toml", `CROSSCC_CONFIG: "x.toml" is not an absolute path`},
