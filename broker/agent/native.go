@@ -23,10 +23,11 @@ func (a *Agent) resolve(c *compile) error {
 	if err != nil {
 		return c.failed(broker.Reason(argv.Native), "ask "+c.program, err)
 	}
-	if !c.settings.nativeParams {
-		before := len(n.Specs)
-		n.Specs = withoutSizes(n.Specs)
-		c.unlike = len(n.Specs) < before
+	// Words that are sizes and nothing else stay: without any the helper would not
+	// know native.
+	if fewer := withoutSizes(n.Specs); !c.settings.nativeParams && len(fewer) > 0 {
+		c.unlike = len(fewer) < len(n.Specs)
+		n.Specs = fewer
 	}
 	c.native = n
 	if len(n.Specs) > 0 {
