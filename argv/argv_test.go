@@ -131,7 +131,12 @@ var locals = []struct {
 	{"gcc", "-fprofile-use -fprofile-dir=x -c a.c", Profile},
 	{"gcc", "--coverage -c a.c", Profile},
 	{"gcc", "-ftest-coverage -c a.c", Profile},
-	{"gcc", "-save-temps=obj -c a.c", ExtraOutput},
+	{"gcc", "-save-temps=cwd -c a.c", ExtraOutput},
+	{"g++", "-save-temps=obj -c a.c", ExtraOutput},
+	{"gcc", "-save-temps -c a.i", ExtraOutput},
+	{"clang", "-save-temps -c a.c", ExtraOutput},
+	{"clang", "-mllvm -print-after-all -c a.c", Internals},
+	{"clang", "-mllvm -asan-x=/etc/passwd -c a.c", Internals},
 	{"gcc", "-fdump-tree-all -c a.c", ExtraOutput},
 	{"gcc", "-dr -c a.c", ExtraOutput},
 	{"gcc", "-dD -c a.c", ExtraOutput},
@@ -227,6 +232,13 @@ func TestLocal(t *testing.T) {
 		if !seen[r.Reason] {
 			t.Errorf("no command above is local for %s", r.Reason)
 		}
+	}
+}
+
+// An -x of nothing names no language.
+func TestEmptyLanguage(t *testing.T) {
+	if v := Parse([]string{"-x", "", "-c", "a.c"}, Env{Family: GCC}).Verdict(); v.Reason != OtherLanguage {
+		t.Errorf("%+v", v)
 	}
 }
 

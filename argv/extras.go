@@ -84,6 +84,12 @@ func (c *Command) auxName() string {
 // suffixes are those of the further outputs whose names follow from the output's.
 func (c *Command) suffixes() []string {
 	var out []string
+	if c.savesTemps() && !c.assembly {
+		out = append(out, ".s")
+	}
+	if c.savesTemps() {
+		out = append(out, ".i")
+	}
 	if c.has("-fstack-usage") {
 		out = append(out, ".su")
 	}
@@ -101,6 +107,9 @@ func (c *Command) suffixes() []string {
 	}
 	return out
 }
+
+// savesTemps reports whether gcc keeps what it makes on the way.
+func (c *Command) savesTemps() bool { return c.last("-save-temps", "-save-temps=obj") != "" }
 
 // splits reports whether debug information goes to a file of its own.
 func (c *Command) splits() bool {
@@ -184,6 +193,8 @@ func (c *Command) extras(env Env) Verdict {
 		return local(ExtraOutput, w.text[0]+" with a hidden output")
 	case c.measures() && c.family != Clang && !c.has("-frandom-seed="):
 		return local(Profile, w.text[0]+" without -frandom-seed=")
+	case c.savesTemps() && c.language != C:
+		return local(ExtraOutput, w.text[0]+" of another language than C") // line markers of g++ differ in a tree
 	case c.splits() && (!c.Debug() || c.assembly || len(c.outputs) == 0):
 		return local(ExtraOutput, "-gsplit-dwarf without -g, -c and -o")
 	case c.language.Assembles():

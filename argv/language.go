@@ -113,7 +113,7 @@ func languageOf(name, x string, cxx bool, f Family) (Language, Reason) {
 // namedLanguage reads the operand of -x.
 func namedLanguage(x string) (Language, Reason) {
 	for l, row := range languages {
-		if row.x == x {
+		if row.x == x && x != "" {
 			return Language(l), ""
 		}
 	}

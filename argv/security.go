@@ -101,6 +101,11 @@ func plainAssembler(w word, l Language) bool {
 	return true
 }
 
+// llvmPermitted are the words for LLVM that real builds use: numbers for passes. Others of its make it print, write files or
+// start a viewer.
+var llvmPermitted = regexp.MustCompile(`^-((hw)?asan|tsan|msan|unroll|force-vector|align-all|inline|inlinehint|inlinecold|` +
+	`instcombine-lower-dbg-declare|split-threshold-for-reg-with-hint|import-instr-limit)(-[a-z-]+)?=(-?[0-9]+|0x[0-9a-f]+|true|false)$`)
+
 // feature is one word of clang's final list of the target's features.
 var feature = regexp.MustCompile(`^[+-][A-Za-z0-9][A-Za-z0-9_.-]*$`)
 

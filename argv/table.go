@@ -262,7 +262,7 @@ var table = []row{
 	{name: "-mtune=", form: joined, kind: kindTarget},
 	{name: "-meabi", form: separate, kind: kindTarget, only: Clang},
 	{name: "-mthread-model", form: separate, kind: kindTarget, only: Clang},
-	{name: "-mllvm", form: separate, kind: kindLocal, reason: Internals},
+	{name: "-mllvm", form: separate, kind: kindTree, reason: Internals},
 	{name: "-mllvm=", form: joined, kind: kindLocal, reason: Internals},
 	{name: "-mdevices-csv-loc=", form: joined, kind: kindLocal, reason: ReadsFile},
 	{name: "-EB", kind: kindTarget},
@@ -338,6 +338,7 @@ var table = []row{
 	{name: "-fdiagnostics-format=vi", kind: kindTree, reason: DiagnosticsFormat, only: Clang},
 	{name: "-fdiagnostics-add-output=", form: joined, kind: kindLocal, reason: DiagnosticsFormat},
 	{name: "-fdiagnostics-set-output=", form: joined, kind: kindLocal, reason: DiagnosticsFormat},
+	{name: "-R", form: joined, kind: kindTree, reason: DiagnosticsFormat, only: Clang},
 	{name: "-fdiagnostics-generate-patch", kind: kindTree, reason: DiagnosticsFormat},
 	{name: "-fdiagnostics-parseable-fixits", kind: kindTree, reason: DiagnosticsFormat},
 	{name: "--serialize-diagnostics", form: separate, kind: kindNamed, reason: ExtraOutput, only: Clang},
@@ -345,7 +346,10 @@ var table = []row{
 	{name: "--warning-suppression-mappings=", form: joined, kind: kindLocal, reason: ReadsFile},
 
 	// More outputs than one, or more inputs than the source and its headers.
-	{name: "-save-temps", form: joined, kind: kindLocal, reason: ExtraOutput},
+	{name: "-save-temps", kind: kindExtra, reason: ExtraOutput, only: GCC},
+	{name: "-save-temps", kind: kindLocal, reason: ExtraOutput, only: Clang}, // its objects name these files
+	{name: "-save-temps=", form: joined, kind: kindLocal, reason: ExtraOutput},
+	{name: "-save-temps=obj", kind: kindExtra, reason: ExtraOutput, only: GCC},
 	{name: "--save-temps", form: joined, kind: kindLocal, reason: ExtraOutput},
 	{name: "-d", form: joined, kind: kindLocal, reason: ExtraOutput}, // dumps; -dD and its kin are -E's
 	{name: "-dumpdir", form: separate, kind: kindDump, reason: ExtraOutput, only: GCC},

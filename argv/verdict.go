@@ -156,6 +156,8 @@ func (c *Command) passed(env Env) Verdict {
 		switch {
 		case w.kind == kindXclang:
 			cc1 = append(cc1, w.value)
+		case w.name == "-mllvm" && !llvmPermitted.MatchString(w.value):
+			return local(Internals, strings.Join(w.text, " "))
 		case w.kind == kindAssembler && !plainAssembler(w, c.language):
 			return local(AssemblerWords, strings.Join(w.text, " "))
 		}

@@ -167,6 +167,8 @@ var wholePermitted = []*regexp.Regexp{
 	regexp.MustCompile(`^-f(stack-usage|callgraph-info(=[a-z,]+)?|(no-)?save-optimization-record|(no-)?profile-arcs|profile-generate|` +
 		`profile-update=[a-z-]+|profile-values|profile-correction|profile-partial-training|profile-reorder-functions|profile-instr-generate|(no-)?coverage-mapping|(no-)?test-coverage)$`),
 	regexp.MustCompile(`^-f(no-lto|lto(=[a-z0-9]+)?)$`),
+	regexp.MustCompile(`^-mllvm -[a-z-]+=[0-9a-z-]+$`), // of those that Parse lets pass
+	regexp.MustCompile(`^-R[a-z-]+(=[^\x00]*)?$|^-save-temps(=obj)?$`),
 	regexp.MustCompile(`^--?coverage$|^-g(no-)?split-dwarf$`),
 	regexp.MustCompile(`^-fopt-info[a-z-]*(=[^@\x00]*)?$`),
 	regexp.MustCompile(`^(-aux-info|--?serialize-diagnostics) [^@\x00]+$`),
