@@ -19,6 +19,9 @@ func (c *Command) CodeWords() (words []string, ok bool) {
 			continue
 		case kindLinker:
 			continue
+		case kindExtra, kindNamed, kindOptInfo, kindReads, kindDump:
+			// Such a file is written or read for any source that this is compiled with.
+			return nil, false
 		}
 		switch {
 		case w.native() && last[w.name] == i && !c.keepsNative:

@@ -132,3 +132,16 @@ func TestReads(t *testing.T) {
 		}
 	}
 }
+
+// What reads or writes files besides is compared with nothing: the files would be another source's.
+func TestFilesHaveNoCodeWords(t *testing.T) {
+	for args, want := range map[string]bool{
+		"-O2 -fsanitize=address": true, "-O2 -fverbose-asm": true, "-aux-info x": false, "-fopt-info-vec=x": false, "-fstack-usage": false,
+		"--coverage -frandom-seed=1": false, "-fprofile-use": false, "-save-temps": false,
+	} {
+		c := Parse(append(strings.Fields(args), "-c", "a.c"), Env{Family: GCC})
+		if _, ok := c.CodeWords(); ok != want || !c.Verdict().Remote {
+			t.Errorf("%s: code words %v, want %v, %+v", args, ok, want, c.Verdict())
+		}
+	}
+}
