@@ -2,6 +2,7 @@ package argv
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -12,6 +13,8 @@ type Split struct {
 	Compiles []*Command
 	// Links says that the objects are for the command's own link, and have no names of their own.
 	Links bool
+	// Output is what -o says that the link writes; "" without.
+	Output string
 
 	words   []word
 	sources []bool // of each word that is an input
@@ -47,16 +50,26 @@ func (c *Command) Split(env Env) *Split {
 	if len(s.Compiles) == 0 || s.Links && !c.splitDeps(len(s.Compiles)) {
 		return nil
 	}
-	names := map[string]bool{}
+	if len(c.outputs) > 0 {
+		s.Output = c.outputs[0]
+	}
+	names := map[string]bool{} // that two would write over each other's, as -MF makes them do
 	for i, n := 0, 0; i < len(c.inputs); i++ {
 		if !s.sources[i] {
 			continue
 		}
 		part := Parse(c.partWords(c.inputs[i], s.Links, n), env)
-		if !part.verdict.Remote || names[part.Output()] {
+		if !part.verdict.Remote {
 			return nil
 		}
-		names[part.Output()], s.Compiles[n] = true, part
+		for _, o := range part.Outputs("", "") {
+			name := filepath.Clean(o.Name)
+			if names[name] {
+				return nil
+			}
+			names[name] = true
+		}
+		s.Compiles[n] = part
 		n++
 	}
 	return s

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -30,6 +31,9 @@ const partsAtOnce = 8
 
 // deliverParts does the compiles at helpers, then the link.
 func (a *Agent) deliverParts(c *compile) error {
+	if err := c.checkLinked(); err != nil {
+		return err
+	}
 	parts := make([]*compile, len(c.split.Compiles))
 	answers := make([]answer, len(parts))
 	g, _ := errgroup.WithContext(c.s.Context())
@@ -84,10 +88,43 @@ func (a *Agent) deliverPart(c *compile) (answer, error) {
 		return answer{}, err
 	}
 	got, err := a.remote(c)
-	if err == nil && got.ExitCode != 0 {
+	switch {
+	case err != nil:
+	case got.ExitCode != 0:
 		err = stay(broker.Reason(argv.SeveralInputs), "%s does not compile, and the driver has its rules for the others", c.cmd.Source())
+	case c.driverSpeaks(got.Stderr):
+		err = stay(reasonDiagnostics, "the driver has something to say, and says it once for all sources")
 	}
 	return got, err
+}
+
+// checkLinked keeps a link at home that would write over a source: the driver, which sees
+// none among the inputs of the link, would not refuse that.
+func (c *compile) checkLinked() error {
+	if c.split.Output == "" {
+		return nil
+	}
+	st, err := c.s.root.Stat(c.s.abs(c.split.Output))
+	if err != nil {
+		return nil // new, or the link's to complain of
+	}
+	for _, part := range c.split.Compiles {
+		if src, err := c.s.root.Stat(c.s.abs(part.Source())); err == nil && src.Dev == st.Dev && src.Ino == st.Ino {
+			return stay(reasonTarget, "output %s is a source", c.split.Output)
+		}
+	}
+	return nil
+}
+
+// driverSpeaks finds words that are not one compile's.
+func (c *compile) driverSpeaks(words []byte) bool {
+	name := []byte(path.Base(c.s.Request.Args[0]) + ": ")
+	for line := range bytes.Lines(escapes.ReplaceAll(words, nil)) {
+		if bytes.HasPrefix(line, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // together is what all compiles made and said, but for objects that are to be linked.
