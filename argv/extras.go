@@ -122,9 +122,11 @@ func (c *Command) measures() bool {
 	return c.counts() || c.notes() || c.has("-fprofile-generate")
 }
 
-// counts reports whether -fprofile-arcs is in effect, and notes whether -ftest-coverage is.
-func (c *Command) counts() bool { return c.on("-fprofile-arcs", "--coverage", "-coverage") }
-func (c *Command) notes() bool  { return c.on("-ftest-coverage", "--coverage", "-coverage") }
+// counts reports whether -fprofile-arcs is in effect, and notes whether -ftest-coverage is. To --coverage no other word is
+// an end: gcc's specs put what it stands for behind all others, clang asks for it apart.
+func (c *Command) counts() bool { return c.covers() || c.on("-fprofile-arcs") }
+func (c *Command) notes() bool  { return c.covers() || c.on("-ftest-coverage") }
+func (c *Command) covers() bool { return c.has("--coverage") || c.has("-coverage") }
 
 // on reports whether one of these options stands behind the first one's -fno- form, if that is there.
 func (c *Command) on(names ...string) bool {
@@ -197,10 +199,31 @@ func (c *Command) extras(env Env) Verdict {
 		return local(ExtraOutput, w.text[0]+" of another language than C") // line markers of g++ differ in a tree
 	case c.splits() && (!c.Debug() || c.assembly || len(c.outputs) == 0):
 		return local(ExtraOutput, "-gsplit-dwarf without -g, -c and -o")
+	case c.splits() && (slices.Contains(c.Words(), "-gline-directives-only") || slices.Contains(c.Words(), "-fsplit-dwarf-inlining")):
+		return local(ExtraOutput, "-gsplit-dwarf, which clang may drop")
+	case c.family != Clang && c.LTO() && (c.has("-fstack-usage") || c.has("-fcallgraph-info")):
+		return local(ExtraOutput, w.text[0]+" with -flto, which leaves that to the link")
 	case c.language.Assembles():
 		return local(ExtraOutput, w.text[0]+" of an assembler source")
 	}
 	return Verdict{}
+}
+
+// recorded names what in the command makes gcc write its words into the output: their files must not be called otherwise.
+func (c *Command) recorded() string {
+	switch {
+	case c.family == Clang:
+		return ""
+	case c.Debug():
+		return "-g"
+	case c.LTO():
+		return "-flto"
+	case c.has("-frecord-gcc-switches"):
+		return "-frecord-gcc-switches"
+	case c.has("-fverbose-asm"):
+		return "-fverbose-asm"
+	}
+	return ""
 }
 
 // namedOutputs judges outputs that words name.
@@ -219,6 +242,8 @@ func (c *Command) namedOutputs(Env) Verdict {
 		return local(ExtraOutput, "more than nine further outputs are named")
 	case len(names) > 0 && c.language.Assembles():
 		return local(ExtraOutput, names[0]+" of an assembler source")
+	case len(names) > 0 && c.recorded() != "":
+		return local(ExtraOutput, names[0]+" with "+c.recorded()+", which records the name")
 	case c.has("-aux-info") && c.language != C && c.language != CPPOutput:
 		return local(ExtraOutput, "-aux-info of another language than C")
 	}

@@ -16,7 +16,9 @@ func TestOutputs(t *testing.T) {
 		{"gcc", "-fstack-usage -c dir/a.c -o b/x", "b/x.su=out.su b/x=out.o"},
 		{"clang", "-fsave-optimization-record -fno-save-optimization-record -c a.c", "a.o=out.o"},
 		{"gcc", "-frandom-seed=1 --coverage -c a.c -o b/x.o", "b/x.gcno=out.gcno b/x.o=out.o"},
-		{"gcc", "-frandom-seed=1 --coverage -fno-test-coverage -c a.c", "a.o=out.o"},
+		{"gcc", "-frandom-seed=1 --coverage -fno-test-coverage -c a.c", "a.gcno=out.gcno a.o=out.o"},
+		{"clang", "-ftest-coverage --coverage -fno-test-coverage -c a.c", "a.gcno=out.gcno a.o=out.o"},
+		{"gcc", "-frandom-seed=1 -ftest-coverage -fno-test-coverage -c a.c", "a.o=out.o"},
 		{"gcc", "-fopt-info-vec=v.txt -aux-info p.txt -c a.c", "v.txt=named0 p.txt=named1 a.o=out.o"},
 		{"gcc", "-fopt-info-vec -c a.c", "a.o=out.o"},
 		{"gcc", "-save-temps -c s/a.c", "a.s=out.s a.i=out.i a.o=out.o"},
@@ -58,6 +60,7 @@ func TestNameWords(t *testing.T) {
 		{"gcc", "--coverage -frandom-seed=1 -c s/a.cc -o b/x.o", "-dumpdir b/ -dumpbase x.cc -dumpbase-ext .cc", "b/x.gcno"},
 		{"gcc", "--coverage -fstack-usage -frandom-seed=1 -c s/a.c", "-dumpdir ∅ -dumpbase a.c -dumpbase-ext .c", "a.su a.gcno"},
 		{"clang", "--coverage -c s/a.c -o b/x.o", "-Xclang -coverage-data-file -Xclang /w/b/x.gcda", ""},
+		{"clang", "--coverage -fno-profile-arcs -c s/a.c -o b/x.o", "-Xclang -coverage-data-file -Xclang /w/b/x.gcda", ""},
 		{"clang", "--coverage -c s/a.c -o /b/x.o", "-Xclang -coverage-data-file -Xclang /b/x.gcda", ""},
 		{"clang", "-g -gsplit-dwarf -c s/a.c -o b/x.o", "-Xclang -split-dwarf-file -Xclang b/x.dwo", ""},
 	} {

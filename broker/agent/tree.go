@@ -80,6 +80,8 @@ func (c *compile) believeTree(got answer) error {
 	for _, sign := range [...]string{
 		"Assembler messages:", "<inline asm>", // it may lack a file whose name no scan could see
 		"clang: error: ", // the driver's: nothing was begun, and nothing is removed
+		// Files that no word of the command made us expect: at a helper they can't be made.
+		"cannot open ", "unable to open ", "Read-only file system", "Permission denied",
 	} {
 		if bytes.Contains(got.Stderr, []byte(sign)) {
 			return stay(reasonDiagnostics, "the compiler failed with words that begin with %q", sign)

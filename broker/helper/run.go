@@ -214,8 +214,12 @@ func (h *Helper) compile(ctx context.Context, tc toolchains.Toolchain, p *plan) 
 		Programs: append(locale, tc.Programs...), Tree: tree, Out: outDir, Outputs: p.outs, Limits: jobLimits,
 		Texts: nativeTexts(p.job),
 	})
-	if f, ok := errors.AsType[*sandbox.Failure](err); ok && f.Kind == sandbox.Conflict && p.job.Form == broker.Tree {
+	f, ok := errors.AsType[*sandbox.Failure](err)
+	if ok && f.Kind == sandbox.Conflict && p.job.Form == broker.Tree {
 		return broker.Result{}, broker.Refusef(ReasonTreeClosed, "%s", f.Detail)
+	}
+	if ok && f.Kind == sandbox.BadOutput { // by the job's own words (gcc's -fhelp), not by the machine's fault
+		return broker.Result{}, broker.Refusef(ReasonRejected, "%v", f)
 	}
 	if err != nil {
 		return broker.Result{}, err
