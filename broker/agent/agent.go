@@ -76,6 +76,7 @@ type Agent struct {
 	counters monitor.Counters
 	book     *calibrate.Book
 	trials   trials // of toolchains
+	sample   sample // of jobs to verify
 	began    time.Time
 
 	ctx  context.Context // ended when running sessions must end at once
@@ -306,7 +307,7 @@ func (a *Agent) deliver(c *compile) error {
 	if err != nil {
 		return err
 	}
-	if c.sampled(got) {
+	if a.sampled(c, got) {
 		return a.verify(c, got)
 	}
 	fin, files, err := c.finish(got.Result)

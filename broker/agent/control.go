@@ -28,6 +28,8 @@ func (a *Agent) answer(s *session) (any, error) {
 		return a.key(s)
 	case "native":
 		return a.nativeFlags(s)
+	case "verify":
+		return a.verification(s.Request.Args)
 	case "stop":
 		return struct{}{}, nil
 	}

@@ -22,8 +22,9 @@ type settings struct {
 	preprocessed bool
 	// nativeParams says that native means the sizes of caches, too.
 	nativeParams bool
-	// verify is the share of remote compiles that are done locally too.
-	verify float64
+	// verify is the share of remote compiles that are done locally too, of
+	// identical and of calibrated toolchains.
+	verify, verifyCalibrated float64
 }
 
 // settings reads what the wrapper's environment and its machine's files say.
@@ -41,7 +42,8 @@ func (a *Agent) settings(s *session) (settings, error) {
 	if s.Request.Verb == local.VerbCompile { // a question changes nothing
 		a.adopt(c)
 	}
-	set.hosts, set.preprocessed, set.verify = c.Helpers(), c.Preprocessed, c.Verify
+	set.hosts, set.preprocessed = c.Helpers(), c.Preprocessed
+	set.verify, set.verifyCalibrated = c.Verify, c.VerifyCalibrated
 	set.nativeParams = !c.DropNativeParams
 	return set, nil
 }

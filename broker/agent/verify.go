@@ -11,15 +11,32 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/calibrate"
 	"github.com/crosscc/crosscc/broker/headers"
 	"github.com/crosscc/crosscc/broker/local"
 	"github.com/crosscc/crosscc/toolchains"
 )
 
-// sampled reports whether this job is one of the share to verify. A terminal
-// would see a compiler that does not know of it.
-func (c *compile) sampled(got answer) bool {
-	return got.match == toolchains.Identical && !c.unlike && !c.s.Request.Terminal && rand.Float64() < c.settings.verify
+// maxVerified bounds an output that is compared section by section; a larger one
+// only by its digest.
+const maxVerified = 256 << 20
+
+// sampled reports whether this job is one to verify: one of those that somebody
+// asked for, or of the share of the configuration. A terminal would see a compiler
+// that does not know of it, and only who asks gets that.
+func (a *Agent) sampled(c *compile, got answer) bool {
+	if c.unlike {
+		return false
+	}
+	share := c.settings.verify
+	switch got.match {
+	case toolchains.Identical:
+	case toolchains.Calibrated:
+		share = c.settings.verifyCalibrated
+	default:
+		return false // line tables differ, and code moves with nothing else
+	}
+	return a.sample.take() || !c.s.Request.Terminal && rand.Float64() < share
 }
 
 // verify has the local compiler do what a helper has done, and compares. What the
@@ -35,19 +52,57 @@ func (a *Agent) verify(c *compile, got answer) error {
 	if err != nil {
 		return c.failed(reasonVerify, "compile locally to compare", err)
 	}
-	differences := append(c.differences(got, out), c.unreturned(got, before)...)
+	theirs := c.differences(got, out)
+	if len(theirs) > 0 && a.moved(c, got) {
+		theirs = []string{"a file changed meanwhile"}
+	} else if len(theirs) > 0 {
+		a.distrust(c, got, strings.Join(theirs, "; "))
+	}
+	differences := slices.Concat(theirs, c.unreturned(got, before))
+	if missed := c.missed(got.tree); len(missed) > 0 {
+		differences = append(differences, "the compiler read what the tree lacks: "+strings.Join(missed, " "))
+	}
+	text := strings.Join(differences, "; ")
+	a.counters.Verified(text == "")
+	a.sample.note(c.s.Request.Args, got.Helper, text)
 	log := a.log.WithFields(logrus.Fields{"source": c.cmd.Source(), "helper": got.Helper, "cached": got.Cached})
-	a.counters.Verified(len(differences) == 0)
-	if len(differences) == 0 {
+	if text == "" {
 		a.counters.Remote(got.match, got.Cached)
 		log.Debug("verified")
 	} else {
-		text := strings.Join(differences, "; ")
 		a.counters.Local(reasonVerify, "helper "+got.Helper+": "+text)
 		log.WithField("command", c.s.Request.Args).Error("a helper's object is not the local one: " + text)
 	}
 	_, err = c.s.Finish(c.s.Context(), local.Finish{Stdout: out.Stdout, Stderr: out.Stderr, Status: out.Status << 8})
 	return err
+}
+
+// distrust gives the helper no more jobs of this toolchain.
+func (a *Agent) distrust(c *compile, got answer, differs string) {
+	if err := a.book.Distrust(got.Helper, c.toolchain.Identity, c.s.Request.Args, differs); err != nil {
+		a.log.WithError(err).Error("distrust is forgotten when the agent leaves")
+	}
+}
+
+// moved reports whether what the compile reads is not what it was when the helper
+// was asked: then the two compiles were not one.
+func (a *Agent) moved(c *compile, got answer) bool {
+	if got.tree == nil {
+		return false
+	}
+	_, now, err := a.scan(c)
+	return err != nil || !slices.Equal(contents(now.Root), contents(got.tree.Root))
+}
+
+// contents are a tree's files with their digests.
+func contents(d *broker.Dir) []string {
+	var list []string
+	for name, e := range d.All() {
+		if e.File != nil {
+			list = append(list, name+" "+e.File.Blob.Digest.String())
+		}
+	}
+	return list
 }
 
 // differences says how what a helper made and said is not what the local compiler
@@ -61,13 +116,9 @@ func (c *compile) differences(got answer, out toolchains.Output) []string {
 		list = append(list, "other messages")
 	}
 	for _, o := range got.Outputs {
-		name := c.target(o).Path
-		if err := c.sameAt(name, o.Blob.Digest); err != nil {
+		if err := c.sameAt(c.target(o).Path, o.Blob, got.match); err != nil {
 			list = append(list, err.Error())
 		}
-	}
-	if missed := c.missed(got.tree); len(missed) > 0 {
-		list = append(list, "the compiler read what the tree lacks: "+strings.Join(missed, " "))
 	}
 	return list
 }
@@ -98,8 +149,9 @@ func (c *compile) unreturned(got answer, before map[string]unix.Stat_t) []string
 	return list
 }
 
-// sameAt holds the file at name against the content that a helper made.
-func (c *compile) sameAt(name string, want broker.Digest) error {
+// sameAt holds the file at name against the content that a helper made. From a
+// calibrated toolchain, .comment may be another.
+func (c *compile) sameAt(name string, want broker.Blob, match toolchains.Match) error {
 	f, err := c.s.root.Open(c.s.abs(name))
 	if err != nil {
 		return fmt.Errorf("no %s locally: %w", name, err)
@@ -109,10 +161,36 @@ func (c *compile) sameAt(name string, want broker.Digest) error {
 	if err != nil {
 		return err
 	}
-	if d != want {
-		return fmt.Errorf("%s is %s, locally %s", name, want, d)
+	if d == want.Digest {
+		return nil
 	}
-	return nil
+	here, err := c.s.root.ReadFile(c.s.abs(name), maxVerified)
+	if err != nil {
+		return fmt.Errorf("%s differs, and can't be compared: %w", name, err)
+	}
+	there, err := want.Bytes(maxVerified)
+	if err != nil {
+		return fmt.Errorf("%s differs, and can't be compared: %w", name, err)
+	}
+	of := calibrate.Compare(here, there)
+	if c.cmd.Assembly() && match == toolchains.Calibrated && bytes.Equal(withoutIdent(here), withoutIdent(there)) {
+		of.Equal = true
+	}
+	if of.Equal && match == toolchains.Calibrated {
+		return nil
+	}
+	return fmt.Errorf("%s: %v", name, of)
+}
+
+// withoutIdent is assembler text without the line that becomes .comment.
+func withoutIdent(text []byte) []byte {
+	var b bytes.Buffer
+	for line := range bytes.Lines(text) {
+		if !bytes.HasPrefix(bytes.TrimSpace(line), []byte(".ident")) {
+			b.Write(line)
+		}
+	}
+	return b.Bytes()
 }
 
 // missed are the files that the local compiler says it read and the scan did not

@@ -37,11 +37,16 @@ type Client struct {
 	// DropNativeParams leaves the sizes of caches out of what -march=native means.
 	DropNativeParams bool
 	// Verify is the share of remote compiles, 0 to 1, that are done at home as
-	// well and compared.
-	Verify float64
+	// well and compared; VerifyCalibrated is the same for those of calibrated
+	// toolchains.
+	Verify, VerifyCalibrated float64
 	// LogLevel is error, warn, info, debug or trace.
 	LogLevel string
 }
+
+// verifyCalibrated is the share that is verified of what calibrated toolchains
+// make, unless the configuration says another.
+const verifyCalibrated = 1.0 / 200
 
 // ClientKeys documents the keys of crosscc.toml.
 func ClientKeys() []Key { return keysOf(clientSettings(&Client{})) }
@@ -60,8 +65,12 @@ func clientSettings(c *Client) []setting {
 			func(v any) error { return set(&c.Preprocessed, v, sourceOf) }},
 		{Key{"native_params", "CROSSCC_NATIVE_PARAMS", `What -march=native of gcc means: "keep" (default), all that it means here, or "drop", all but the --param words with the sizes of caches, so that machines whose CPUs differ in nothing else share results. With "drop" an object need not be the local one: -g (in DW_AT_producer) and -frecord-gcc-switches record those words, and the code of a loop may follow them. Such jobs are not verified.`},
 			func(v any) error { return set(&c.DropNativeParams, v, dropOf) }},
-		{Key{"verify", "CROSSCC_VERIFY", "The share of remote compiles, from 0 (default) to 1, that are also done locally and compared. Of those that differ the local object counts."},
-			func(v any) error { return set(&c.Verify, v, shareOf) }},
+		{Key{"verify", "CROSSCC_VERIFY", "The share of remote compiles, from 0 to 1, that are also done locally and compared. Of those that differ the local object counts, and the helper gets no more such jobs until `crossctl verify --clear`. Default: 0.005 of those of calibrated toolchains, none of identical ones."},
+			func(v any) error {
+				err := set(&c.Verify, v, shareOf)
+				c.VerifyCalibrated = c.Verify
+				return err
+			}},
 		{Key{"log_level", "CROSSCC_LOG_LEVEL", `How much the agent and the wrapper log: "error", "warn", "info" (default), "debug" or "trace".`},
 			func(v any) error { return set(&c.LogLevel, v, levelOf) }},
 	}
@@ -72,7 +81,7 @@ func clientSettings(c *Client) []setting {
 // reads, and says fs.ErrNotExist of a file that is not there; every other error
 // of it is LoadClient's.
 func LoadClient(read func(name string) ([]byte, error), getenv func(string) string) (Client, error) {
-	c := Client{Match: toolchains.Calibrated, Idle: 10 * time.Minute, LogLevel: "info"}
+	c := Client{Match: toolchains.Calibrated, Idle: 10 * time.Minute, LogLevel: "info", VerifyCalibrated: verifyCalibrated}
 	settings := clientSettings(&c)
 	name, must := ClientFile, false
 	if v := getenv("CROSSCC_CONFIG"); v != "" {

@@ -42,7 +42,7 @@ func env(words ...string) func(string) string {
 
 func TestLoadClientDefaults(t *testing.T) {
 	got, err := LoadClient(files{}.read, env())
-	want := Client{Match: toolchains.Calibrated, Idle: 10 * time.Minute, LogLevel: "info"}
+	want := Client{Match: toolchains.Calibrated, Idle: 10 * time.Minute, LogLevel: "info", VerifyCalibrated: verifyCalibrated}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v", got, err)
 	}
@@ -71,7 +71,7 @@ native_params = "drop"
 	}
 	want := Client{
 		Hosts: hosts, HostsFrom: ClientFile, Match: toolchains.Identical, LocalSlots: 3,
-		Idle: 90 * time.Second, LogLevel: "debug", DropNativeParams: true,
+		Idle: 90 * time.Second, LogLevel: "debug", DropNativeParams: true, VerifyCalibrated: verifyCalibrated,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -90,7 +90,7 @@ func TestLoadClientEnvironmentWins(t *testing.T) {
 		t.Errorf("hosts %+v from %s", got.Hosts.List, got.HostsFrom)
 	}
 	got.Hosts, got.HostsFrom = Hosts{}, ""
-	want := Client{Match: toolchains.Calibrated, LocalSlots: 7, Idle: 2 * time.Minute, LogLevel: "trace"}
+	want := Client{Match: toolchains.Calibrated, LocalSlots: 7, Idle: 2 * time.Minute, LogLevel: "trace", VerifyCalibrated: verifyCalibrated}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}

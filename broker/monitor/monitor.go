@@ -88,6 +88,27 @@ type Distrusted struct {
 	Time      time.Time `json:"time"`
 }
 
+// Verification is what an agent answers to `crossctl verify`: the compiles that
+// were done twice since the last time that some were asked for.
+type Verification struct {
+	// Wanted is how many were asked for, Left how many of them are still to come.
+	Wanted int `json:"wanted"`
+	Left   int `json:"left"`
+	Same   int `json:"same"`
+	// Findings are those that differed: the first hundred of Differed.
+	Differed   int          `json:"differed"`
+	Findings   []Finding    `json:"findings"`
+	Distrusted []Distrusted `json:"distrusted"`
+	Cleared    int          `json:"cleared,omitempty"`
+}
+
+// A Finding is a compile that was not the same at home.
+type Finding struct {
+	Command []string `json:"command"`
+	Helper  string   `json:"helper"`
+	Differs string   `json:"differs"`
+}
+
 // HelperStatus is one helper as the agent sees it.
 type HelperStatus struct {
 	Address string `json:"address"`

@@ -95,7 +95,10 @@ func (c *control) converse(ctx context.Context, conn *local.Conn, verb string, a
 	s := local.NewSession(conn, local.Host{Environ: local.Setenv(c.env.Environ, local.LevelVariable+"=1")})
 	defer s.Close()
 	req := local.NewRequest(verb, c.env.Environ)
-	if len(args) > 0 {
+	switch {
+	case verb == "verify":
+		req.Args = args
+	case len(args) > 0: // a command of a build
 		exe := filepath.Join(filepath.Dir(c.env.Executable), "crosscc")
 		req.Program, req.Args = lookup.Beside(c.env.Environ, exe).Call(args)
 	}

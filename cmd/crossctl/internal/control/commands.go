@@ -33,7 +33,7 @@ func (c *control) rows() []row {
 		{use: "explain -- COMMAND...", help: explainHelp, args: someCommand, foreign: true, run: c.explain, flags: c.explainFlags},
 		{use: "toolchains [HELPER]", help: toolchainsHelp, args: only(1), run: c.toolchains},
 		{use: "native [COMPILER] [FLAGS...]", help: nativeHelp, raw: true, run: c.native},
-		{use: "verify N", will: "compile a sample here and on a helper, and compare"},
+		{use: "verify [N] [-- BUILD...]", help: verifyHelp, run: c.verify, flags: c.verifyFlags},
 		{use: "hosts [ARGS...]", will: "list, add and remove helpers"},
 		{use: "slots", will: "show who holds the local slots"},
 		{use: "cache [ARGS...]", will: "show and trim the store"},

@@ -65,7 +65,7 @@ func TestStreams(t *testing.T) {
 // TestUnbuilt walks all command lines that only parse.
 func TestUnbuilt(t *testing.T) {
 	lines := []string{
-		"top", "top --json", "verify", "verify 20 --json", "hosts", "hosts add grpc://h", "slots",
+		"top", "top --json", "hosts", "hosts add grpc://h", "slots",
 		"cache", "cache trim --size 1G", "image", "image pin NAME:TAG", "image add FILE", "pack gcc g++ -o FILE", "ca init", "ca --json", "invite",
 		"join CODE", "leave", "drain", "drain host", "setup --dry-run", "dashboard", "logs -f", "--json slots",
 	}

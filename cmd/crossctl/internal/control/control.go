@@ -45,6 +45,7 @@ type control struct {
 	env  Env
 	json bool         // --json
 	key  bool         // explain --key
+	undo bool         // verify --clear
 	out  bytes.Buffer // what goes to stdout, at once and only at the end
 }
 

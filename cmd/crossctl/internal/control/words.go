@@ -37,6 +37,7 @@ commands:
   toolchains [HELPER]      the compilers that helpers have
   native [COMPILER] [FLAGS...]
                            what -march=native means on this machine
+  verify [N] [-- BUILD...] compile here what helpers compile, and compare
   stop                     let the agent finish its jobs and go
   help [COMMAND]           this text, or a command's
 
@@ -46,7 +47,7 @@ options:
       --version            print the version
 
 not built yet:
-  top verify hosts slots cache image pack ca
+  top hosts slots cache image pack ca
   invite join leave drain setup dashboard logs
 
 exit status: 0 well, 1 a finding, 2 the command line cannot be done
@@ -125,6 +126,26 @@ with the command that mends it. The exit status is 1 when there is a finding.
 
 example:
   $ crossctl doctor
+`
+
+const verifyHelp = `usage: crossctl verify [--json] [N] [-- BUILD...]
+       crossctl verify --clear [HELPER]
+
+Have the next N compiles that a helper does be done by the local compiler as
+well, and compare both byte for byte (from a calibrated toolchain: all but
+.comment). With BUILD, run that command and tell of the compiles in it, all of
+them where N is not given. Without either, tell what was found so far. The build
+gets the local objects. Exit status 1 says that some differed, or that BUILD
+failed.
+
+A helper whose object differed gets no more jobs for that toolchain, in this
+build or another, until --clear takes that back: for HELPER, or for all.
+
+      --clear   trust again
+      --json    print JSON
+
+example:
+  $ crossctl verify 50 -- make -j8 CC='crosscc gcc'
 `
 
 const stopHelp = `usage: crossctl stop [--json]
