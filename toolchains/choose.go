@@ -90,7 +90,7 @@ func (t Toolchain) Compiles(lang argv.Language) bool {
 // identity and the contents of its files. Where it lies is no part of it.
 func (t Toolchain) Digest() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "crosscc toolchain v1\nidentity %+q\n", fmt.Sprintf("%+v", t.Identity))
+	fmt.Fprintf(&b, "crosscc toolchain v1\nidentity %s\n", t.Identity.Text())
 	for _, role := range slices.Sorted(maps.Keys(t.Fingerprint)) {
 		fmt.Fprintf(&b, "%q %s\n", role, t.Fingerprint[role])
 	}

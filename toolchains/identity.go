@@ -32,6 +32,12 @@ func (i Identity) String() string {
 	return s + " for " + i.Target
 }
 
+// Text is all of an identity in one line, for keys: String leaves parts away.
+func (i Identity) Text() string {
+	type fields Identity // which has no String
+	return fmt.Sprintf("%+q", fmt.Sprintf("%+v", fields(i)))
+}
+
 // A Fingerprint maps the roles of a toolchain's files to the hex SHA-256 of
 // their contents. It tells that a toolchain changed, or that two are the same
 // files. Roles: driver, driver++, cc1, cc1plus, cc1obj, cc1objplus, as, specs,

@@ -38,9 +38,9 @@ func TestMatchOf(t *testing.T) {
 		{"no Objective-C", argv.ObjC, func(*Toolchain) {}, None, has + " without " + argv.ObjC.String()},
 		{"no C++", argv.CXX, func(h *Toolchain) { h.Languages = []argv.Language{argv.C} }, None, has + " without " + argv.CXX.String()},
 	} {
-		have := Toolchain{Identity: want, Fingerprint: maps.Clone(print), Languages: []argv.Language{argv.C, argv.CXX}}
+		have := Toolchain{Identity: want, Fingerprint: maps.Clone(print), Languages: []argv.Language{argv.C, argv.CXX}, Unasked: Unasked{Rest: "r"}}
 		tc.change(&have)
-		if got, _, reason := MatchOf(Toolchain{Identity: want, Fingerprint: print}, tc.lang, nil, have); got != tc.want || reason != tc.reason {
+		if got, _, reason := MatchOf(Toolchain{Identity: want, Fingerprint: print, Unasked: Unasked{Rest: "r"}}, tc.lang, nil, have); got != tc.want || reason != tc.reason {
 			t.Errorf("%s: %v, %q, want %v, %q", tc.name, got, reason, tc.want, tc.reason)
 		}
 	}
@@ -78,5 +78,18 @@ func TestCanTarget(t *testing.T) {
 	}
 	if !real.CanTarget("wasm32-wasi") {
 		t.Error("clang 14 cannot wasm32")
+	}
+}
+
+// A key's text has every field.
+func TestIdentityText(t *testing.T) {
+	base := Identity{Family: argv.GCC}
+	for _, other := range []Identity{
+		{Family: argv.Clang}, {Family: argv.GCC, Target: "t"}, {Family: argv.GCC, Version: "v"}, {Family: argv.GCC, Package: "p"},
+		{Family: argv.GCC, Assembler: "a"}, {Family: argv.GCC, Defaults: "d"}, {Family: argv.GCC, Libm: "l"},
+	} {
+		if other.Text() == base.Text() {
+			t.Errorf("%+v has the text of another", other)
+		}
 	}
 }

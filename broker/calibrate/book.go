@@ -200,7 +200,7 @@ func (b *Book) Distrusts(helper string, of toolchains.Identity) (Distrust, bool)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, d := range b.distrusted {
-		if d.Helper == helper && d.Toolchain == identityText(of) {
+		if d.Helper == helper && d.Toolchain == of.Text() {
 			return d, true
 		}
 	}
@@ -218,7 +218,7 @@ func (b *Book) Distrusted() []Distrust {
 // is the one that is told. It holds from now on even when the error says that it
 // could not be written down.
 func (b *Book) Distrust(helper string, of toolchains.Identity, command []string, differs string) error {
-	d := Distrust{Helper: helper, Toolchain: identityText(of), Command: command, Differs: differs, Time: b.now().UTC()}
+	d := Distrust{Helper: helper, Toolchain: of.Text(), Command: command, Differs: differs, Time: b.now().UTC()}
 	if _, ok := b.Distrusts(helper, of); ok {
 		return nil
 	}
@@ -248,9 +248,6 @@ func (b *Book) Clear(helper string) (int, error) {
 	b.distrusted = left
 	return n, nil
 }
-
-// identityText is an identity as a key; Identity.String leaves parts away.
-func identityText(i toolchains.Identity) string { return fmt.Sprintf("%+v", i) }
 
 func (d Distrust) key() string {
 	return fmt.Sprintf("crosscc distrust v1\n%q\n%q\n", d.Helper, d.Toolchain)

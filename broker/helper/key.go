@@ -15,8 +15,8 @@ import (
 // writeKey writes everything that decides what a compile says, as readable
 // text: two jobs with one text are one compile. %q keeps the fields apart.
 func writeKey(w io.Writer, tc toolchains.Toolchain, p *plan) {
-	fmt.Fprintf(w, "crosscc action v1\n") // bump when the meaning of a line changes
-	fmt.Fprintf(w, "toolchain %+q\n", fmt.Sprintf("%+v", tc.Identity))
+	fmt.Fprintf(w, "crosscc action v2\n") // bump when the meaning of a line changes
+	fmt.Fprintf(w, "toolchain %s\n", tc.Identity.Text())
 	for _, role := range slices.Sorted(maps.Keys(tc.Fingerprint)) {
 		fmt.Fprintf(w, "program %q %s\n", role, tc.Fingerprint[role])
 	}

@@ -80,12 +80,12 @@ func toolsetText(state broker.State) []byte {
 	h := sha256.New()
 	fmt.Fprintf(h, "crosscc %q\n", state.Version)
 	for _, t := range state.Toolchains {
-		fmt.Fprintf(h, "toolchain %q %q %q\n", t.Path, t.CXXPath, fmt.Sprintf("%+v", t.Identity))
+		fmt.Fprintf(h, "toolchain %q %q %s\n", t.Path, t.CXXPath, t.Identity.Text())
 		for _, role := range slices.Sorted(maps.Keys(t.Fingerprint)) {
 			fmt.Fprintf(h, "program %q %s\n", role, t.Fingerprint[role])
 		}
 	}
-	return fmt.Appendf(nil, "crosscc alias v1 toolset %x\n", h.Sum(nil))
+	return fmt.Appendf(nil, "crosscc alias v2 toolset %x\n", h.Sum(nil))
 }
 
 // alias is the kept result of an action, everything that it names in the store.
