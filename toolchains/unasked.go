@@ -54,6 +54,11 @@ var knobs = [...]knob{
 	{"assertions", []string{"-D_GLIBCXX_ASSERTIONS*", "-U_GLIBCXX_ASSERTIONS"}, "-U_GLIBCXX_ASSERTIONS"},
 }
 
+// followers are rows and words that follow from how the knobs stand: the code model
+// from PIE, what ARM's driver derives from the architecture. They are compared by
+// calibration alone.
+var followers = []string{"-mcmodel=*", "-mlibarch=*", "-masm-syntax-unified*", "-mtp=*"}
+
 func (k knob) turns(word string) bool { return matchAny(k.options, word) }
 
 // unasked reads what a driver says of itself.
@@ -69,7 +74,7 @@ func unasked(r report, help string) Unasked {
 	for line := range strings.Lines(help) {
 		option, value := helpRow(line)
 		switch {
-		case value == "":
+		case value == "", matchAny(followers, option):
 		case slices.ContainsFunc(knobs[:], func(k knob) bool { return k.turns(option) }):
 			u.Knobs = append(u.Knobs, option+" "+value)
 		default:
@@ -124,6 +129,9 @@ func Explicit(want, have Unasked, lang argv.Language, command []string) (words [
 // split sorts words by the knob that they turn; others turn none.
 func split(words []string) (turned [len(knobs)][]string, others []string) {
 	for _, w := range words {
+		if matchAny(followers, w) {
+			continue
+		}
 		i := slices.IndexFunc(knobs[:], func(k knob) bool { return k.turns(w) })
 		if i < 0 {
 			others = append(others, w)
