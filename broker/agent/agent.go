@@ -70,6 +70,7 @@ type Agent struct {
 	scanner  *headers.Scanner
 	cpus     toolchains.CPUs
 	scripts  memo[string]           // of each compiler: the program that is a script, or ""
+	places   memo[[]string]         // of each compiler: where its programs are
 	defaults memo[headers.Defaults] // of each compiler and set of words
 	slots    slots                  // for local jobs
 	cpps     slots                  // for local preprocessing

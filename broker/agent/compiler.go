@@ -112,6 +112,12 @@ func (a *Agent) knowable(c *compile) error {
 	if name != "" {
 		return stay(reasonScript, "%s is a script, which may do anything", name)
 	}
+	if name, err := a.inBuild(c); err != nil || name != "" {
+		if err == nil {
+			err = stay(reasonInBuild, "%s lies in the tree of this build", name)
+		}
+		return err
+	}
 	if name := c.otherLibrary(); name != "" {
 		return stay(reasonProbe, "LD_LIBRARY_PATH gives the compiler %s", name)
 	}

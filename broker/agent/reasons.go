@@ -16,6 +16,7 @@ const (
 	reasonNotCompiler broker.Reason = "not-a-compiler"
 	reasonProbe       broker.Reason = "probe-failed"
 	reasonScript      broker.Reason = "compiler-script"
+	reasonInBuild     broker.Reason = "compiler-in-build"
 	reasonWerror      broker.Reason = "werror"
 	reasonPreprocess  broker.Reason = "preprocessor"
 	reasonText        broker.Reason = "text"
@@ -44,6 +45,7 @@ func Reasons() []ReasonDoc {
 		{reasonNotCompiler, "The program's name is not one of a compiler driver; crosscc runs it as it is and never asks it anything."},
 		{reasonProbe, "The compiler could not be asked what it is, or the environment gives it other libraries than those that it was asked with."},
 		{reasonScript, "The compiler or its assembler is a script: what it does depends on more than what it says of itself."},
+		{reasonInBuild, "The compiler lies in the working directory, or in the project or configured build that it is part of: it is being made or changed there, and only itself can say what it makes. One that is ready goes elsewhere."},
 		{reasonWerror, "There is no tree, and with -Werror a warning that preprocessed text can't give (-Wall's -Wmisleading-indentation, for one) would make the compile fail."},
 		{reasonPreprocess, "The preprocessor failed or printed something; the local compiler says the same in one piece."},
 		{reasonText, "There is no tree, and preprocessed text does not say all that the source says: it tells the assembler to read a file (.incbin, .include), asks for its own columns (std::source_location), has pragmas that move macros (#pragma GCC target), or takes a precompiled header."},
