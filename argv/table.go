@@ -367,6 +367,7 @@ var table = []row{
 	{name: "-fsave-optimization-record", kind: kindLocal, reason: ExtraOutput, only: GCC}, // has addresses of gcc's own memory in it
 	{name: "-fsave-optimization-record", kind: kindExtra, reason: ExtraOutput, only: Clang},
 	{name: "-fno-save-optimization-record", kind: kindExtra, reason: ExtraOutput, only: Clang},
+	{name: "-foptimization-record-", form: joined, kind: kindLocal, reason: ExtraOutput, only: Clang},
 	{name: "-foptimization-record-", form: joined, kind: kindLocal, reason: ExtraOutput},
 	{name: "-fcrash-diagnostics-dir=", form: joined, kind: kindLocal, reason: ExtraOutput},
 	{name: "-aux-info=", form: joined, kind: kindLocal, reason: ExtraOutput},

@@ -199,7 +199,10 @@ func (a *Agent) corpusAway(ctx context.Context, c *compile, p fleet.Prospect, u 
 	j := &broker.Job{
 		Name: path.Base(c.s.Request.Args[0]), Identity: c.toolchain.Identity, Fingerprint: c.toolchain.Fingerprint,
 		Args: cmd.Whole(corpusObject, "", q.Extra...), Dir: corpusDir, Env: []string{"LC_ALL=C"}, Root: new(broker.Dir),
-		Outputs: []string{corpusObject}, Form: broker.Tree, Debug: cmd.Debug(), Native: q.Native,
+		Form: broker.Tree, Debug: cmd.Debug(), Native: q.Native,
+	}
+	for _, o := range cmd.Outputs(corpusObject, "") {
+		j.Outputs = append(j.Outputs, o.Job)
 	}
 	j.Root.Put(path.Join(corpusDir, corpusName), broker.File{Blob: broker.BytesBlob(u.Source)})
 	res, err := a.fleet.At(ctx, p, j)
@@ -210,10 +213,11 @@ func (a *Agent) corpusAway(ctx context.Context, c *compile, p fleet.Prospect, u 
 	if res.ExitCode != 0 {
 		return out, nil
 	}
-	if len(res.Outputs) != 1 || res.Outputs[0].Path != corpusObject {
+	i := slices.IndexFunc(res.Outputs, func(o broker.Output) bool { return o.Path == corpusObject })
+	if i < 0 {
 		return out, fmt.Errorf("helper %s returned no object of the corpus", p.Address)
 	}
-	out.Object, err = res.Outputs[0].Blob.Bytes(maxCorpusObject)
+	out.Object, err = res.Outputs[i].Blob.Bytes(maxCorpusObject)
 	return out, err
 }
 

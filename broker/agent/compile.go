@@ -60,6 +60,9 @@ func (a *Agent) prepare(s *session) (*compile, error) {
 // want is what a job in this form needs of a helper.
 func (c *compile) want(form broker.Form, extra []string) fleet.Want {
 	options, ok := c.cmd.CodeWords()
+	if l := c.cmd.Language(); l == argv.Asm || l == argv.AsmCPP {
+		ok = false // the corpus has what compilers write, and people write more
+	}
 	return fleet.Want{
 		Toolchain: c.toolchain, Language: c.cmd.Language(), Command: c.cmd.Words(), Options: options, Extra: extra, Native: c.native.Specs, Uncharted: !ok,
 		Lines: form == broker.Preprocessed && c.cmd.Debug(), Exact: c.cmd.Compresses() || c.cmd.LTO(),

@@ -28,16 +28,16 @@ func (t *treeless) Error() string { return t.text }
 // asTree has a job done from its source and headers: the object is then the
 // local one to the last byte, and so is each word that the compiler says.
 func (a *Agent) asTree(c *compile, extra []string) (answer, error) {
+	all := c.prospects
 	for again := false; ; again = true {
 		j, tree, err := a.treeJob(c, extra)
 		if err != nil {
 			return answer{}, err
 		}
-		prospects, err := serving(c.prospects, tree.Has)
-		if err != nil {
+		if c.prospects, err = serving(all, tree.Has); err != nil {
 			return answer{}, err
 		}
-		got, err := a.send(c, prospects, j)
+		got, err := a.send(c, c.prospects, j)
 		if changed, ok := errors.AsType[*broker.ChangedError](err); ok {
 			if again {
 				return answer{}, &treeless{reason: headers.Changed, text: changed.Error()}
