@@ -43,13 +43,12 @@ func (a *Agent) inBuild(c *compile) (string, error) {
 	return "", nil
 }
 
-// places are the compiler's programs by the names that they are called by and where
-// these lead.
+// places are where the compiler's programs really are: a link in the build's tree
+// that leads to an installed one is but another name for that.
 func (c *compile) places() []string {
 	var list []string
 	for _, name := range append([]string{c.program}, c.toolchain.Programs...) {
-		list = append(list, path.Clean(name))
-		if real, err := c.s.root.Real(name); err == nil && real != path.Clean(name) {
+		if real, err := c.s.root.Real(name); err == nil {
 			list = append(list, real)
 		}
 	}
