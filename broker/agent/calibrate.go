@@ -222,13 +222,14 @@ func (a *Agent) corpusAway(ctx context.Context, c *compile, p fleet.Prospect, u 
 }
 
 // serving leaves prospects out whose toolchain treats something in another way that
-// the source names. has tells of a word of package lex.
-func serving(list []fleet.Prospect, has func(word string) bool) ([]fleet.Prospect, error) {
+// the source or a macro of the command names. has tells of a word of package lex in
+// the source.
+func (c *compile) serving(list []fleet.Prospect, has func(word string) bool) ([]fleet.Prospect, error) {
 	var left []fleet.Prospect
 	var no error
 	for _, p := range list {
 		i := slices.IndexFunc(p.Avoid, func(w string) bool {
-			return has(w) || has("pragma GCC "+w) || has("pragma clang "+w)
+			return has(w) || has("pragma GCC "+w) || has("pragma clang "+w) || says(c.cmd.Words(), w)
 		})
 		if i < 0 {
 			left = append(left, p)
@@ -243,6 +244,14 @@ func serving(list []fleet.Prospect, has func(word string) bool) ([]fleet.Prospec
 		return left, no
 	}
 	return left, nil
+}
+
+// says reports whether a word of a command may have another word in it that a
+// compiler would read as source. A file's name may, too; no option of code does.
+func says(command []string, word string) bool {
+	return slices.ContainsFunc(command, func(s string) bool {
+		return strings.Contains(s, word) && !strings.HasPrefix(s, "-f") && !strings.HasPrefix(s, "-m")
+	})
 }
 
 // distrusted is what status tells of.

@@ -55,7 +55,7 @@ func (a *Agent) explainForm(c *compile, e *monitor.Explanation) error {
 		return nil
 	}
 	if err == nil {
-		_, err = serving(c.prospects, tree.Has)
+		_, err = c.serving(c.prospects, tree.Has)
 	}
 	if err != nil {
 		return err

@@ -22,7 +22,7 @@ func (a *Agent) asText(c *compile, extra []string, why *treeless) (answer, error
 	if err != nil {
 		return answer{}, err
 	}
-	prospects, err = serving(prospects, func(word string) bool { return bytes.Contains(src.text, []byte(word)) })
+	prospects, err = c.serving(prospects, func(word string) bool { return bytes.Contains(src.text, []byte(word)) })
 	if err != nil {
 		return answer{}, err
 	}

@@ -34,7 +34,7 @@ func (a *Agent) asTree(c *compile, extra []string) (answer, error) {
 		if err != nil {
 			return answer{}, err
 		}
-		if c.prospects, err = serving(all, tree.Has); err != nil {
+		if c.prospects, err = c.serving(all, tree.Has); err != nil {
 			return answer{}, err
 		}
 		got, err := a.send(c, c.prospects, j)
