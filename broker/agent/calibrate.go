@@ -23,8 +23,9 @@ import (
 
 const (
 	// calibrationTime bounds one comparison. In emulation a compile of the corpus
-	// takes seconds, and one that differs needs some dozens.
-	calibrationTime = 5 * time.Minute
+	// takes some seconds, and two toolchains that differ need half a dozen, at worst
+	// one for each attribute besides.
+	calibrationTime = 10 * time.Minute
 	// calibrationRest is how long a comparison that failed is not tried again: a
 	// helper that is lost must not cost each job a try.
 	calibrationRest = time.Minute
