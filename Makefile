@@ -7,7 +7,7 @@ GO ?= go
 BUILD_VARIABLE = github.com/crosscc/crosscc/broker/local.linkedBuild
 BUILD_ID = $(shell cat go.sum $$(find argv toolchains sandbox broker cmd -name '*.go' | LC_ALL=C sort) | sha256sum | cut -c1-16)
 
-.PHONY: all build demo test soak e2e-projects e2e-unlike bench lint docs clean
+.PHONY: all build demo test soak e2e-projects e2e-unlike e2e-targets bench lint docs clean
 
 all: build
 
@@ -57,6 +57,13 @@ e2e-unlike:
 			-o bin/foreign/$${client%/*}/ ./cmd/crosscc ./cmd/crossccd || exit 1; done
 	@$(GO) build -o bin/unlike ./e2e/unlike
 	bin/unlike $(UNLIKE)
+
+# Each row of the triple table against the compilers that Debian has for it, which
+# are fetched (700 MB) and unpacked, not installed.
+e2e-targets:
+	@e2e/install.sh test
+	@$(GO) build -o bin/targets ./e2e/targets
+	bin/targets
 
 # The pages that are made from the code's tables; a test says when they are stale.
 docs:

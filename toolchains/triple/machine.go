@@ -236,6 +236,9 @@ func readCOFF(machine uint16) (Machine, string) {
 	return Machine{}, "file"
 }
 
+// String names a machine: "aarch64 (64-bit)".
+func (m Machine) String() string { return m.describe(nil) }
+
 // describe names a machine: "aarch64 (64-bit)". head is shown where the format
 // is not known.
 func (m Machine) describe(head []byte) string {

@@ -187,8 +187,8 @@ var systemRules = [...]systemRule{
 		Notes: "config.sub: MinGW without a vendor is pc; w64 stays apart, its run-time library is another"},
 	{OS: []string{"wasi*", "emscripten", "uefi", "amdhsa", "cuda"}, Set: Triple{Vendor: "-"},
 		Notes: "wasm32-unknown-wasi, amdgcn-amd-amdhsa, nvptx64-nvidia-cuda: one vendor each"},
-	{OS: []string{"unknown"}, Env: []string{""}, Set: Triple{OS: "none"},
-		Notes: "wasm32-unknown-unknown is what clang makes of wasm32"},
+	{OS: []string{"unknown"}, Env: []string{"", "elf", "eabi", "eabihf", "coff"}, Set: Triple{OS: "none"},
+		Notes: "what clang makes of wasm32 and riscv32-unknown-elf: wasm32-unknown-unknown, riscv32-unknown-unknown-elf"},
 	{OS: []string{"none"}, Vendor: []string{"", "unknown", "none", "pc"}, Set: Triple{Vendor: "-"},
 		Notes: "bare metal: riscv64-unknown-elf, riscv-none-elf, arm-unknown-none-eabi; a chip's name (xtensa-esp32-elf) stays, the code differs"},
 }

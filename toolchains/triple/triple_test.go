@@ -25,7 +25,7 @@ var canonicalForms = []string{
 	"arm-none-eabi arm-unknown-eabi arm-eabi arm-unknown-none-eabi arm-none-none-eabi",
 	"arm-none-elf arm-elf arm-unknown-elf",
 	"riscv64-linux-gnu riscv64-unknown-linux-gnu",
-	"riscv64-none-elf riscv64-unknown-elf riscv64-elf",
+	"riscv64-none-elf riscv64-unknown-elf riscv64-elf riscv64-unknown-unknown-elf",
 	"riscv-none-elf riscv-unknown-elf",
 	"xtensa-esp32-elf", "xtensa-esp32s2-elf", "xtensa-lx106-elf",
 	"powerpc64le-linux-gnu ppc64le-redhat-linux ppc64el-linux-gnu powerpc64le-unknown-linux-gnu",
