@@ -1,6 +1,7 @@
 package toolchains
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/crosscc/crosscc/argv"
@@ -62,5 +63,31 @@ func TestFor(t *testing.T) {
 		if got := tc.tc.For(tc.target).Target; got != tc.want {
 			t.Errorf("%v For(%s) = %s, want %s", tc.tc.Family, tc.target, got, tc.want)
 		}
+	}
+}
+
+// A gcc whose target differs from the build's in the default -march serves it with
+// that word said, once that is proven; never as an identical one.
+func TestCandidatesOfKin(t *testing.T) {
+	unasked := func(march string) Unasked {
+		return Unasked{C: []string{"-mfloat-abi=hard", "-mthumb", march}, Rest: "r"}
+	}
+	gentoo := Toolchain{
+		Identity: Identity{Family: argv.GCC, Target: "armv7a-linux-gnueabihf", Version: "12.2.0", Package: "Gentoo 12.2.0", Defaults: "g"},
+		Unasked:  unasked("-march=armv7-a+vfpv3"), Fingerprint: Fingerprint{"driver": "1", "cc1": "2"}, Languages: []argv.Language{argv.C},
+	}
+	debian := gentoo
+	debian.Target, debian.Package, debian.Defaults, debian.Unasked = "arm-linux-gnueabihf", "Debian 12.2.0-14", "d", unasked("-march=armv7-a+fp")
+	soft := debian
+	soft.Target = "arm-linux-gnueabi"
+	found, why := Candidates(gentoo, argv.C, nil, []Toolchain{soft, debian})
+	if len(found) != 1 || found[0].Match != Calibrated || !slices.Equal(found[0].Words, []string{"-march=armv7-a+vfpv3"}) {
+		t.Errorf("a build for armv7a is served by %+v, %s", found, why)
+	}
+	if _, why := Candidates(gentoo, argv.C, nil, []Toolchain{soft}); why != "has no gcc for armv7a-linux-gnueabihf" {
+		t.Errorf("a gcc for another ABI: %q", why)
+	}
+	if words, why := Explicit(gentoo.Unasked, debian.Unasked, argv.C, []string{"-march=armv6"}); why == "" {
+		t.Errorf("a command with a -march of its own gets %q", words)
 	}
 }

@@ -57,11 +57,12 @@ type Toolchain struct {
 }
 
 // CanTarget reports whether a compile for target is worth asking about: for gcc
-// its own target, for clang any architecture that it was built for. A helper
-// then probes with that target.
+// its own target and those that differ from it in the default -march, which is
+// among the defaults that can be said; for clang any architecture that it was
+// built for. A helper then probes with that target.
 func (t Toolchain) CanTarget(target string) bool {
 	if t.Family != argv.Clang {
-		return t.Target == triple.Canonical(target)
+		return triple.Kin(t.Target, target)
 	}
 	t3, err := triple.Parse(target)
 	if err != nil {

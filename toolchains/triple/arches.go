@@ -14,6 +14,7 @@ type arch struct {
 	Bits  int            // 32 or 64: class of its objects when no word says otherwise
 	Big   bool           // big-endian when no word says otherwise
 	Swaps bool           // has words for the other byte order
+	March bool           // its names differ in the default -march only
 	COFF  uint16         // IMAGE_FILE_MACHINE_*; 0: none
 	MachO uint32         // CPU_TYPE_*; 0: none
 	Notes string
@@ -23,7 +24,7 @@ type arch struct {
 var arches = [...]arch{
 	{Names: []string{"x86_64"}, LLVM: "x86-64", ELF: [2]elf.Machine{elf.EM_386, elf.EM_X86_64}, Bits: 64, COFF: 0x8664, MachO: 0x01000007,
 		Notes: "-m32 makes i386 objects, -mx32 32-bit objects of machine x86_64"},
-	{Names: []string{"i386", "i486", "i586", "i686"}, LLVM: "x86", ELF: [2]elf.Machine{elf.EM_386, elf.EM_X86_64}, Bits: 32, COFF: 0x14c, MachO: 7,
+	{Names: []string{"i386", "i486", "i586", "i686"}, LLVM: "x86", ELF: [2]elf.Machine{elf.EM_386, elf.EM_X86_64}, Bits: 32, March: true, COFF: 0x14c, MachO: 7,
 		Notes: "a bi-arch i686 gcc takes -m64"},
 	{Names: []string{"aarch64"}, LLVM: "aarch64", ELF: [2]elf.Machine{elf.EM_AARCH64, elf.EM_AARCH64}, Bits: 64, Swaps: true, COFF: 0xaa64, MachO: 0x0100000c,
 		Notes: "32-bit with -mabi=ilp32"},
@@ -31,9 +32,9 @@ var arches = [...]arch{
 		Notes: "what -mbig-endian makes, by default"},
 	{Names: []string{"aarch64_32", "arm64_32"}, LLVM: "aarch64_32", ELF: [2]elf.Machine{elf.EM_AARCH64, 0}, Bits: 32, MachO: 0x0200000c,
 		Notes: "Apple's watches"},
-	{Names: []string{"armeb*", "thumbeb*"}, LLVM: "armeb", ELF: [2]elf.Machine{elf.EM_ARM, 0}, Bits: 32, Big: true, Swaps: true,
+	{Names: []string{"armeb*", "thumbeb*"}, LLVM: "armeb", ELF: [2]elf.Machine{elf.EM_ARM, 0}, Bits: 32, Big: true, Swaps: true, March: true,
 		Notes: "big-endian ARM, any version behind the name"},
-	{Names: []string{"arm", "armv*", "thumb", "thumbv*"}, LLVM: "arm", ELF: [2]elf.Machine{elf.EM_ARM, 0}, Bits: 32, Swaps: true, COFF: 0x1c4, MachO: 12,
+	{Names: []string{"arm", "armv*", "thumb", "thumbv*"}, LLVM: "arm", ELF: [2]elf.Machine{elf.EM_ARM, 0}, Bits: 32, Swaps: true, March: true, COFF: 0x1c4, MachO: 12,
 		Notes: "armv6l, armv7a, thumbv7em differ in default -march only"},
 	{Names: []string{"riscv64*"}, LLVM: "riscv64", ELF: [2]elf.Machine{elf.EM_RISCV, elf.EM_RISCV}, Bits: 64,
 		Notes: "riscv64gc is Rust's spelling; -mabi=ilp32… makes 32-bit objects"},

@@ -116,6 +116,23 @@ func Same(a, b string) bool {
 	return errx == nil && erry == nil && x.Canonical() == y.Canonical()
 }
 
+// Kin reports whether two names mean one target but for the -march that a compiler
+// for it has unasked: armv7a-unknown-linux-gnueabihf and arm-linux-gnueabihf, i586
+// and i686. A compiler for one makes what one for the other makes when that word is
+// said, and the others of its defaults.
+func Kin(a, b string) bool {
+	x, errx := Parse(Canonical(a))
+	y, erry := Parse(Canonical(b))
+	if errx != nil || erry != nil {
+		return false
+	}
+	row := archOf(x.Arch)
+	if row != nil && row.March && row == archOf(y.Arch) {
+		x.Arch, y.Arch = "", ""
+	}
+	return x == y
+}
+
 // LLVM is the name that clang's --print-targets has for the architecture; "" when
 // LLVM has none, or we don't know it.
 func (t Triple) LLVM() string {

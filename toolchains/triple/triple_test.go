@@ -72,6 +72,32 @@ func TestCanonical(t *testing.T) {
 	}
 }
 
+func TestKin(t *testing.T) {
+	for _, tc := range []struct {
+		a, b string
+		kin  bool
+	}{
+		{"armv7a-unknown-linux-gnueabihf", "arm-linux-gnueabihf", true},
+		{"armv6l-unknown-linux-gnueabihf", "armv7a-hardfloat-linux-gnueabihf", true},
+		{"arm-linux-gnueabihf", "arm-linux-gnueabihf", true},
+		{"i586-suse-linux", "i686-pc-linux-gnu", true},
+		{"armebv7a-linux-gnueabi", "armeb-linux-gnueabi", true},
+		{"armv7a-linux-gnueabihf", "arm-linux-gnueabi", false},
+		{"armv7a-linux-musleabihf", "arm-linux-gnueabihf", false},
+		{"armv7a-linux-gnueabi", "armeb-linux-gnueabi", false},
+		{"armv7a-none-eabi", "arm-linux-gnueabi", false},
+		{"i686-linux-gnu", "x86_64-linux-gnu", false},
+		{"i686-w64-mingw32", "i686-linux-gnu", false},
+		{"mipsisa32r6el-linux-gnu", "mipsel-linux-gnu", false},
+		{"aarch64-linux-gnu", "aarch64_be-linux-gnu", false},
+		{"", "", false},
+	} {
+		if Kin(tc.a, tc.b) != tc.kin || Kin(tc.b, tc.a) != tc.kin {
+			t.Errorf("kin of %s and %s is not %t", tc.a, tc.b, tc.kin)
+		}
+	}
+}
+
 func TestTripleTables(t *testing.T) {
 	seen := map[string]bool{}
 	for _, r := range archAliases {
