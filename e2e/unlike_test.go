@@ -26,7 +26,7 @@ func TestUnlike(t *testing.T) {
 		"armhf": {"outside", "4", []string{"crosscc"}},
 	} {
 		t.Run(arch, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 			defer cancel()
 			foreign := filepath.Join(root, "foreign")
 			for _, a := range userland.Arches() {

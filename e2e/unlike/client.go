@@ -25,8 +25,9 @@ const (
 )
 
 // warmLimit bounds how long the first jobs may take to reach the helper: a pair of
-// toolchains that is not yet proven compiles locally until it is.
-const warmLimit = 5 * time.Minute
+// toolchains that is not yet proven is compared first, for each language, and the
+// client's side of that is done in emulation.
+const warmLimit = 15 * time.Minute
 
 // settleLimit bounds how long counts may lag.
 const settleLimit = 10 * time.Second
