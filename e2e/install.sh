@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs by apt-get what a goal of the Makefile needs and this Debian lacks:
 #
-#     e2e/install.sh build|demo|test|bench|lint
+#     e2e/install.sh build|demo|test|projects|bench|lint
 #
 # It says what it installs, does nothing when nothing is missing, and fetches new
 # package lists only when the present ones cannot answer. Without root it prints
@@ -19,7 +19,7 @@ bench)
         distcc distcc-pump icecc ccache              # the peers
     )
     ;;
-demo | test)
+demo | test | projects)
     packages=(
         make gcc libc6-dev                           # the host's own target
         gcc-aarch64-linux-gnu libc6-dev-arm64-cross  # the cross targets
@@ -30,11 +30,18 @@ demo | test)
     )
     ;;
 *)
-    echo "usage: e2e/install.sh build|demo|test|bench|lint" >&2
+    echo "usage: e2e/install.sh build|demo|test|projects|bench|lint" >&2
     exit 2
     ;;
 esac
-if [ "$goal" = test ]; then
+if [ "$goal" = projects ]; then
+    packages+=(
+        cmake ninja-build                            # fmt's build
+        flex bison bc                                # the kernel's
+        xz-utils
+    )
+fi
+if [ "$goal" = test ] || [ "$goal" = projects ]; then
     packages+=(
         g++ gcc-12 g++-12 g++-aarch64-linux-gnu g++-riscv64-linux-gnu
         g++-arm-linux-gnueabihf libc6-dev-armhf-cross # the fourth target

@@ -139,10 +139,10 @@ func (b build) driver(c, cxx string) string {
 	return c
 }
 
-// make is the project's own Makefile with its own flags; only the tools are named.
+// make is the project's own build with its own flags; only the tools are named.
 func (b build) make(ctx context.Context, s *site.Site, src string, jobs int, compiler string) error {
-	args := append([]string{"-j" + strconv.Itoa(jobs)}, b.project.words(b, compiler)...)
-	return site.Run(ctx, src, s.Env, "make", args...)
+	command := b.project.command(b, compiler, "-j"+strconv.Itoa(jobs))
+	return site.Run(ctx, src, s.Env, command[0], command[1:]...)
 }
 
 // made are the files below a directory, by their names in it.
@@ -198,17 +198,10 @@ func (r *row) compare(have, want map[string][]byte) error {
 			r.identical++
 		}
 	}
-	if objects == 0 || objects == r.files {
+	if objects == 0 || objects == r.files && !r.build.project.probes {
 		return errors.New("the build made no object, or no dependency file")
 	}
-	if n := r.status.Jobs.Remote + r.status.Jobs.Cached; n != objects {
-		r.fault("%d compiles were remote or cached, of %d objects", n, objects)
-	}
-	for why, n := range r.status.LocalReasons {
-		if why != "link" { // a link is no compile: it is always local
-			r.fault("%d compiles were local: %s", n, why)
-		}
-	}
+	r.count(objects)
 	for why, n := range r.status.Preprocessed {
 		if !r.build.preprocessed {
 			r.fault("%d compiles had no tree: %s", n, why)
@@ -218,6 +211,27 @@ func (r *row) compare(have, want map[string][]byte) error {
 		r.fault("%d jobs failed", n)
 	}
 	return nil
+}
+
+// count says which compiles were local that should not be. A project that probes
+// has local jobs of many kinds beside its compiles, and some compiles of its own
+// stay local; the table says why.
+func (r *row) count(objects int) {
+	n := r.status.Jobs.Remote + r.status.Jobs.Cached
+	if r.build.project.probes {
+		if n < objects*3/4 {
+			r.fault("only %d compiles were remote or cached, of %d objects", n, objects)
+		}
+		return
+	}
+	if n != objects {
+		r.fault("%d compiles were remote or cached, of %d objects", n, objects)
+	}
+	for why, n := range r.status.LocalReasons {
+		if why != "link" { // a link is no compile: it is always local
+			r.fault("%d compiles were local: %s", n, why)
+		}
+	}
 }
 
 // differ says how a file is not the local one.

@@ -50,7 +50,7 @@ func parse(args []string) (o options, err error) {
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	flags.StringVar(&o.bin, "bin", "bin", "directory of crosscc, crossccd and crossctl")
 	flags.StringVar(&o.cache, "cache", ".cache/demo", "directory that keeps source packages and apt's lists")
-	flags.StringVar(&o.projects, "projects", "lua", "what to build: lua, zlib, fmt; or all")
+	flags.StringVar(&o.projects, "projects", "lua", "what to build: lua, zlib, fmt, cmake-fmt, redis, linux; or all")
 	flags.StringVar(&o.targets, "targets", "", "begins of targets' names, such as aarch64,riscv64; or all; default: those of the demo")
 	flags.StringVar(&o.compilers, "compilers", "gcc", "gcc, clang; or all")
 	flags.BoolVar(&o.preprocessed, "preprocessed", false, "send preprocessed text instead of trees: code and data must be identical, line tables need not")
@@ -65,8 +65,10 @@ func (o options) builds() ([]build, error) {
 	for _, p := range projects() {
 		for _, family := range []string{"gcc", "clang"} {
 			for _, t := range targets() {
-				if named(o.projects, p.name) && named(o.compilers, family) && (named(o.targets, t.chost) || o.targets == "" && t.note != "") {
-					list = append(list, build{p, t, family, o.preprocessed, o.full})
+				b := build{p, t, family, o.preprocessed, o.full}
+				wanted := named(o.projects, p.name) && named(o.compilers, family) && (named(o.targets, t.chost) || o.targets == "" && t.note != "")
+				if wanted && (p.not == nil || !p.not(b)) {
+					list = append(list, b)
 				}
 			}
 		}
