@@ -119,11 +119,12 @@ func (o options) client(ctx context.Context, u userland.Userland, dir string) (r
 		return nil, err
 	}
 	for _, where := range strings.Split(o.agents, ",") {
-		fmt.Printf("building them through crosscc, the agent %s\n", where)
+		fmt.Printf("it took %.1f s; building them through crosscc, the agent %s\n", c.alone.Seconds(), where)
 		r, err := c.remote(ctx, o.bin, filepath.Join(dir, where), where == "inside")
 		if err != nil {
 			return nil, fmt.Errorf("agent %s: %w", where, err)
 		}
+		fmt.Printf("it took %.1f s, after the first jobs\n", r.took.Seconds())
 		rows = append(rows, r)
 	}
 	return rows, nil
