@@ -28,7 +28,7 @@ type project struct {
 	// try runs what was built; nil when there is nothing to run.
 	try func(ctx context.Context, src string, t target) error
 
-	// probes: the build asks the compiler what it can do as it goes, and keeps no
+	// probes: the build asks the compiler what it can do as it goes. It may keep no
 	// dependency files.
 	probes bool
 	// not says of builds that there are none; nil when all targets and compilers
@@ -74,7 +74,7 @@ func projects() []project {
 		{
 			// A large one of C, with libraries beside it that have Makefiles of
 			// their own.
-			name: "redis", pkg: "redis",
+			name: "redis", pkg: "redis", probes: true,
 			prepare: func(ctx context.Context, src string, _ build) error {
 				return site.Run(ctx, filepath.Join(src, "src"), nil, "sh", "./mkreleasehdr.sh") // it holds a time
 			},
