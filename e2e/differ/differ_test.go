@@ -70,6 +70,9 @@ func testMain(m *testing.M) int {
 // must have done.
 const share = 90
 
+// kinds are the ways in which commands are drawn.
+var kinds = []string{"plain", "wild", "built"}
+
 // TestDiffer compiles generated commands through crosscc and without, for four
 // targets and two families of compilers, and wants no difference.
 func TestDiffer(t *testing.T) {
@@ -94,6 +97,7 @@ func TestDiffer(t *testing.T) {
 				w.furnish(t)
 				t.Run("plain", func(t *testing.T) { all.add(c, "plain", w.check(t, c.plainCommand)) })
 				t.Run("wild", func(t *testing.T) { all.add(c, "wild", w.check(t, c.wildCommand)) })
+				t.Run("built", func(t *testing.T) { all.add(c, "built", w.check(t, c.builtCommand)) })
 				if err := client.Stop(); err != nil {
 					t.Error(err)
 				}
@@ -287,12 +291,12 @@ func (a *tables) String() string {
 	for _, r := range a.rows {
 		line(r.kind, r.compiler, r.count)
 	}
-	for _, kind := range []string{"plain", "wild"} {
+	for _, kind := range kinds {
 		n := a.sum(kind)
 		line(kind, "all", &n)
 	}
 	_ = t.Flush() // b is memory
-	for _, kind := range []string{"plain", "wild"} {
+	for _, kind := range kinds {
 		n := a.sum(kind)
 		fmt.Fprintf(&b, "%s commands that compile were local because of\n", kind)
 		for _, why := range slices.SortedFunc(maps.Keys(n.reasons), func(x, y string) int { return cmp.Or(n.reasons[y]-n.reasons[x], cmp.Compare(x, y)) }) {
