@@ -83,6 +83,17 @@ func (c *compile) readWords(words []string, f argv.Family) error {
 	if v := c.cmd.Verdict(); !v.Remote {
 		return &localJob{reason: broker.Reason(v.Reason), text: v.Detail, slot: v.Slot()}
 	}
+	return c.setToNothing()
+}
+
+// setToNothing finds variables that say something to gcc when they are empty: the working
+// directory, a root, a file without a name.
+func (c *compile) setToNothing() error {
+	for _, name := range []string{"GCC_EXEC_PREFIX", "COMPILER_PATH", "GCC_ROOT", "GCC_COMPARE_DEBUG", "DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES"} {
+		if c.s.isSet(name) && c.s.getenv(name) == "" {
+			return stay(broker.Reason(argv.Environment), "%s is set to nothing", name)
+		}
+	}
 	return nil
 }
 
