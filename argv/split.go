@@ -20,6 +20,18 @@ type Split struct {
 	sources []bool // of each word that is an input
 }
 
+// String says for people what becomes of the command.
+func (s *Split) String() string {
+	text := fmt.Sprintf("the first of %d compiles", len(s.Compiles))
+	if len(s.Compiles) == 1 {
+		text = "a compile"
+	}
+	if s.Links {
+		text += ", with a link here behind"
+	}
+	return text
+}
+
 // maxSplit bounds the sources of one command: its objects are held until all are there.
 const maxSplit = 64
 

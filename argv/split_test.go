@@ -2,6 +2,7 @@ package argv
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -56,6 +57,9 @@ func TestSplitCommand(t *testing.T) {
 		}
 		if len(s.Compiles) != len(tc.compiles) {
 			t.Fatalf("%s: %d compiles, want %q", tc.args, len(s.Compiles), tc.compiles)
+		}
+		if got := s.String(); !strings.Contains(got, "compile") || strings.Contains(got, "link") != s.Links {
+			t.Errorf("%s is called %q", tc.args, got)
 		}
 		for i, part := range s.Compiles {
 			if got := part.Words(); !slices.Equal(got, cmd(tc.compiles[i])) || !part.Verdict().Remote {

@@ -27,6 +27,9 @@ func (a *Agent) explain(s *session) (monitor.Explanation, error) {
 	if err == nil {
 		err = a.explainForm(c, &e)
 	}
+	if c.split != nil {
+		e.Detail = c.split.String()
+	}
 	if l, ok := errors.AsType[*localJob](err); ok {
 		e.Verdict, e.Reason, e.Detail = "local", l.reason, l.text
 		return e, nil

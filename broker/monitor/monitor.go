@@ -142,7 +142,7 @@ type Explanation struct {
 	// Verdict is remote or local.
 	Verdict string        `json:"verdict"`
 	Reason  broker.Reason `json:"reason,omitempty"` // why local
-	Detail  string        `json:"detail,omitempty"` // the same in words
+	Detail  string        `json:"detail,omitempty"` // the same in words; of a remote one the part that is told of
 	// Compiler is the program that would run here, and what it is.
 	Compiler string `json:"compiler,omitempty"`
 	Identity string `json:"identity,omitempty"`

@@ -99,6 +99,9 @@ func verdict(e monitor.Explanation) string {
 		return e.Verdict + ": " + e.Detail
 	}
 	for _, h := range e.Helpers {
+		if h.Match != "none" && e.Detail != "" {
+			return "remote: a helper has the compiler; what follows is " + e.Detail
+		}
 		if h.Match != "none" {
 			return "remote: a helper has the compiler"
 		}
