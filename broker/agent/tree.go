@@ -7,6 +7,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/crosscc/crosscc/argv"
@@ -105,6 +106,10 @@ func (c *compile) exactWords() bool { return c.exactLanguage() && !c.s.Request.T
 // exactLanguage is exactWords but for what a terminal changes.
 func (c *compile) exactLanguage() bool {
 	if c.cmd.Colour() == "always" && (c.s.isSet("GCC_COLORS") || c.s.isSet("GCC_URLS")) {
+		return false
+	}
+	links := slices.ContainsFunc(c.cmd.Words(), func(w string) bool { return strings.HasPrefix(w, "-fdiagnostics-urls") })
+	if links && (c.s.isSet("GCC_URLS") || c.s.isSet("TERM_URLS")) { // how they end
 		return false
 	}
 	return c.settings.exactLocale
