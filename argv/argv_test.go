@@ -127,6 +127,8 @@ var locals = []struct {
 	{"gcc", "-aux-info a.o -c a.c", AmbiguousOutput},
 	{"gcc", "-aux-info /dev/stdout -c a.c", ExtraOutput},
 	{"gcc", "-g -aux-info x -c a.c", ExtraOutput},
+	{"g++", "-x none -c a.c", OtherLanguage},
+	{"g++", "-x c -x none -c d/a.i", OtherLanguage},
 	{"gcc", "-frecord-gcc-switches -fopt-info-vec=x -c a.c", ExtraOutput},
 	{"gcc", "-fverbose-asm -fopt-info-vec=x -S a.c", ExtraOutput},
 	{"gcc", "-flto -frandom-seed=1 -fopt-info-vec=x -c a.c", ExtraOutput},

@@ -136,3 +136,34 @@ func (l Language) Base() Language {
 	}
 	return l
 }
+
+// misread names an input whose language g++ takes from other words than gcc does; "" when there is none. g++ puts -x c++
+// before a name that ends in .c, .h or .i and -x none behind it, unless an -x, even -x none, stands between that name and
+// the input before (lang_specific_driver in g++spec.cc).
+func (c *Command) misread(cxx bool) string {
+	if !cxx || c.family == Clang {
+		return ""
+	}
+	x, fresh, over := "", false, false
+	for _, w := range c.words {
+		switch {
+		case w.kind == kindLanguage:
+			x, fresh, over = w.value, true, false
+		case w.kind != kindInput || x == "":
+		case fresh:
+			if fresh = false; x == "none" && wrapped(w.value) {
+				return w.value
+			}
+		case x != "none" && (over || wrapped(w.value) && x != "c++"):
+			return w.value
+		default:
+			over = over || wrapped(w.value)
+		}
+	}
+	return ""
+}
+
+// wrapped reports whether g++ puts a language before an input of this name.
+func wrapped(name string) bool {
+	return len(name) > 2 && name[len(name)-2] == '.' && strings.ContainsRune("chi", rune(name[len(name)-1]))
+}

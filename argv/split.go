@@ -46,7 +46,7 @@ func (c *Command) Split(env Env) *Split {
 	switch {
 	case c.verdict.Reason != Link && c.verdict.Reason != SeveralInputs, c.family != GCC, len(c.inputs) > maxSplit,
 		c.lastIndex(kindLanguage) > c.lastIndex(kindInput), s.Links && (c.LTO() || c.first(kindExtra) != nil || len(c.outputs) > 1),
-		!s.Links && len(c.outputs) > 0, len(c.named()) > 0:
+		!s.Links && len(c.outputs) > 0, len(c.named()) > 0, c.misread(env.Driver.CXX) != "":
 		return nil
 	}
 	for _, in := range c.inputs {

@@ -98,7 +98,10 @@ func (c *Command) localWord(Env) Verdict {
 }
 
 // source judges the name and language of the one input.
-func (c *Command) source(Env) Verdict {
+func (c *Command) source(env Env) Verdict {
+	if name := c.misread(env.Driver.CXX); name != "" {
+		return local(OtherLanguage, "g++ has rules of its own for "+name+" behind -x")
+	}
 	for _, w := range c.words {
 		if l, why := namedLanguage(w.value); w.kind == kindLanguage && w.value != "none" && l == NoLanguage {
 			return local(why, strings.Join(w.text, " ")) // behind the source too: clang knows the name or ends
