@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
@@ -385,15 +386,26 @@ func (c *compile) removed(res broker.Result) []string {
 	return list
 }
 
-// target is where an output of a job goes. Compilers write all but objects over a
-// file that is there; clang unlinks its assembler text as well.
+// target is where an output of a job goes. Compilers write all but objects that hold
+// something over a file that is there; clang unlinks its assembler text as well, but for
+// nothing that its assembler makes.
 func (c *compile) target(o broker.Output) local.Output {
 	made, _ := c.output(o.Path) // checkOutputs has seen it
-	keep := made.Kind != argv.Object
-	if made.Kind == argv.AssemblerText {
+	keep := true
+	switch made.Kind {
+	case argv.AssemblerText:
 		keep = c.toolchain.Family == argv.GCC
+	case argv.Object:
+		keep = c.toolchain.Family == argv.GCC && c.isEmpty(made.Name) || c.toolchain.Family == argv.Clang && c.cmd.Language().Assembles()
 	}
 	return local.Output{Path: made.Name, Keep: keep, File: -1}
+}
+
+// isEmpty reports whether a file is there with nothing in it, as mktemp makes them: the
+// assembler writes over such a one, whose mode stays (bfd_open_file in BFD's cache.c).
+func (c *compile) isEmpty(name string) bool {
+	st, err := c.s.root.Lstat(c.s.abs(name))
+	return err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && st.Size == 0
 }
 
 // control answers crossctl.
