@@ -45,7 +45,7 @@ func (c *Command) Split(env Env) *Split {
 	s := &Split{Links: c.verdict.Reason == Link, words: c.words}
 	switch {
 	case c.verdict.Reason != Link && c.verdict.Reason != SeveralInputs, c.family != GCC, len(c.inputs) > maxSplit,
-		c.lastIndex(kindLanguage) > c.lastIndex(kindInput), s.Links && (c.LTO() || c.first(kindExtra) != nil || len(c.outputs) > 1),
+		c.lastIndex(kindLanguage) > c.lastIndex(kindInput), s.Links && (c.LTO() || c.first(kindExtra) != nil || len(c.outputs) > 1 || c.profiles()),
 		!s.Links && len(c.outputs) > 0, len(c.named()) > 0, c.misread(env.Driver.CXX) != "":
 		return nil
 	}
@@ -85,6 +85,11 @@ func (c *Command) Split(env Env) *Split {
 		n++
 	}
 	return s
+}
+
+// profiles reports whether a word has a profile in it, whose name follows from the program's where the command links.
+func (c *Command) profiles() bool {
+	return slices.ContainsFunc(c.words, func(w word) bool { return w.reason == Profile })
 }
 
 // splitDeps reports whether dependencies that a command with a link makes are those of one compile with other words: of one

@@ -42,6 +42,8 @@ func TestSplitCommand(t *testing.T) {
 		{"gcc", "-aux-info x a.c b.c -c", nil, ""},
 		{"gcc", "-o prog conftest.c", nil, ""},
 		{"gcc", "a.c b.f90 -o prog", nil, ""},
+		{"gcc", "-fprofile-use a.c b.c -o prog", nil, ""},
+		{"gcc", "-fprofile-use=dir a.c -o prog", nil, ""},
 		{"g++", "-x c a.c -x none b.c -o p", nil, ""},
 		{"g++", "-x c a.c b.c -o p", nil, ""},
 		{"g++", "-x c++ a.c b.c -c", []string{"-x c++ -c a.c", "-x c++ -c b.c"}, ""},
