@@ -83,12 +83,29 @@ func (c *compile) readWords(words []string, f argv.Family) error {
 	if v := c.cmd.Verdict(); !v.Remote {
 		return &localJob{reason: broker.Reason(v.Reason), text: v.Detail, slot: v.Slot()}
 	}
-	return c.setToNothing()
+	return c.oddVariables()
 }
 
-// setToNothing finds variables that say something to gcc when they are empty: the working
-// directory, a root, a file without a name.
-func (c *compile) setToNothing() error {
+// oddVariables finds variables that say something to gcc when they are empty: the working
+// directory, a root, a file without a name; and those by which its programs depend on the
+// working directory.
+func (c *compile) oddVariables() error {
+	for dir := range strings.SplitSeq(c.s.getenv("COMPILER_PATH"), ":") {
+		if c.s.getenv("COMPILER_PATH") != "" && !path.IsAbs(dir) {
+			return stay(broker.Reason(argv.Environment), "COMPILER_PATH has a relative name")
+		}
+	}
+	for dir := range strings.SplitSeq(c.s.getenv("PATH"), ":") { // by which gcc finds its assembler
+		if path.IsAbs(dir) {
+			continue
+		}
+		if st, err := c.s.root.Stat(c.s.abs(path.Join(dir, "as"))); err == nil && st.Mode&0o111 != 0 {
+			return stay(broker.Reason(argv.Environment), "PATH has a relative name, with an as in it")
+		}
+	}
+	if prefix := c.s.getenv("GCC_EXEC_PREFIX"); prefix != "" && !path.IsAbs(prefix) {
+		return stay(broker.Reason(argv.Environment), "GCC_EXEC_PREFIX is a relative name")
+	}
 	for _, name := range []string{"GCC_EXEC_PREFIX", "COMPILER_PATH", "GCC_ROOT", "GCC_COMPARE_DEBUG", "DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES"} {
 		if c.s.isSet(name) && c.s.getenv(name) == "" {
 			return stay(broker.Reason(argv.Environment), "%s is set to nothing", name)
