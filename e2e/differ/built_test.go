@@ -33,7 +33,7 @@ func (c compiler) builtCommand(t *rapid.T) command {
 // sourcesBuilt go together into one program, where they are C or assembler.
 var sourcesBuilt = []string{
 	"main.c", "main.c", "common.c", "common.c", "other/common.c", "scalars.c", "warned.c", "empty.c", "dated.c", "plain.s", "start.S", "frames.c",
-	"-x c common.c -x none", "-x c++ other/common.c", "wrong.c", "absent.c", "-lm", "nowhere.o", "./main.c", "templates.cc",
+	"-x c common.c -x none", "-x none common.c", "-x c common.c", "-x c++ other/common.c", "wrong.c", "absent.c", "-lm", "nowhere.o", "./main.c", "templates.cc",
 }
 
 // endings are what becomes of them.
@@ -46,7 +46,7 @@ var endings = []string{
 // drivers read themselves.
 var furtherly = []string{
 	"-frandom-seed=1", "-frandom-seed=1 --coverage", "-frandom-seed=1 -fprofile-arcs", "-frandom-seed=1 -flto", "-frandom-seed=1 -flto -ffat-lto-objects",
-	"-ftest-coverage -frandom-seed=2", "-fno-test-coverage", "-fno-profile-arcs", "-fprofile-generate -frandom-seed=1", "-fno-lto", "-fstack-usage",
+	"-ftest-coverage -frandom-seed=2", "-fno-test-coverage", "-fno-profile-arcs", "-fprofile-generate -frandom-seed=1", "-fprofile-use", "-fprofile-use=include", "-fno-lto", "-fstack-usage",
 	"-fcallgraph-info=su", "-aux-info out.aux", "-fopt-info-vec=out.vec", "-fopt-info", "-fsave-optimization-record", "-fno-save-optimization-record",
 	"--serialize-diagnostics out.dia", "-gsplit-dwarf", "-gno-split-dwarf", "-gline-tables-only", "-gz", "-g1", "-g0", "-fverbose-asm", "-frecord-gcc-switches",
 	"-grecord-gcc-switches", "-fsanitize=address", "-fsanitize=undefined", "-fprofile-instr-generate", "-fcoverage-mapping", "-MD", "-MMD -MP", "-MD -MF out.d",
@@ -61,6 +61,6 @@ var furtherly = []string{
 var oddEnvironments = [][]string{
 	nil, nil, nil, nil, nil, nil, {"SOURCE_DATE_EPOCH=1"}, {"SOURCE_DATE_EPOCH=253402300800"}, {"SOURCE_DATE_EPOCH="}, {"SOURCE_DATE_EPOCH=1x"},
 	{"GCC_COLORS=error=01;32", "TERM=xterm"}, {"TERM=dumb", "COLUMNS=20"}, {"COLUMNS=20"}, {"NO_COLOR=1"}, {"CLICOLOR_FORCE=1"}, {"TMPDIR=/nowhere"}, {"TMPDIR=include"},
-	{"LIBRARY_PATH=include"}, {"OBJC_INCLUDE_PATH=include"}, {"DEPENDENCIES_OUTPUT=out.dep"}, {"LANGUAGE=de"}, {"LC_MESSAGES=C"}, {"COMPILER_PATH=/nowhere"},
+	{"LIBRARY_PATH=include"}, {"OBJC_INCLUDE_PATH=include"}, {"DEPENDENCIES_OUTPUT=out.dep"}, {"LANGUAGE=de"}, {"LC_MESSAGES=C"}, {"COMPILER_PATH=/nowhere"}, {"COMPILER_PATH=."},
 	{"GCC_EXEC_PREFIX="}, {"LD_RUN_PATH=/x"}, {"POSIXLY_CORRECT=1"}, {"PWD=relative"},
 }
