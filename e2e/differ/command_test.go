@@ -123,9 +123,12 @@ var usually = []string{
 
 // environments are variables that builds have set.
 var environments = [][]string{
-	nil, nil, nil, nil, {"LC_ALL=C"}, {"LC_ALL=", "LANG=en_US.UTF-8"}, {"CPATH=include"}, {"C_INCLUDE_PATH=include:nowhere"}, {"CPLUS_INCLUDE_PATH=:include"},
+	nil, nil, nil, nil, {"LC_ALL=C"}, {"CPATH=include"}, {"C_INCLUDE_PATH=include:nowhere"}, {"CPLUS_INCLUDE_PATH=:include"},
 	{"SOURCE_DATE_EPOCH=1600000000"}, {"GCC_COLORS="}, {"PWD=/"},
 }
+
+// others is a language whose messages a helper may not have.
+var others = []string{"LC_ALL=", "LANG=en_US.UTF-8"}
 
 // wildCommand draws any command: several inputs or none, words that keep it at
 // home, words in any order.
@@ -144,7 +147,7 @@ func (c compiler) wildCommand(t *rapid.T) command {
 	mode := rapid.SampledFrom([]string{"-c", "-c", "-c", "-S", "-E", "-fsyntax-only", "@words.rsp", "-", "-xc"}).Draw(t, "mode")
 	parts = rapid.Permutation(append(parts, []string{mode})).Draw(t, "order")
 	cmd := command{words: slices.Concat(driver, slices.Concat(parts...))}
-	cmd.env = rapid.SampledFrom(environments).Draw(t, "environment")
+	cmd.env = rapid.SampledFrom(append(slices.Clone(environments), others)).Draw(t, "environment")
 	if slices.Contains(cmd.words, "-") {
 		cmd.stdin = "common.c"
 	}

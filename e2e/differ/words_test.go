@@ -58,7 +58,7 @@ func vocabularyOf(f argv.Family, program string, seed uint64) (v vocabulary, err
 			continue
 		}
 		for _, words := range spellings(r.Name, r.Operand) {
-			if r.Local != "" || r.Name == "-o" || r.Name == "-x" { // a plain compile has its own -o
+			if staysHome(f, words) != "" || r.Name == "-o" || r.Name == "-x" { // a plain compile has its own -o
 				v.wild = append(v.wild, words)
 			} else {
 				v.plain = append(v.plain, words)
@@ -70,8 +70,7 @@ func vocabularyOf(f argv.Family, program string, seed uint64) (v vocabulary, err
 		return v, err
 	}
 	for _, w := range said {
-		c := argv.Parse([]string{"-c", "a.c", w}, argv.Env{Family: f})
-		switch reason := c.Verdict().Reason; reason {
+		switch staysHome(f, []string{w}) {
 		case argv.MissingOperand, argv.PreprocessOnly, argv.Prints:
 		case "":
 			v.plain = append(v.plain, []string{w})
@@ -80,6 +79,11 @@ func vocabularyOf(f argv.Family, program string, seed uint64) (v vocabulary, err
 		}
 	}
 	return v, nil
+}
+
+// staysHome is why a compile with these words alone would be local.
+func staysHome(f argv.Family, words []string) argv.Reason {
+	return argv.Parse(append([]string{"-c", "a.c"}, words...), argv.Env{Family: f, Native: true}).Verdict().Reason
 }
 
 // runsOthers are options that a test should not give: they may wait for a
