@@ -90,6 +90,7 @@ func TestDiffer(t *testing.T) {
 		for i, c := range compilers() {
 			t.Run(c.String(), func(t *testing.T) {
 				t.Parallel()
+				var err error
 				if c.words, err = vocabularyOf(c.family, c.c[0], uint64(i)); err != nil {
 					t.Fatal(err)
 				}
