@@ -207,6 +207,7 @@ var locals = []struct {
 	{"clang", "-emit-llvm -c a.c", OtherAction},
 	{"clang", "--analyze a.c", OtherAction},
 	{"clang", "-module-file-info -c a.c", OtherAction},
+	{"clang", "--write-user-dependencies -Wp,-MD,a.wd -c a.c", DependencyOptions},
 	{"clang", "-cc1 -emit-obj a.c", OtherAction},
 	{"clang", "-Xclang -load -Xclang x.so -c a.c", Internals},
 	{"clang", "-Xclang -target-feature -c a.c", Internals},

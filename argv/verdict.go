@@ -199,10 +199,18 @@ func (c *Command) dependencies(Env) Verdict {
 		return Verdict{}
 	case c.language.IsPreprocessed():
 		return local(DependencyOptions, "-MD of "+c.Source())
+	case c.family == Clang && d.md && d.mmd && c.saysLong("--write-"):
+		// clang says of one of -MD and -MMD that it is not used, but not where it is spelt so.
+		return local(DependencyOptions, "--write-dependencies and another")
 	case deps.File == "" || deps.File == "-" || deps.File == "/dev/stdout":
 		return local(DependencyOptions, "-MF "+deps.File)
 	}
 	return Verdict{}
+}
+
+// saysLong reports whether a word for dependencies is spelt with this beginning.
+func (c *Command) saysLong(prefix string) bool {
+	return slices.ContainsFunc(c.words, func(w word) bool { return w.kind == kindDependency && strings.HasPrefix(w.text[0], prefix) })
 }
 
 // probe knows the sources of configure, CMake and Meson: thousands of tiny compiles that ask about this machine.
