@@ -15,16 +15,15 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/crosscc/crosscc/e2e/bench/account"
+	"github.com/crosscc/crosscc/e2e/tool"
 )
 
 func main() {
@@ -32,17 +31,7 @@ func main() {
 		fmt.Fprintf(os.Stderr, "bench: %v\n", enter(os.Args[1:]))
 		os.Exit(127)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP,
-		syscall.SIGPIPE) // whoever reads the tables has gone: end in order
-	err := run(ctx, os.Args[1:])
-	stop()
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		os.Exit(2)
-	case err != nil:
-		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
-		os.Exit(1)
-	}
+	os.Exit(tool.Main("bench", run))
 }
 
 // options are the command line's.

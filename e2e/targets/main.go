@@ -9,32 +9,21 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"text/tabwriter"
 
 	"github.com/crosscc/crosscc/e2e/debian"
 	"github.com/crosscc/crosscc/e2e/site"
+	"github.com/crosscc/crosscc/e2e/tool"
 	"github.com/crosscc/crosscc/toolchains/triple"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	err := run(ctx, os.Args[1:])
-	stop()
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		os.Exit(2)
-	case err != nil:
-		fmt.Fprintf(os.Stderr, "targets: %v\n", err)
-		os.Exit(1)
-	}
+	os.Exit(tool.Main("targets", run))
 }
 
 // A compiler is one of Debian's.

@@ -15,29 +15,19 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/crosscc/crosscc/e2e/debian"
 	"github.com/crosscc/crosscc/e2e/site"
+	"github.com/crosscc/crosscc/e2e/tool"
 	"github.com/crosscc/crosscc/e2e/userland"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	err := run(ctx, os.Args[1:])
-	stop()
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		os.Exit(2)
-	case err != nil:
-		fmt.Fprintf(os.Stderr, "unlike: %v\n", err)
-		os.Exit(1)
-	}
+	os.Exit(tool.Main("unlike", run))
 }
 
 // options are the command line.
