@@ -129,9 +129,11 @@ func (f *Fleet) tell() {
 // or until time is up; enough is asked at least once.
 func (f *Fleet) await(ctx context.Context, ms []*member, enough func() bool) {
 	limit := connectTime
+	f.mu.Lock()
 	if slices.ContainsFunc(ms, func(m *member) bool { return m.host.Kind == config.InProcess }) {
 		limit = openTime
 	}
+	f.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	for {
