@@ -147,7 +147,7 @@ func (a *Agent) Serve(ctx context.Context, l *rendezvous.Listener) error {
 // accept begins a session with each wrapper, until the agent leaves.
 func (a *Agent) accept(l *rendezvous.Listener) error {
 	for {
-		conn, _, err := l.Accept()
+		conn, peer, err := l.Accept()
 		switch {
 		case err != nil && a.isLeaving():
 			return nil
@@ -155,7 +155,7 @@ func (a *Agent) accept(l *rendezvous.Listener) error {
 			a.leave()
 			return fmt.Errorf("wait for wrappers: %w", err)
 		case a.begin():
-			go a.handle(conn)
+			go a.handle(conn, peer.PID)
 		default:
 			_ = conn.Close() // the wrapper finds the next agent, or compiles
 		}
@@ -217,15 +217,15 @@ func (a *Agent) leave() {
 	}
 }
 
-// handle is one connection.
-func (a *Agent) handle(conn *local.Conn) {
+// handle is one connection, of the process pid.
+func (a *Agent) handle(conn *local.Conn, pid int) {
 	defer a.end()
 	c, err := local.NewClient(a.ctx, conn)
 	if err != nil {
 		a.log.WithError(err).Debug("connection without a request")
 		return
 	}
-	s, err := open(c)
+	s, err := open(c, pid)
 	if err != nil {
 		c.Close()
 		a.log.WithError(err).Warn("session")

@@ -24,7 +24,8 @@ const (
 	maxText = 512 << 20
 	// maxWords bounds what a probe prints, and a source that is quoted.
 	maxWords = 16 << 20
-	// runTime bounds one program that a wrapper runs for the agent.
+	// runTime bounds one program that a wrapper runs for the agent, but for links: they
+	// take as long as at home, or as the build lets them.
 	runTime = 5 * time.Minute
 )
 
@@ -33,17 +34,18 @@ const (
 type session struct {
 	*local.Client
 	root *rootfs.Root
+	pid  int // of the wrapper; 0 when it has none here
 
 	running sync.Mutex // the wrapper runs one program at a time
 }
 
 // open makes a session of a wrapper that has said what it wants.
-func open(c *local.Client) (*session, error) {
+func open(c *local.Client, pid int) (*session, error) {
 	fd, err := unix.FcntlInt(c.Root.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("root of the wrapper: %w", err)
 	}
-	return &session{Client: c, root: rootfs.FromFD(fd)}, nil
+	return &session{Client: c, root: rootfs.FromFD(fd), pid: pid}, nil
 }
 
 func (s *session) close() {
@@ -57,6 +59,16 @@ func (s *session) getenv(key string) string { return local.Getenv(s.Request.Env,
 // too.
 func (s *session) isSet(key string) bool {
 	return slices.ContainsFunc(s.Request.Env, func(kv string) bool { return strings.HasPrefix(kv, key+"=") })
+}
+
+// fileLimit is the largest file that a program of the wrapper's may write (ulimit -f).
+// One that can't be asked has none.
+func (s *session) fileLimit() uint64 {
+	var limit unix.Rlimit
+	if s.pid == 0 || unix.Prlimit(s.pid, unix.RLIMIT_FSIZE, nil, &limit) != nil {
+		return unix.RLIM_INFINITY
+	}
+	return limit.Cur
 }
 
 // gone is the cause of the session's end, or nil while the wrapper waits.
@@ -78,14 +90,19 @@ func (s *session) run(ctx context.Context, p toolchains.Program) (toolchains.Out
 }
 
 // runAs is run with an argv[0] and a bound on what is printed.
-func (s *session) runAs(ctx context.Context, argv0 string, p toolchains.Program, limit int64) (_ toolchains.Output, err error) {
+func (s *session) runAs(ctx context.Context, argv0 string, p toolchains.Program, limit int64) (toolchains.Output, error) {
+	ctx, cancel := context.WithTimeout(ctx, runTime)
+	defer cancel()
+	return s.runLong(ctx, argv0, p, limit)
+}
+
+// runLong is runAs for as long as ctx lasts.
+func (s *session) runLong(ctx context.Context, argv0 string, p toolchains.Program, limit int64) (_ toolchains.Output, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("run %s: %w", p.Path, err)
 		}
 	}()
-	ctx, cancel := context.WithTimeout(ctx, runTime)
-	defer cancel()
 	s.running.Lock()
 	defer s.running.Unlock()
 	stdin, err := fileWith(p.Stdin)

@@ -170,7 +170,11 @@ func (a *Agent) link(c *compile, answers []answer, fin *local.Finish) error {
 	}
 	defer dir.Close()
 	objects := make([]string, len(answers))
+	limit := c.s.fileLimit()
 	for i, got := range answers {
+		if size := got.Outputs[len(got.Outputs)-1].Blob.Digest.Size; uint64(size) > limit {
+			return stay(reasonUnwritten, "the object of %s is larger than files may be (ulimit -f)", c.split.Compiles[i].Source())
+		}
 		base, err := putTemp(dir, got.Outputs[len(got.Outputs)-1].Blob)
 		if err != nil {
 			return c.failed(reasonUnwritten, "objects for the link", err)
@@ -185,7 +189,7 @@ func (a *Agent) link(c *compile, answers []answer, fin *local.Finish) error {
 		}
 		defer release()
 	}
-	out, err := c.s.runAs(c.s.Context(), c.argv0, toolchains.Program{Path: c.program, Args: c.split.Link(objects)}, maxWords)
+	out, err := c.s.runLong(c.s.Context(), c.argv0, toolchains.Program{Path: c.program, Args: c.split.Link(objects)}, maxWords)
 	if err != nil {
 		return c.failed(broker.Reason(argv.Link), "link", err)
 	}
