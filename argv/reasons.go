@@ -66,7 +66,7 @@ func Reasons() []ReasonDoc {
 		{ExtraOutput, "The compile writes files besides its output and dependency file whose names or number can't be foreseen (dumps), or that the object names (clang's -save-temps), that no two runs make alike (-ftime-trace), or that a program besides the compiler makes (gcc's -gsplit-dwarf); or it makes others, and there is no tree or the compile fails."},
 		{Internals, "A word goes past the driver to the insides of the compiler (-Xclang, -mllvm, -X…), and is not one of the few that are known, or there is no tree for it."},
 		{OtherLanguage, "The source is in a language other than C, C++, Objective-C and Objective-C++."},
-		{Link, "The command links. gcc's sources in it are compiled at helpers, where that is known to be exact; its link is counted here."},
+		{Link, "The command links. Sources in it are compiled at helpers, where that is known to be exact; its link is counted here."},
 		{LongOption, "An option with two dashes is not one that we know, and may stand for any short one."},
 		{LTO, "Link-time optimisation (-flto) makes objects that differ between two runs of one gcc (but with -frandom-seed=), or there is no tree."},
 		{MissingOperand, "The last option lacks its operand; the compiler has its own words for that."},

@@ -16,6 +16,7 @@ type Split struct {
 	// Output is what -o says that the link writes; "" without.
 	Output string
 
+	family  Family
 	words   []word
 	sources []bool // of each word that is an input
 }
@@ -38,13 +39,13 @@ const maxSplit = 64
 // Split takes apart a command that is not one plain compile; nil where it can't be done exactly. env is what the command was
 // parsed with.
 //
-// gcc's driver compiles source by source with the words that it would give to each alone, under names that it makes up, and
-// then links; clang's compiles otherwise where it links (-mrelax-all), and says for the whole command which words were of no
-// use.
+// A driver compiles source by source with the words that it would give to each alone, under names that it makes up, and then
+// links. Of clang's that is to be asked where it links: some of its versions compile otherwise then, and it says for the whole
+// command which words were of no use.
 func (c *Command) Split(env Env) *Split {
-	s := &Split{Links: c.verdict.Reason == Link, words: c.words}
+	s := &Split{Links: c.verdict.Reason == Link, family: c.family, words: c.words}
 	switch {
-	case c.verdict.Reason != Link && c.verdict.Reason != SeveralInputs, c.family != GCC, len(c.inputs) > maxSplit,
+	case c.verdict.Reason != Link && c.verdict.Reason != SeveralInputs, len(c.inputs) > maxSplit,
 		c.lastIndex(kindLanguage) > c.lastIndex(kindInput), s.Links && (c.LTO() || c.first(kindExtra) != nil || len(c.outputs) > 1 || c.profiles()),
 		!s.Links && len(c.outputs) > 0, len(c.named()) > 0, c.misread(env.Driver.CXX) != "":
 		return nil
@@ -87,28 +88,34 @@ func (c *Command) Split(env Env) *Split {
 	return s
 }
 
-// profiles reports whether a word has a profile in it, whose name follows from the program's where the command links.
+// profiles reports whether a word has a profile in it, whose name follows from the program's where gcc links.
 func (c *Command) profiles() bool {
-	return slices.ContainsFunc(c.words, func(w word) bool { return w.reason == Profile })
+	return c.family != Clang && slices.ContainsFunc(c.words, func(w word) bool { return w.reason == Profile })
 }
 
-// splitDeps reports whether dependencies that a command with a link makes are those of one compile with other words: of one
-// source (others write over each other's), by the driver's own words, for an output with a name.
+// splitDeps reports whether dependencies that a command with a link makes are those of one compile with other words: by the
+// driver's own words, of one source (others write over each other's), for an output with a name. Without one clang names them
+// for each source; gcc's names have changed with its versions.
 func (c *Command) splitDeps(sources int) bool {
 	d := c.depWords()
 	handed := slices.ContainsFunc(c.cpp, func(s string) bool { return strings.HasPrefix(s, "-M") })
-	return !d.wanted || sources == 1 && len(c.outputs) == 1 && !handed
+	own := c.family == Clang && len(c.outputs) == 0
+	return !d.wanted || (own || sources == 1 && len(c.outputs) == 1) && !handed
 }
 
 // partWords are the words of the compile of one source, the n-th.
 func (c *Command) partWords(in input, links bool, n int) []string {
 	var out []string
 	for _, w := range c.words {
-		switch w.kind {
-		case kindInput, kindLanguage, kindOutput, kindMode:
+		switch {
+		case w.kind == kindInput, w.kind == kindLanguage, w.kind == kindOutput, w.kind == kindMode:
+		case w.kind == kindLinker && c.family == Clang && links: // of no use, it would say
 		default:
 			out = append(out, w.text...)
 		}
+	}
+	if c.family == Clang && links {
+		out = append(out, unusedIsFine)
 	}
 	if in.x != "" {
 		out = append(out, "-x", in.x)
@@ -118,16 +125,32 @@ func (c *Command) partWords(in input, links bool, n int) []string {
 		mode = "-S"
 	}
 	out = append(out, mode, in.name)
-	if !links {
-		return out
+	if links {
+		out = append(append(out, "-o", fmt.Sprintf("split%d.o", n)), c.linkedDeps(in)...)
 	}
-	out = append(out, "-o", fmt.Sprintf("split%d.o", n))
+	return out
+}
+
+// unusedIsFine keeps clang from saying that a word is of no use in one part: whether it is in none has been asked before.
+const unusedIsFine = "-Qunused-arguments"
+
+// linkedDeps are words that give the dependencies of a source the names that they have in a command that links.
+func (c *Command) linkedDeps(in input) []string {
 	d := c.depWords()
-	if d.wanted && !d.named {
-		out = append(out, "-MF", stemOf(c.Output())+".d")
+	if !d.wanted {
+		return nil
 	}
-	if d.wanted && len(d.targets) == 0 {
-		out = append(out, "-MQ", c.Output())
+	file, target := stemOf(c.Output())+".d", c.Output()
+	if len(c.outputs) == 0 {
+		stem, _ := splitSuffix(in.name)
+		file, target = stem+".d", stem+".o"
+	}
+	var out []string
+	if !d.named {
+		out = append(out, "-MF", file)
+	}
+	if len(d.targets) == 0 {
+		out = append(out, "-MQ", target)
 	}
 	return out
 }
@@ -136,6 +159,9 @@ func (c *Command) partWords(in input, links bool, n int) []string {
 // Links.
 func (s *Split) Link(objects []string) []string {
 	var out []string
+	if s.family == Clang {
+		out = append(out, unusedIsFine)
+	}
 	inputs, n := 0, 0
 	for _, w := range s.words {
 		switch w.kind {

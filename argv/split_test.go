@@ -51,8 +51,21 @@ func TestSplitCommand(t *testing.T) {
 		{"g++", "a.c -x none b.cc -c", []string{"-c a.c", "-x none -c b.cc"}, ""},
 		{"gcc", "-x c a.c -x none b.c -c", []string{"-x c -c a.c", "-x none -c b.c"}, ""},
 		{"gcc", "-fsyntax-only a.c b.c", nil, ""},
-		{"clang", "-O2 a.c -o prog", nil, ""},
-		{"clang", "-c a.c b.c", nil, ""},
+		// clang names dependencies otherwise, and speaks of words that are of no use.
+		{"clang", "-O2 a.c -Lx -lm -o prog", []string{"-O2 -Qunused-arguments -c a.c -o split0.o"}, "-Qunused-arguments -O2 o0 -Lx -lm -o prog"},
+		{"clang", "-c a.c b.c -lm", []string{"-lm -c a.c", "-lm -c b.c"}, ""},
+		{"clang++", "-MMD -xc++ a.c -xnone d/b.cc", []string{
+			"-MMD -Qunused-arguments -x c++ -c a.c -o split0.o -MF a.d -MQ a.o", "-MMD -Qunused-arguments -x none -c d/b.cc -o split1.o -MF b.d -MQ b.o",
+		}, "-Qunused-arguments -MMD o0 o1"},
+		{"clang", "-MD a.c -o d/p.x", []string{"-MD -Qunused-arguments -c a.c -o split0.o -MF d/p.d -MQ d/p.x"}, "-Qunused-arguments -MD o0 -o d/p.x"},
+		{"clang", "-fprofile-instr-generate a.c", []string{"-fprofile-instr-generate -Qunused-arguments -c a.c -o split0.o"},
+			"-Qunused-arguments -fprofile-instr-generate o0"},
+		{"clang", "-MD a.c d/a.c", nil, ""},
+		{"clang", "-MD -MF x.d a.c b.c", nil, ""},
+		{"clang", "-MD a.c b.c -o p", nil, ""},
+		{"clang", "-flto a.c -o prog", nil, ""},
+		{"clang", "--coverage a.c -o prog", nil, ""},
+		{"clang", "-E a.c b.c", nil, ""},
 	} {
 		env := envFor(t, tc.driver)
 		s := Parse(cmd(tc.args), env).Split(env)

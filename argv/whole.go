@@ -65,6 +65,8 @@ func (c *Command) Untellable() string {
 	choices := map[string]bool{}
 	for _, w := range c.words {
 		switch w.name {
+		case unusedIsFine:
+			return ""
 		case "-stdlib=", "--stdlib=":
 			choices["-stdlib="] = true
 		case "-nostdinc", "-nostdinc++", "-nostdlibinc", "-nobuiltininc", "-ibuiltininc":

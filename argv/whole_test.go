@@ -59,6 +59,7 @@ func TestUntellable(t *testing.T) {
 		{Driver{Family: Clang}, "-nostdinc -c a.c", false},
 		{Driver{Family: Clang}, "-stdlib=libc++ -c a.c", true},
 		{Driver{Family: Clang}, "-nostdinc++ -c a.c", true},
+		{Driver{Family: Clang}, "-nostdinc++ -Qunused-arguments -c a.c", false},
 		{Driver{Family: Clang}, "-nostdlibinc -c a.c", true},
 		{Driver{Family: Clang, CXX: true}, "-stdlib=libc++ -c a.cc", false},
 		{Driver{Family: Clang, CXX: true}, "-nostdinc++ -c a.cc", false},

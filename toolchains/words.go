@@ -38,6 +38,10 @@ func readReport(text string) report {
 	return r
 }
 
+// Commands are the words of each command that a driver would run, program first, of
+// what it prints to standard error for `-###`.
+func Commands(text string) [][]string { return readReport(text).Commands }
+
 // header reads a line that is no command.
 func (r *report) header(line string) {
 	value := func(prefix string) (string, bool) { return strings.CutPrefix(line, prefix) }

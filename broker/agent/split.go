@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
@@ -32,6 +33,9 @@ const partsAtOnce = 8
 // deliverParts does the compiles at helpers, then the link.
 func (a *Agent) deliverParts(c *compile) error {
 	if err := c.checkLinked(); err != nil {
+		return err
+	}
+	if err := c.asClang(); err != nil {
 		return err
 	}
 	parts := make([]*compile, len(c.split.Compiles))
@@ -118,8 +122,12 @@ func (c *compile) checkLinked() error {
 
 // driverSpeaks finds words that are not one compile's.
 func (c *compile) driverSpeaks(words []byte) bool {
+	words = escapes.ReplaceAll(words, nil)
+	if c.toolchain.Family == argv.Clang && clangSpeaks.Match(words) {
+		return true
+	}
 	name := []byte(path.Base(c.s.Request.Args[0]) + ": ")
-	for line := range bytes.Lines(escapes.ReplaceAll(words, nil)) {
+	for line := range bytes.Lines(words) {
 		if bytes.HasPrefix(line, name) {
 			return true
 		}
@@ -175,7 +183,7 @@ func (a *Agent) link(c *compile, answers []answer, fin *local.Finish) error {
 		if size := got.Outputs[len(got.Outputs)-1].Blob.Digest.Size; uint64(size) > limit {
 			return stay(reasonUnwritten, "the object of %s is larger than files may be (ulimit -f)", c.split.Compiles[i].Source())
 		}
-		base, err := putTemp(dir, got.Outputs[len(got.Outputs)-1].Blob)
+		base, err := putTemp(dir, c.tempName(i), got.Outputs[len(got.Outputs)-1].Blob)
 		if err != nil {
 			return c.failed(reasonUnwritten, "objects for the link", err)
 		}
@@ -219,9 +227,19 @@ func (s *session) tempDir() (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-// putTemp writes a new file, named as gcc names its own, and gives its name.
-func putTemp(dir *os.File, b broker.Blob) (base string, err error) {
-	base = "cc" + rand.Text()[:6] + ".o"
+// tempName makes up a name as the driver does for the object of the i-th source.
+func (c *compile) tempName(i int) string {
+	if c.toolchain.Family != argv.Clang {
+		return "cc" + rand.Text()[:6] + ".o"
+	}
+	source := path.Base(c.split.Compiles[i].Source())
+	var number [3]byte
+	_, _ = rand.Read(number[:]) // never fails
+	return fmt.Sprintf("%s-%x.o", strings.TrimSuffix(source, path.Ext(source)), number)
+}
+
+// putTemp writes a new file and gives its name.
+func putTemp(dir *os.File, base string, b broker.Blob) (_ string, err error) {
 	fd, err := unix.Openat(int(dir.Fd()), base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return "", &os.PathError{Op: "create", Path: path.Join(dir.Name(), base), Err: err}

@@ -1,0 +1,86 @@
+package agent
+
+import (
+	"regexp"
+	"slices"
+
+	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/toolchains"
+)
+
+// asClang asks clang's driver what it would do, with `-###`, where it compiles and
+// links in one command. It must have nothing to say (of words that neither the compiles
+// nor the link have a use for it speaks once, and a part can't know), and for a source of
+// each language it must say the same of the command as of the part: some versions
+// compile otherwise where they link (-mrelax-all), or name other files.
+func (c *compile) asClang() error {
+	if c.toolchain.Family != argv.Clang || !c.split.Links {
+		return nil
+	}
+	whole, err := c.wouldRun(c.s.Request.Args[1:])
+	if err != nil {
+		return err
+	}
+	steps := map[argv.Language]int{} // of each language: how many commands a source takes
+	for _, part := range c.split.Compiles {
+		n, asked := steps[part.Language()]
+		if !asked {
+			alone, err := c.wouldRun(part.Words())
+			if err != nil {
+				return err
+			}
+			if n = len(alone); n > len(whole) || !sameCommands(whole[:n], alone) {
+				return stay(broker.Reason(argv.Link), "clang would compile %s otherwise than without a link", part.Source())
+			}
+			steps[part.Language()] = n
+		}
+		whole = whole[min(n, len(whole)):]
+	}
+	if len(whole) != 1 {
+		return stay(broker.Reason(argv.Link), "clang would run %d programs behind the compiles", len(whole))
+	}
+	return nil
+}
+
+// wouldRun are the commands that clang's driver would run for these words.
+func (c *compile) wouldRun(words []string) ([][]string, error) {
+	asked := append([]string{"-###"}, words...)
+	out, err := c.s.runAs(c.s.Context(), c.argv0, toolchains.Program{Path: c.program, Args: asked}, maxWords)
+	if err != nil {
+		return nil, c.failed(reasonProbe, "ask "+c.program+" what it would run", err)
+	}
+	if out.Status != 0 || c.driverSpeaks(out.Stderr) {
+		return nil, stay(reasonDiagnostics, "the driver has something to say, and says it once for all sources")
+	}
+	return toolchains.Commands(string(out.Stderr)), nil
+}
+
+// sameCommands compares commands but for the names of what they make.
+func sameCommands(a, b [][]string) bool {
+	return slices.EqualFunc(nameless(a), nameless(b), slices.Equal)
+}
+
+// nameless puts a number in the place of each file that a command makes, where a later
+// one reads it as well.
+func nameless(commands [][]string) [][]string {
+	number := map[string]string{}
+	var out [][]string
+	for _, words := range commands {
+		words = slices.Clone(words)
+		for i, w := range words {
+			if i > 0 && words[i-1] == "-o" {
+				number[w] = string(rune('0' + len(number)))
+			}
+			if n, ok := number[w]; ok {
+				words[i] = n
+			}
+		}
+		out = append(out, words)
+	}
+	return out
+}
+
+// clangSpeaks is the beginning of a line that clang's driver prints: its name is that
+// of the file behind all links.
+var clangSpeaks = regexp.MustCompile(`(?m)^[^ :\n]*clang[^ :\n]*: `)
