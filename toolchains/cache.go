@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/crosscc/crosscc/toolchains/rootfs"
+	"github.com/crosscc/crosscc/toolchains/triple"
 )
 
 // grain is how young a file may not be for its stamp to be trusted: the time of
@@ -66,6 +67,22 @@ func (c *Cache) Probe(ctx context.Context, sys System, path, target string) (Too
 	a, err := c.recall(ctx, sys, []string{"probe", path, target}, func(p *prober) (a answer, err error) {
 		a.Toolchain, err = p.probe(ctx, path, target)
 		return a, err
+	})
+	return a.Toolchain.clone(), err
+}
+
+// ProbeDerived is Probe of a gcc as one for another target, that of d.
+func (c *Cache) ProbeDerived(ctx context.Context, sys System, path string, d triple.Derivation) (Toolchain, error) {
+	a, err := c.recall(ctx, sys, append([]string{"derived", path, d.Target}, d.Words...), func(p *prober) (a answer, err error) {
+		p.derived = d.Words
+		if a.Toolchain, err = p.probe(ctx, path, ""); err != nil {
+			return a, err
+		}
+		if !slices.ContainsFunc(triple.Derivations(a.Toolchain.Target), func(e triple.Derivation) bool { return e.Target == d.Target }) {
+			return a, fmt.Errorf("probe compiler: nothing makes a %s of %s", a.Toolchain, d.Target)
+		}
+		a.Toolchain.Target, a.Toolchain.Derived = d.Target, d.Words
+		return a, nil
 	})
 	return a.Toolchain.clone(), err
 }
@@ -309,5 +326,6 @@ func (t Toolchain) clone() Toolchain {
 	t.Programs = slices.Clone(t.Programs)
 	t.Targets = slices.Clone(t.Targets)
 	t.Unasked = t.Unasked.clone()
+	t.Derived = slices.Clone(t.Derived)
 	return t
 }

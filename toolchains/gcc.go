@@ -18,13 +18,14 @@ var helpWords = [...]string{"-Q", "--help=target", "--help=optimizers", "--help=
 func (p *prober) askGCC(ctx context.Context, s survey, t *Toolchain) error {
 	return parallel(
 		func() error {
-			out, err := p.must(ctx, s.Path, nil, helpWords[:]...)
-			t.Defaults = digestText(gccDefaults(s.report, string(out.Stdout)))
-			t.Unasked = unasked(s.report, string(out.Stdout))
+			out, err := p.must(ctx, s.Path, nil, p.told(helpWords[:]...)...)
+			own := s.without(p.derived)
+			t.Defaults = digestText(gccDefaults(own, string(out.Stdout)))
+			t.Unasked = unasked(own, string(out.Stdout))
 			return err
 		},
 		func() error {
-			out, err := p.must(ctx, s.Path, nil, "-print-search-dirs")
+			out, err := p.must(ctx, s.Path, nil, p.told("-print-search-dirs")...)
 			p.lookAround(string(out.Stdout))
 			return err
 		},

@@ -54,6 +54,9 @@ type Toolchain struct {
 	Programs    []string        // what a sandbox must show for it to run; see Programs
 	Targets     []string        // clang: LLVM's names of its targets; empty for gcc
 	Unasked     Unasked         // gcc: what is behind Identity.Defaults
+	// Derived are the words, -m32, that make this gcc of another target one for
+	// Target. They stand before all of a job's; nil: it needs none.
+	Derived []string
 }
 
 // CanTarget reports whether a compile for target is worth asking about: for gcc
@@ -107,12 +110,18 @@ func MatchOf(want Toolchain, lang argv.Language, words []string, have Toolchain)
 	if have.Libm != want.Libm {
 		return None, nil, fmt.Sprintf("has %s on a C library that folds mathematical functions otherwise than this build's", have.short())
 	}
+	if w := recorded(words); w != "" && len(have.Derived) > 0 {
+		return None, nil, fmt.Sprintf("has %s by %s alone, which the debug information of %s would say", have.short(), strings.Join(have.Derived, " "), w)
+	}
 	if have.Defaults != want.Defaults {
 		explicit, why := Explicit(want.Unasked, have.Unasked, lang, words)
 		if why != "" {
 			return None, nil, fmt.Sprintf("has %s with other defaults than this build's: %s", have.short(), why)
 		}
-		return Calibrated, explicit, ""
+		return Calibrated, slices.Concat(have.Derived, explicit), ""
+	}
+	if len(have.Derived) > 0 {
+		return Calibrated, slices.Clone(have.Derived), ""
 	}
 	if have.Identity == want.Identity && sameRoles(want.Fingerprint, have.Fingerprint, lang) {
 		return Identical, nil, ""

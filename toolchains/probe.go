@@ -87,6 +87,10 @@ type prober struct {
 
 	// fleeting: the answer depends on more than looks, and must not be kept.
 	fleeting bool
+
+	// derived are words that a gcc is asked with, and told before each job: see
+	// Toolchain.Derived.
+	derived []string
 }
 
 func newProber(sys System, d *digests) *prober {
@@ -179,7 +183,7 @@ type survey struct {
 func (p *prober) survey(ctx context.Context, driver, target string) (survey, error) {
 	s := survey{Path: driver, Compiler: map[string]string{}}
 	p.look(driver)
-	out, err := p.ask(ctx, driver, nil, surveyWords(target)...)
+	out, err := p.ask(ctx, driver, nil, p.told(surveyWords(target)...)...)
 	if err != nil {
 		return s, err
 	}
@@ -204,6 +208,9 @@ func surveyWords(target string) []string {
 	}
 	return words
 }
+
+// told are words behind those that derive a target.
+func (p *prober) told(words ...string) []string { return slices.Concat(p.derived, words) }
 
 // locate finds the files that the report names.
 func (p *prober) locate(s *survey) {
@@ -300,7 +307,7 @@ func (p *prober) askSibling(ctx context.Context, s *survey, target string) error
 	if s.Sibling == "" {
 		return nil
 	}
-	out, err := p.ask(ctx, s.Sibling, nil, surveyWords(target)...)
+	out, err := p.ask(ctx, s.Sibling, nil, p.told(surveyWords(target)...)...)
 	other := readReport(string(out.Stderr))
 	if err != nil || !s.sameAs(other) {
 		s.Sibling = ""

@@ -274,7 +274,7 @@ func firstError(stderr []byte) string {
 
 // macros compares the macros that both define unasked: a header may choose by any.
 func (c *comparer) macros(ctx context.Context, family argv.Family) error {
-	words := []string{"-g3", "-gz=none"}
+	words := []string{"-g3", "-gz=none", "-gno-record-gcc-switches"}
 	if family == argv.Clang {
 		words = []string{"-g", "-fdebug-macro", "-gz=none"}
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/crosscc/crosscc/sandbox"
 	"github.com/crosscc/crosscc/toolchains"
 	"github.com/crosscc/crosscc/toolchains/rootfs"
+	"github.com/crosscc/crosscc/toolchains/triple"
 )
 
 const (
@@ -86,24 +87,50 @@ func (c *catalog) scan(ctx context.Context) {
 		c.o.Log.WithError(err).Warn("looking for compilers")
 		return
 	}
-	found := make([]*toolchains.Toolchain, len(paths))
+	found := make([][]toolchains.Toolchain, len(paths))
 	var g errgroup.Group
 	g.SetLimit(runtime.NumCPU())
 	for i, path := range paths {
 		g.Go(func() error {
-			tc, err := c.probe(ctx, path)
+			tc, err := c.probe(ctx, path, nil)
 			if err != nil {
 				c.o.Log.WithError(err).WithField("compiler", path).Info("compiler left out")
 				return nil
 			}
-			found[i] = &tc
+			found[i] = append(c.derived(ctx, tc), tc)
 			return nil
 		})
 	}
 	_ = g.Wait() // every error was logged where it belongs
 	if ctx.Err() == nil {
-		c.set(found)
+		c.set(slices.Concat(found...))
 	}
+}
+
+// derived are the toolchains that a gcc is besides, for targets that a word leads to.
+// One that does not take the word is none.
+func (c *catalog) derived(ctx context.Context, of toolchains.Toolchain) []toolchains.Toolchain {
+	var list []toolchains.Toolchain
+	if of.Family != argv.GCC {
+		return nil
+	}
+	for _, d := range triple.Derivations(of.Target) {
+		tc, err := c.probe(ctx, of.Driver(), &d)
+		if err != nil {
+			c.o.Log.WithError(err).WithField("compiler", of.Driver()).Debug("no compiler for " + d.Target)
+			continue
+		}
+		list = append(list, tc)
+	}
+	return list
+}
+
+// anew probes a toolchain that was found once more.
+func (c *catalog) anew(ctx context.Context, tc toolchains.Toolchain) (toolchains.Toolchain, error) {
+	if len(tc.Derived) > 0 {
+		return c.probe(ctx, tc.Driver(), &triple.Derivation{Target: tc.Target, Words: tc.Derived})
+	}
+	return c.probe(ctx, tc.Driver(), nil)
 }
 
 func (c *catalog) drivers() ([]string, error) {
@@ -114,13 +141,8 @@ func (c *catalog) drivers() ([]string, error) {
 }
 
 // set replaces what was found, and tells of it when it is news.
-func (c *catalog) set(found []*toolchains.Toolchain) {
-	list := []toolchains.Toolchain{}
-	for _, tc := range found {
-		if tc != nil {
-			list = append(list, *tc)
-		}
-	}
+func (c *catalog) set(found []toolchains.Toolchain) {
+	list := append([]toolchains.Toolchain{}, found...)
 	slices.SortFunc(list, func(a, b toolchains.Toolchain) int {
 		return cmp.Or(strings.Compare(a.Identity.String(), b.Identity.String()), strings.Compare(a.Driver(), b.Driver()))
 	})
@@ -157,7 +179,7 @@ func (c *catalog) match(ctx context.Context, j *broker.Job, lang argv.Language) 
 		if tc.Family != j.Identity.Family || !tc.CanTarget(j.Identity.Target) {
 			continue
 		}
-		now, err := c.probe(ctx, tc.Driver())
+		now, err := c.anew(ctx, tc)
 		if err != nil {
 			failed = fmt.Errorf("probe %s again: %w", tc.Driver(), err)
 			c.lookAgain()
@@ -207,7 +229,7 @@ func misfit(j *broker.Job, lang argv.Language, tc toolchains.Toolchain) (why str
 	switch {
 	case m == toolchains.Identical:
 		return "", true
-	case m == toolchains.Calibrated && len(j.Fingerprint) == 0 && tc.Identity == j.Identity:
+	case m == toolchains.Calibrated && len(j.Fingerprint) == 0 && tc.Identity == j.Identity && len(tc.Derived) == 0:
 		return "", true // a client that is none of ours asks for nothing more
 	case m == toolchains.Calibrated:
 		why = "has " + tc.String() + " with other programs than the client's"
@@ -215,9 +237,14 @@ func misfit(j *broker.Job, lang argv.Language, tc toolchains.Toolchain) (why str
 	return why, false
 }
 
-// probe asks one driver, in the sandbox, with its own programs in view.
-func (c *catalog) probe(ctx context.Context, path string) (toolchains.Toolchain, error) {
-	return c.cache.Probe(ctx, toolchains.System{Root: c.root, Getenv: c.getenv, Run: c.inside(path)}, path, "")
+// probe asks one driver, in the sandbox, with its own programs in view: what it is,
+// or what it is as a derived one.
+func (c *catalog) probe(ctx context.Context, path string, as *triple.Derivation) (toolchains.Toolchain, error) {
+	sys := toolchains.System{Root: c.root, Getenv: c.getenv, Run: c.inside(path)}
+	if as != nil {
+		return c.cache.ProbeDerived(ctx, sys, path, *as)
+	}
+	return c.cache.Probe(ctx, sys, path, "")
 }
 
 func (c *catalog) getenv(key string) string {

@@ -254,7 +254,7 @@ func (p *plan) driver(tc toolchains.Toolchain) string {
 // doubt looks at the machine before a compiler's word is believed: what a
 // toolchain says while it is being upgraded is nobody's.
 func (h *Helper) doubt(ctx context.Context, tc toolchains.Toolchain) error {
-	now, err := h.catalog.probe(ctx, tc.Driver())
+	now, err := h.catalog.probe(ctx, tc.Driver(), nil)
 	if err != nil {
 		return fmt.Errorf("toolchain is gone: %w", err)
 	}

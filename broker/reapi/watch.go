@@ -100,6 +100,7 @@ func toolchainToProto(t toolchains.Toolchain) *helperpb.Toolchain {
 		// For people to read: a path that is not UTF-8 still must not end the stream.
 		Path: strings.ToValidUTF8(t.Path, "\uFFFD"), CxxPath: strings.ToValidUTF8(t.CXXPath, "\uFFFD"),
 		Targets: t.Targets, UnaskedC: t.Unasked.C, UnaskedCxx: t.Unasked.CXX, Knobs: t.Unasked.Knobs, Rest: t.Unasked.Rest,
+		Derived: t.Derived,
 	}
 	for _, l := range t.Languages {
 		p.Languages = append(p.Languages, l.XName())
@@ -120,6 +121,7 @@ func toolchainFromProto(p *helperpb.Toolchain) (toolchains.Toolchain, error) {
 		},
 		Fingerprint: p.Fingerprint, Path: p.Path, CXXPath: p.CxxPath, Targets: p.Targets,
 		Unasked: toolchains.Unasked{C: p.UnaskedC, CXX: p.UnaskedCxx, Knobs: p.Knobs, Rest: p.Rest},
+		Derived: p.Derived,
 	}
 	for l := argv.C; l <= argv.Asm; l++ {
 		if slices.Contains(p.Languages, l.XName()) {

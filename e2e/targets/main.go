@@ -53,6 +53,8 @@ func compilers() []compiler {
 		compiler{"gcc-12-arm-linux-gnueabihf", "arm-linux-gnueabihf-gcc-12", "-mbig-endian"},
 		compiler{"gcc-12-powerpc64-linux-gnu", "powerpc64-linux-gnu-gcc-12", "-m32"},
 		compiler{"gcc-12-s390x-linux-gnu", "s390x-linux-gnu-gcc-12", "-m31"},
+		compiler{"gcc-12-sparc64-linux-gnu", "sparc64-linux-gnu-gcc-12", "-m32"},
+		compiler{"gcc-12-sparc64-linux-gnu", "sparc64-linux-gnu-gcc-12", "-m32 -mcpu=v8"},
 		compiler{"gcc-12-mips64el-linux-gnuabi64", "mips64el-linux-gnuabi64-gcc-12", "-mabi=n32"},
 		compiler{"gcc-12-mips-linux-gnu", "mips-linux-gnu-gcc-12", "-EL"},
 		compiler{"gcc-12-sh4-linux-gnu", "sh4-linux-gnu-gcc-12", "-mb"},
@@ -69,6 +71,7 @@ func compilers() []compiler {
 		"avr msp430 bpf wasm32-unknown-unknown arm64_32-apple-watchos") {
 		list = append(list, compiler{"clang-14", "clang-14", "--target=" + name})
 	}
+	list = append(list, compiler{"clang-14", "clang-14", "--target=sparc-linux-gnu -fintegrated-as"})
 	return list
 }
 

@@ -47,6 +47,7 @@ var debianCompilers = []struct{ dump, words, canonical, object string }{
 	{"mipsisa64r6-linux-gnuabi64", "", "mipsisa64r6-linux-gnuabi64", "mips (64-bit, big-endian)"},
 	{"mipsisa64r6el-linux-gnuabi64", "", "mipsisa64r6el-linux-gnuabi64", "mips (64-bit)"},
 	{"sparc64-linux-gnu", "", "sparc64-linux-gnu", "sparcv9 (64-bit, big-endian)"},
+	{"sparc64-linux-gnu", "-m32", "sparc64-linux-gnu", "sparc (32-bit, big-endian)"},
 	{"hppa-linux-gnu", "", "hppa-linux-gnu", "parisc (32-bit, big-endian)"},
 	{"hppa64-linux-gnu", "", "hppa64-linux-gnu", "parisc (64-bit, big-endian)"},
 	{"m68k-linux-gnu", "", "m68k-linux-gnu", "68k (32-bit, big-endian)"},
@@ -64,6 +65,7 @@ var debianCompilers = []struct{ dump, words, canonical, object string }{
 	{"armv7a-unknown-linux-gnueabihf", "", "armv7a-linux-gnueabihf", "arm (32-bit)"},
 	{"riscv32-unknown-unknown-elf", "", "riscv32-none-elf", "riscv (32-bit)"},
 	{"powerpcle-unknown-linux-gnu", "", "powerpcle-linux-gnu", "ppc (32-bit)"},
+	{"sparc-unknown-linux-gnu", "", "sparc-linux-gnu", "sparc (32-bit, big-endian)"},
 	{"msp430", "", "msp430", "msp430 (32-bit)"},
 	{"wasm32-unknown-unknown", "", "wasm32", "WebAssembly"},
 }

@@ -216,7 +216,9 @@ func readELF(b []byte) (Machine, string) {
 	if m.Big {
 		order = binary.BigEndian
 	}
-	m.Code = uint32(order.Uint16(b[18:]))
+	if m.Code = uint32(order.Uint16(b[18:])); m.Code == uint32(elf.EM_SPARC32PLUS) {
+		m.Code = uint32(elf.EM_SPARC) // by -mcpu
+	}
 	switch elf.Type(order.Uint16(b[16:])) {
 	case elf.ET_REL:
 		return m, "object"

@@ -42,7 +42,7 @@ func TestMachine(t *testing.T) {
 		{"aarch64-apple-darwin23", "-arch x86_64", "Mach-O machine 0x1000007 (64-bit)"},
 		{"wasm32-wasi", "", "WebAssembly"},
 		{"powerpc-ibm-aix7.2", "", ""}, {"vax-linux-gnu", "", ""}, {"nvptx-none", "", ""},
-		{"sparc64-linux-gnu", "-m32", ""}, {"arm-linux-gnueabi", "-m64", ""}, {"x86_64-linux-gnu", "--target=", ""},
+		{"sparc64-linux-gnu", "-m32", "sparc (32-bit, big-endian)"}, {"arm-linux-gnueabi", "-m64", ""}, {"x86_64-linux-gnu", "--target=", ""},
 		{"mips-linux-gnu", "-mabi=eabi", ""}, {"i686-linux-gnu", "-miamcu", ""},
 	} {
 		triple, err := Parse(tc.triple)

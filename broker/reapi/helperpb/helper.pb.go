@@ -180,10 +180,12 @@ type Toolchain struct {
 	Languages []string `protobuf:"bytes,11,rep,name=languages,proto3" json:"languages,omitempty"`
 	Targets   []string `protobuf:"bytes,12,rep,name=targets,proto3" json:"targets,omitempty"`
 	// toolchains.Unasked
-	UnaskedC      []string `protobuf:"bytes,13,rep,name=unasked_c,json=unaskedC,proto3" json:"unasked_c,omitempty"`
-	UnaskedCxx    []string `protobuf:"bytes,14,rep,name=unasked_cxx,json=unaskedCxx,proto3" json:"unasked_cxx,omitempty"`
-	Knobs         []string `protobuf:"bytes,15,rep,name=knobs,proto3" json:"knobs,omitempty"`
-	Rest          string   `protobuf:"bytes,16,opt,name=rest,proto3" json:"rest,omitempty"`
+	UnaskedC   []string `protobuf:"bytes,13,rep,name=unasked_c,json=unaskedC,proto3" json:"unasked_c,omitempty"`
+	UnaskedCxx []string `protobuf:"bytes,14,rep,name=unasked_cxx,json=unaskedCxx,proto3" json:"unasked_cxx,omitempty"`
+	Knobs      []string `protobuf:"bytes,15,rep,name=knobs,proto3" json:"knobs,omitempty"`
+	Rest       string   `protobuf:"bytes,16,opt,name=rest,proto3" json:"rest,omitempty"`
+	// words that make a gcc of another target one for target
+	Derived       []string `protobuf:"bytes,17,rep,name=derived,proto3" json:"derived,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -328,6 +330,13 @@ func (x *Toolchain) GetRest() string {
 		return x.Rest
 	}
 	return ""
+}
+
+func (x *Toolchain) GetDerived() []string {
+	if x != nil {
+		return x.Derived
+	}
+	return nil
 }
 
 // RunRequest is one job.
@@ -675,7 +684,7 @@ const file_helper_proto_rawDesc = "" +
 	"\n" +
 	"toolchains\x18\a \x03(\v2\x1c.crosscc.helper.v1.ToolchainR\n" +
 	"toolchains\x12'\n" +
-	"\x0fsame_toolchains\x18\b \x01(\bR\x0esameToolchains\"\x9d\x04\n" +
+	"\x0fsame_toolchains\x18\b \x01(\bR\x0esameToolchains\"\xb7\x04\n" +
 	"\tToolchain\x12\x16\n" +
 	"\x06family\x18\x01 \x01(\tR\x06family\x12\x16\n" +
 	"\x06target\x18\x02 \x01(\tR\x06target\x12\x18\n" +
@@ -694,7 +703,8 @@ const file_helper_proto_rawDesc = "" +
 	"\vunasked_cxx\x18\x0e \x03(\tR\n" +
 	"unaskedCxx\x12\x14\n" +
 	"\x05knobs\x18\x0f \x03(\tR\x05knobs\x12\x12\n" +
-	"\x04rest\x18\x10 \x01(\tR\x04rest\x1a>\n" +
+	"\x04rest\x18\x10 \x01(\tR\x04rest\x12\x18\n" +
+	"\aderived\x18\x11 \x03(\tR\aderived\x1a>\n" +
 	"\x10FingerprintEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x90\x01\n" +
