@@ -62,11 +62,67 @@ func applyFile(name string, doc []byte, settings []setting) error {
 	lines := linesOf(doc)
 	var errs []error
 	for key, value := range values {
-		if err := apply(key, value, settings); err != nil {
+		err := apply(key, value, settings)
+		if rows, ok := errors.AsType[rowErrors](err); ok {
+			for _, r := range rows {
+				errs = append(errs, &lineError{name: name, line: lineOf(lines, r.key), err: fmt.Errorf("%s: %w", key, r.err)})
+			}
+		} else if err != nil {
 			errs = append(errs, &lineError{name: name, line: lineOf(lines, key), err: err})
 		}
 	}
 	return firstOf(errs)
+}
+
+// maxRows bounds a list of tables.
+const maxRows = 1000
+
+// rowErrors are what is wrong in a list of tables, by the keys where it stands.
+type rowErrors []struct {
+	key string // image[0].target
+	err error
+}
+
+func (e rowErrors) Error() string { return e[0].err.Error() }
+
+// setRows reads a list of tables, [[name]]. row makes the settings of one more of
+// them, and what is checked when it is read.
+func setRows(name string, value any, row func() (fields []setting, done func() error)) error {
+	var errs rowErrors
+	fail := func(key string, err error) {
+		errs = append(errs, struct {
+			key string
+			err error
+		}{key, err})
+	}
+	list, ok := value.([]any)
+	if !ok || len(list) > maxRows {
+		return fmt.Errorf("expected at most %d tables [[%s]], not %s", maxRows, name, kindOf(value))
+	}
+	for i, item := range list {
+		at := fmt.Sprintf("%s[%d]", name, i)
+		table, ok := item.(map[string]any)
+		if !ok {
+			return fmt.Errorf("expected tables [[%s]], not %s", name, kindOf(item))
+		}
+		fields, done := row()
+		before := len(errs)
+		for key, v := range table {
+			if err := apply(key, v, fields); err != nil {
+				fail(at+"."+key, err)
+			}
+		}
+		if len(errs) > before {
+			continue
+		}
+		if err := done(); err != nil {
+			fail(at, err)
+		}
+	}
+	if errs == nil {
+		return nil
+	}
+	return errs
 }
 
 func apply(key string, value any, settings []setting) error {
@@ -109,12 +165,13 @@ func flatten(prefix string, tree map[string]any, settings []setting, into map[st
 	}
 }
 
-// linesOf finds the line of each key and table of doc, which is known to parse.
+// linesOf finds the line of each key and table of doc, which is known to parse. The
+// tables of a list are NAME[0], NAME[1] and so on.
 func linesOf(doc []byte) map[string]int {
 	lines := make(map[string]int)
 	var p unstable.Parser
 	p.Reset(doc)
-	table := ""
+	table, rows := "", make(map[string]int)
 	for p.NextExpression() {
 		e := p.Expression()
 		key, line := "", 0
@@ -129,6 +186,14 @@ func linesOf(doc []byte) map[string]int {
 			key = strings.TrimPrefix(key, table+".")
 			table = key
 		}
+		if e.Kind == unstable.ArrayTable {
+			table = fmt.Sprintf("%s[%d]", key, rows[key])
+			rows[key]++
+			lines[table] = line
+			if rows[key] > 1 {
+				continue // the list begins at its first
+			}
+		}
 		lines[key] = line
 	}
 	return lines
@@ -140,7 +205,7 @@ func lineOf(lines map[string]int, key string) int {
 		if n, ok := lines[key]; ok {
 			return n
 		}
-		i := strings.LastIndexByte(key, '.')
+		i := strings.LastIndexAny(key, ".[")
 		if i < 0 {
 			return 1
 		}

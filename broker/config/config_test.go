@@ -180,7 +180,7 @@ func write(t *testing.T, doc string) string {
 
 func TestLoadServer(t *testing.T) {
 	got, err := LoadServer(write(t, ""))
-	want := Server{GRPC: Address{"127.0.0.1:3634"}, Sandbox: "bwrap", CacheSize: 10 << 30}
+	want := Server{GRPC: Address{"127.0.0.1:3634"}, Sandbox: "bwrap", CacheSize: 10 << 30, ImagesSize: 40 << 30}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("defaults are %+v, %v", got, err)
 	}
@@ -194,13 +194,14 @@ state = "/srv/x/"
 jobs = 12
 sandbox = "none"
 cache_size = "1.5G"
+images_size = "1T"
 [toolchains]
 search = ["/usr", "/opt/x-tools/"]
 `))
 	want = Server{
 		GRPC: Address{":4000"}, Distcc: Address{"127.0.0.1:0"}, HTTP: Address{"unix:/run/h"},
 		Allow: []string{"10.0.0.0/8", "::1"}, State: "/srv/x", Jobs: 12, Sandbox: "none",
-		CacheSize: 3 << 29, Search: []string{"/usr", "/opt/x-tools"},
+		CacheSize: 3 << 29, ImagesSize: 1 << 40, Search: []string{"/usr", "/opt/x-tools"},
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v, %v\nwant %+v", got, err, want)

@@ -63,7 +63,9 @@ Further variables of a client:
 
 `)
 	writeKeys(&b, "The helper: "+ServerFile, ServerKeys())
-	b.WriteString("Each key has a flag of `crossccd serve` but `cache_size` and `toolchains.search`; `crossccd --help` lists them.\n")
+	b.WriteString("Each key has a flag of `crossccd serve` but the sizes, `image` and `toolchains.search`; `crossccd --help` lists them.\n\n")
+	writeKeys(&b, "An image of the helper's: [[image]]", ImageKeys())
+	b.WriteString("docs/images.md tells what images are for and how a helper comes by them.\n")
 	return b.String()
 }
 

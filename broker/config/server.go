@@ -40,6 +40,10 @@ type Server struct {
 	Sandbox string
 	// CacheSize bounds the store, in bytes.
 	CacheSize int64
+	// Images are the container images whose compilers are offered as well.
+	Images []Image
+	// ImagesSize bounds the store of images, in bytes.
+	ImagesSize int64
 	// Search are the absolute prefixes where toolchains are looked for; nil
 	// means $PATH and the known places.
 	Search []string
@@ -68,6 +72,12 @@ func serverSettings(s *Server) []setting {
 			func(v any) error { return set(&s.Sandbox, v, sandboxOf) }},
 		{Key{"cache_size", "", `How much the store may hold: "512M", "10G" (default).`},
 			func(v any) error { return set(&s.CacheSize, v, cacheSizeOf) }},
+		{Key{"images_size", "", `How much the store of container images may hold, unpacked ones and all: "512M", "40G" (default).`},
+			func(v any) error { return set(&s.ImagesSize, v, cacheSizeOf) }},
+		{Key{"image", "", "Container images whose compilers are offered too, one table [[image]] each; its keys are below."},
+			func(v any) error {
+				return setRows("image", v, func() ([]setting, func() error) { return imageRow(&s.Images) })
+			}},
 		{Key{"toolchains.search", "", "Where toolchains are looked for, instead of $PATH and the known places: a list of directories, prefixes with a bin below, or compilers; * stands for any part of a name."},
 			func(v any) error { return set(&s.Search, v, prefixesOf) }},
 	}
@@ -79,7 +89,7 @@ func LoadServer(path string) (Server, error) {
 	s := Server{
 		GRPC:      Address{fmt.Sprintf("127.0.0.1:%d", PortGRPC)},
 		Sandbox:   "bwrap",
-		CacheSize: 10 << 30,
+		CacheSize: 10 << 30, ImagesSize: 40 << 30,
 	}
 	doc, err := readFile(path)
 	if path == "" && errors.Is(err, fs.ErrNotExist) {
