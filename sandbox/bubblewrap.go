@@ -55,6 +55,7 @@ func NewBubblewrap(o Options) (Runner, error) {
 	if err := b.suit(); err != nil {
 		return nil, fmt.Errorf("%w; %s", err, advice(err.Error(), readSysctl))
 	}
+	b.closures.List = Lister(b.run)
 	return b.run, nil
 }
 
@@ -121,7 +122,7 @@ func (b *bubblewrap) run(ctx context.Context, s *Spec) (*Outcome, error) {
 		return nil, err
 	}
 	l := s.Limits.withDefaults()
-	binds, err := b.closures.Of(s.Programs)
+	binds, err := b.closures.Of(s.Programs, s.Root)
 	if err != nil {
 		return nil, &Failure{Kind: Setup, Detail: "programs to show", Err: err}
 	}
@@ -169,7 +170,7 @@ func (b *bubblewrap) cell(ctx context.Context, overflow context.CancelCauseFunc,
 	if err := c.release(b.filter); err != nil {
 		c.kill()
 	}
-	o, err := c.wait().outcome(ctx, s, l, func() error { return b.closures.Stale(s.Programs) })
+	o, err := c.wait().outcome(ctx, s, l, func() error { return b.closures.Stale(s.Programs, s.Root) })
 	b.explain(err, words)
 	return o, err
 }

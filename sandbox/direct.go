@@ -36,6 +36,9 @@ func (d *direct) run(ctx context.Context, s *Spec) (*Outcome, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
+	if s.foreign() {
+		return nil, failf(Setup, "programs of an image run in a sandbox only")
+	}
 	l := s.Limits.withDefaults()
 	job, err := d.newJob()
 	if err != nil {

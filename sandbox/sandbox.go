@@ -41,9 +41,13 @@ type Spec struct {
 	// is shown as it is (a table of the C library's). What the tree has under
 	// the same name is not seen.
 	Programs []string
-	// Root is the host directory that Programs are below. Only "/" (or "",
-	// the same) can be served yet.
+	// Root is the host directory that Programs are below, with all their links
+	// and libraries: an unpacked image. "" means "/".
 	Root string
+	// Whole shows everything below Root, which must not be "/", but for what is
+	// the sandbox's own (/dev, /proc, /run, /sys and Out): to ask an image what it
+	// has. Such a Spec has no Programs and no Tree.
+	Whole bool
 	// Tree is a host directory made by the caller: each of its entries appears
 	// read-only at /. "" means none. It must be readable for the uid that the
 	// runner uses, and free of anything that a peer can still change.
@@ -187,8 +191,12 @@ func (s *Spec) check() error {
 		return errors.New("sandbox: no argv[0]")
 	case !filepath.IsAbs(s.Dir):
 		return fmt.Errorf("sandbox: working directory %q is not absolute", s.Dir)
-	case s.Root != "" && s.Root != "/":
-		return fmt.Errorf("sandbox: programs below %q can't be shown yet, only those of /", s.Root)
+	case s.Root != "" && (!filepath.IsAbs(s.Root) || path.Clean(s.Root) != s.Root):
+		return fmt.Errorf("sandbox: root %q is not a clean absolute path", s.Root)
+	case s.Whole && !s.foreign():
+		return errors.New("sandbox: all of this machine's own root is not for a sandbox to show")
+	case s.Whole && (s.Tree != "" || len(s.Programs) > 0):
+		return errors.New("sandbox: a whole root has no room for a tree or for programs")
 	}
 	if err := s.checkOut(); err != nil {
 		return err
@@ -205,6 +213,9 @@ func (s *Spec) check() error {
 	}
 	return s.checkEnv()
 }
+
+// foreign reports whether the programs are below another root than this machine's.
+func (s *Spec) foreign() bool { return s.Root != "" && s.Root != "/" }
 
 func (s *Spec) checkOut() error {
 	if s.Out == "" && len(s.Outputs) > 0 {
@@ -236,15 +247,45 @@ type Bind = closure.Bind
 
 // Closure lists what must be visible for programs to run, sorted by place: each
 // program with every link on its way, the directories its spelling passes
-// through, its interpreter and its libraries by the loader's own list. root must
-// be "/" or "" (images come later). Runners call it for Spec.Programs by themselves; others
-// need it to know what a toolchain is made of.
-func Closure(programs []string, root string) ([]Bind, error) { return closure.Of(programs, root) }
+// through, its interpreter and its libraries by the loader's own list. root is the
+// host directory that they are below, "" for "/"; any other's loader is asked in
+// run. Runners call it for Spec.Programs by themselves; others need it to know what
+// a toolchain is made of.
+func Closure(programs []string, root string, run Runner) ([]Bind, error) {
+	return closure.Of(programs, root, Lister(run))
+}
 
-// Closures is Closure for programs of the host, remembered for as long as every
-// file that was looked at stays the same. Its zero value is ready, for many
-// goroutines.
+// Closures is Closure, remembered for as long as every file that was looked at
+// stays the same. Its zero value is ready for programs of this machine, for many
+// goroutines; for those of images its field List must be a [Lister].
 type Closures = closure.Cache
+
+// Lister asks an image's loader, in the sandbox, which libraries a program of the
+// image is linked with. run must be able to show a whole root.
+func Lister(run Runner) closure.Lister {
+	if run == nil {
+		return nil
+	}
+	return func(root, loader, program string) (string, error) {
+		out, err := run(context.Background(), &Spec{
+			Path: loader, Args: []string{loader, "--list", program}, Env: []string{"LC_ALL=C"}, Dir: "/",
+			Root: root, Whole: true, Limits: listLimits(),
+		})
+		if err != nil {
+			return "", err
+		}
+		defer out.Close()
+		if out.ExitCode != 0 {
+			return "", fmt.Errorf("status %d: %s", out.ExitCode, firstLine(append(out.Stdout, out.Stderr...)))
+		}
+		return string(out.Stdout), nil
+	}
+}
+
+// listLimits bound a loader that maps a program and its libraries.
+func listLimits() Limits {
+	return Limits{Wall: 30 * time.Second, CPU: 10 * time.Second, Stdout: 1 << 20, Stderr: 1 << 20, Temp: 1 << 20, Processes: 4}
+}
 
 // Options tell a runner how to work on this host.
 type Options struct {

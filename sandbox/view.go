@@ -41,6 +41,11 @@ func viewOf(s *Spec, binds []Bind, l Limits) ([]string, error) {
 		v.reserve(Bind{Source: name, Dest: name})
 	}
 	v.dirs["/dev"] = true
+	if s.Whole {
+		if err := v.whole(s.Root, "/"); err != nil {
+			return nil, err
+		}
+	}
 	if s.Tree != "" {
 		if err := v.merge("/"); err != nil {
 			return nil, err
@@ -168,6 +173,36 @@ func (v *view) merge(dir string) error {
 // closedDirs are directories that never come from a tree: the kernel's, and those
 // where a loader or a C library looks for what to load.
 func closedDirs() []string { return []string{"/dev", "/proc", "/sys", "/etc", "/run"} }
+
+// whole shows what another root has in dir, but for what the sandbox has itself.
+func (v *view) whole(root, dir string) error {
+	entries, err := os.ReadDir(filepath.Join(root, dir))
+	if err != nil {
+		return &Failure{Kind: Setup, Detail: "root of an image", Err: err}
+	}
+	for _, e := range entries {
+		p := path.Join(dir, e.Name())
+		link := e.Type()&os.ModeSymlink != 0
+		switch {
+		case p == v.out || p == argv0Dir || p != "/etc" && slices.Contains(closedDirs(), p):
+		case v.dirs[p]: // a scratch place, or on the way to one
+			if e.IsDir() {
+				err = v.whole(root, p)
+			}
+		case link:
+			var text string
+			if text, err = os.Readlink(filepath.Join(root, p)); err == nil {
+				v.add("--symlink", text, p)
+			}
+		case e.IsDir() || e.Type().IsRegular():
+			v.add("--ro-bind", filepath.Join(root, p), p)
+		}
+		if err != nil {
+			return &Failure{Kind: Setup, Detail: "root of an image", Err: err}
+		}
+	}
+	return nil
+}
 
 func (v *view) entry(p string, e os.DirEntry) error {
 	source := filepath.Join(v.tree, p)

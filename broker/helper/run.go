@@ -88,7 +88,7 @@ func (h *Helper) match(ctx context.Context, p *plan) (toolchains.Toolchain, erro
 	if err != nil || p.job.Form != broker.Tree {
 		return tc, err
 	}
-	binds, err := h.closure.Of(tc.Programs)
+	binds, err := h.closure.Of(tc.Programs, "")
 	if err != nil {
 		return tc, fmt.Errorf("files of %s: %w", tc.Driver(), err)
 	}

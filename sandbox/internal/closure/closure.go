@@ -41,27 +41,35 @@ type Bind struct {
 // shown a second time in the directory where libc is, which every loader
 // searches, unless another file has that name.
 //
-// root must be "/" or "" (images come later).
-func Of(programs []string, root string) ([]Bind, error) {
-	if root != "" && root != "/" {
-		return nil, fmt.Errorf("closure below %s: only / can be served yet", root)
-	}
-	c, err := find(programs)
+// With a root that is not this machine's own ("/" or "") every name is one below
+// it: links are followed within it, Source leads to it, and list is asked for the
+// libraries.
+func Of(programs []string, root string, list Lister) ([]Bind, error) {
+	c, err := find(programs, root, list)
 	if err != nil {
 		return nil, err
 	}
 	return c.list(), nil
 }
 
+// A Lister says what `LOADER --list PROGRAM` prints in another root, whose loader
+// is a stranger's and must not run as this process does. It is bounded in time.
+type Lister func(root, loader, program string) (string, error)
+
 type closure struct {
+	root      string // "" for this machine's own
+	lister    Lister
 	binds     map[string]Bind
 	libraries map[string]string // path as the loader spells it → name looked for
 	seen      map[string]stamp  // everything looked at, for the cache
 	done      map[string]bool   // real programs whose needs are known
 }
 
-func find(programs []string) (*closure, error) {
-	c := &closure{map[string]Bind{}, map[string]string{}, map[string]stamp{}, map[string]bool{}}
+func find(programs []string, root string, list Lister) (*closure, error) {
+	c := &closure{
+		root: ownRoot(root), lister: list,
+		binds: map[string]Bind{}, libraries: map[string]string{}, seen: map[string]stamp{}, done: map[string]bool{},
+	}
 	for _, p := range programs {
 		if err := c.program(p, 0); err != nil {
 			return nil, fmt.Errorf("closure of %s: %w", p, err)
@@ -70,6 +78,17 @@ func find(programs []string) (*closure, error) {
 	return c, c.aliases()
 }
 
+// ownRoot spells this machine's own root in one way.
+func ownRoot(root string) string {
+	if root == "/" {
+		return ""
+	}
+	return root
+}
+
+// host is where a physical name below the root is on this machine.
+func (c *closure) host(p string) string { return filepath.Join("/", c.root, p) }
+
 func (c *closure) list() []Bind {
 	return slices.SortedFunc(maps.Values(c.binds), func(a, b Bind) int { return strings.Compare(a.Dest, b.Dest) })
 }
@@ -77,9 +96,18 @@ func (c *closure) list() []Bind {
 // maxLinks is the kernel's own bound for one path.
 const maxLinks = 40
 
-// walk follows name as the kernel would, notes each directory and link on the
-// way, and returns the physical path of the regular file at its end.
+// walk follows name to the regular file at its end.
 func (c *closure) walk(name string) (string, error) {
+	at, err := c.resolve(name)
+	if err != nil {
+		return "", err
+	}
+	return at, c.file(at)
+}
+
+// resolve follows name as the kernel would with this root, notes each directory
+// and link on the way, and returns the physical path at its end.
+func (c *closure) resolve(name string) (string, error) {
 	if !filepath.IsAbs(name) {
 		return "", fmt.Errorf("%q is not an absolute path", name)
 	}
@@ -102,7 +130,7 @@ func (c *closure) walk(name string) (string, error) {
 		}
 		rest = append(strings.Split(target, "/"), rest...)
 	}
-	return at, c.file(at)
+	return at, nil
 }
 
 // step goes from the directory at to word; for a link it stays and returns the
@@ -120,7 +148,7 @@ func (c *closure) step(at, word string) (next, target string, err error) {
 		return "", "", err
 	}
 	if info.Mode()&fs.ModeSymlink != 0 {
-		target, err = os.Readlink(p)
+		target, err = os.Readlink(c.host(p))
 		c.binds[p] = Bind{Dest: p, Link: target}
 		return at, target, err
 	}
@@ -138,12 +166,12 @@ func (c *closure) file(p string) error {
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("%s is not a regular file", p)
 	}
-	c.binds[p] = Bind{Dest: p, Source: p}
+	c.binds[p] = Bind{Dest: p, Source: c.host(p)}
 	return nil
 }
 
 func (c *closure) lstat(p string) (fs.FileInfo, error) {
-	info, err := os.Lstat(p)
+	info, err := os.Lstat(c.host(p))
 	if err == nil {
 		c.seen[p] = stampOf(info)
 	}
@@ -158,7 +186,7 @@ func (c *closure) program(name string, depth int) error {
 		return err
 	}
 	c.done[real] = true
-	interpreter, script, err := needs(real)
+	interpreter, script, err := needs(c.host(real))
 	switch {
 	case err != nil:
 		return err
@@ -208,7 +236,7 @@ func (c *closure) loaded(loader, program string) error {
 	}
 	// A new library changes what the loader finds: ldconfig writes this then.
 	_, _ = c.lstat("/etc/ld.so.cache")
-	libraries, err := ask(loader, program)
+	libraries, err := c.ask(loader, program)
 	if err != nil {
 		return err
 	}
@@ -223,7 +251,22 @@ func (c *closure) loaded(loader, program string) error {
 
 // ask has the loader list a program's libraries by name and place. The program
 // itself does not run.
-func ask(loader, program string) (map[string]string, error) {
+func (c *closure) ask(loader, program string) (map[string]string, error) {
+	if c.root == "" {
+		return askHere(loader, program)
+	}
+	if c.lister == nil {
+		return nil, fmt.Errorf("libraries of %s below %s: no sandbox to ask its loader in", program, c.root)
+	}
+	text, err := c.lister(c.root, loader, program)
+	if err != nil {
+		return nil, fmt.Errorf("%s --list: %w", loader, err)
+	}
+	return parseList(text)
+}
+
+// askHere asks a loader of this machine's own.
+func askHere(loader, program string) (map[string]string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, loader, "--list", program)
@@ -263,8 +306,11 @@ func parseList(text string) (map[string]string, error) {
 // is free. It comes last: what a program names by a place of its own wins.
 func (c *closure) aliases() error {
 	home := c.libcDir()
-	dir, err := filepath.EvalSymlinks(home)
-	if home == "" || err != nil {
+	if home == "" {
+		return nil
+	}
+	dir, err := c.resolve(home)
+	if err != nil {
 		return err
 	}
 	for _, at := range slices.Sorted(maps.Keys(c.libraries)) {
@@ -278,7 +324,7 @@ func (c *closure) aliases() error {
 		}
 		alias := path.Join(dir, name)
 		if _, taken := c.binds[alias]; !taken {
-			c.binds[alias] = Bind{Dest: alias, Source: source}
+			c.binds[alias] = Bind{Dest: alias, Source: c.host(source)}
 		}
 	}
 	return nil

@@ -31,20 +31,20 @@ func TestCacheSeesChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	var cs Cache
-	first, err := cs.Of([]string{p})
+	first, err := cs.Of([]string{p}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, err := cs.Of([]string{p}); err != nil || &again[0] != &first[0] {
+	if again, err := cs.Of([]string{p}, ""); err != nil || &again[0] != &first[0] {
 		t.Errorf("asked again: %v", err)
 	}
 	if err := os.Remove(p); err != nil {
 		t.Fatal(err)
 	}
-	if cs.Stale([]string{p}) == nil {
+	if cs.Stale([]string{p}, "/") == nil {
 		t.Error("a program that is gone is not stale")
 	}
-	if _, err := cs.Of([]string{p}); err == nil {
+	if _, err := cs.Of([]string{p}, ""); err == nil {
 		t.Error("a program that is gone was found")
 	}
 }

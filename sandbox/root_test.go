@@ -1,0 +1,134 @@
+package sandbox
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// plant copies what programs of this machine need into a root of its own, as an
+// image has it.
+func plant(t *testing.T, root string, programs ...string) {
+	t.Helper()
+	binds, err := Closure(programs, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range binds {
+		to := filepath.Join(root, b.Dest)
+		err := os.MkdirAll(filepath.Dir(to), 0o755)
+		switch {
+		case err != nil:
+		case b.Link != "":
+			err = os.Symlink(b.Link, to)
+		case b.Source != "":
+			run(t, root, "cp", b.Source, to)
+		default:
+			err = os.MkdirAll(to, 0o755)
+		}
+		if err != nil && !os.IsExist(err) {
+			t.Fatal(err)
+		}
+	}
+}
+
+func link(t *testing.T, root, name, text string) {
+	t.Helper()
+	p := filepath.Join(root, name)
+	if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(text, p); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// rooted is a spec of a program in an image.
+func rooted(root, program string, args ...string) *Spec {
+	s := spec(program, args...)
+	s.Root = root
+	return s
+}
+
+// A program of an image has the image's libraries and follows the image's links,
+// absolute ones too, and this machine's files are not there.
+func TestRoot(t *testing.T) {
+	image, dir := openTemp(t), openTemp(t)
+	for _, version := range []string{"image", "machine"} {
+		write(t, filepath.Join(dir, version+".c"), `const char *answer(void) { return "the `+version+`'s"; }`)
+	}
+	write(t, filepath.Join(dir, "p.c"), "#include <stdio.h>\nconst char *answer(void);\nint main(int c, char **v) { printf(\"%s %s\\n\", v[0], answer()); return c; }\n")
+	gcc, libs := need(t, "gcc-12", "gcc-12"), filepath.Join(dir, "lib")
+	if err := os.MkdirAll(filepath.Join(image, libs), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(libs, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	run(t, dir, gcc, "-shared", "-fPIC", "-o", "lib/libanswer.so.1", "-Wl,-soname,libanswer.so.1", "machine.c")
+	run(t, dir, gcc, "-o", "p", "p.c", "lib/libanswer.so.1", "-Wl,-rpath,"+libs)
+	plant(t, image, filepath.Join(dir, "p"))
+	run(t, dir, gcc, "-shared", "-fPIC", "-o", filepath.Join(image, libs, "libanswer.so.1"), "-Wl,-soname,libanswer.so.1", "image.c")
+	link(t, image, "usr/local/bin/tool", "/opt/v1/tool")
+	link(t, image, "opt/v1", "../../../../"+strings.TrimPrefix(dir, "/"))
+	link(t, image, dir+"/tool", "p")
+
+	for name, s := range map[string]*Spec{
+		"programs":         rooted(image, "/usr/local/bin/tool", "x"),
+		"all of it":        {Path: "/usr/local/bin/tool", Args: []string{"/usr/local/bin/tool", "x"}, Dir: "/", Root: image, Whole: true},
+		"machine's own":    spec(filepath.Join(dir, "p"), "x"),
+		"machine's, again": rooted("/", filepath.Join(dir, "p"), "x"),
+	} {
+		want := "the image's"
+		if !s.foreign() {
+			want = "the machine's"
+		}
+		o, err := bwrap(t)(ctxOf(t), s)
+		if err != nil || o.ExitCode != 2 || !strings.HasSuffix(string(o.Stdout), want+"\n") {
+			t.Errorf("%s: got %+v, %v, want %s", name, o, err, want)
+		}
+	}
+
+	// What a link leads to on this machine is not there for an image.
+	link(t, image, "usr/local/bin/out", dir+"/machine.c")
+	for _, program := range []string{"/usr/local/bin/out", "/usr/bin/env", "/../../../../usr/bin/env"} {
+		_, err := bwrap(t)(ctxOf(t), rooted(image, program))
+		if f, ok := errors.AsType[*Failure](err); !ok || f.Kind != Setup {
+			t.Errorf("%s, which only this machine has: got %v", program, err)
+		}
+	}
+	_, err := NewDirect(Options{Dir: openTemp(t)})(ctxOf(t), rooted(image, "/usr/local/bin/tool"))
+	if f, ok := errors.AsType[*Failure](err); !ok || f.Kind != Setup {
+		t.Errorf("without a sandbox: got %v", err)
+	}
+}
+
+// An image's loader is a stranger's program: asked for libraries it finds nothing
+// to harm, and what it says is looked for in the image.
+func TestRootsLoaderIsInside(t *testing.T) {
+	image, dir := openTemp(t), openTemp(t)
+	mark := filepath.Join(dir, "mark")
+	loader := build(t, `#include <stdio.h>
+		#include <unistd.h>
+		int main(int c, char **v) {
+			FILE *f = fopen("`+mark+`", "w");
+			printf("\tlibx.so => %s (0x1)\n", f || access("`+dir+`/p.c", 0) == 0 ? "/reached" : "`+dir+`/p.c");
+			return 0;
+		}`)
+	write(t, filepath.Join(dir, "p.c"), "int main(void) { return 0; }\n")
+	run(t, dir, need(t, "gcc-12", "gcc-12"), "-o", "p", "p.c", "-Wl,--dynamic-linker,/ld.so")
+	run(t, dir, "cp", loader, filepath.Join(image, "ld.so"))
+	run(t, dir, "cp", "p", filepath.Join(image, "prog"))
+	_, err := Closure([]string{"/prog"}, image, bwrap(t))
+	if err == nil || !strings.Contains(err.Error(), "library libx.so: lstat "+image+"/tmp") {
+		t.Errorf("got %v", err) // of what the loader reached, or of nothing
+	}
+	if _, err := os.Stat(mark); err == nil {
+		t.Error("the loader ran outside")
+	}
+	if _, err := Closure([]string{"/prog"}, image, nil); err == nil {
+		t.Error("the loader was asked without a sandbox")
+	}
+}
