@@ -6,7 +6,7 @@ import "github.com/crosscc/crosscc/toolchains"
 // new one is sent whenever something in it changes.
 type State struct {
 	Version string // of crosscc, for people
-	Sandbox string // the runner's name: bwrap, docker, none
+	Sandbox string // the runner's name, and what it lacks: bwrap, bwrap without cgroups, docker, none
 	Slots   int    // jobs it runs at once
 	Running int    // jobs that run now
 	Queued  int    // jobs admitted that wait for a slot

@@ -20,6 +20,7 @@ func BenchmarkTrivial(b *testing.B) {
 		}
 	})
 	bench(b, "bwrap", bwrap(b), spec(p))
+	bench(b, "grouped", grouped(b), spec(p))
 	bench(b, "direct", NewDirect(Options{}), spec(p))
 }
 

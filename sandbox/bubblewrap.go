@@ -13,9 +13,11 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/crosscc/crosscc/sandbox/internal/cgroup"
 	"github.com/crosscc/crosscc/sandbox/internal/closure"
 	"github.com/crosscc/crosscc/sandbox/internal/seccomp"
-	"golang.org/x/sys/unix"
 )
 
 // bubblewrap is the Runner with walls. It has no state but what it remembers
@@ -25,6 +27,7 @@ type bubblewrap struct {
 	credential *syscall.Credential // nil: stay who we are
 	pen        pen
 	extra      []string // flags that not every host can take
+	groups     *Groups
 	filter     []byte
 	closures   closure.Cache
 	logf       func(string, ...any)
@@ -40,7 +43,7 @@ type bubblewrap struct {
 // close-on-exec.
 func NewBubblewrap(o Options) (Runner, error) {
 	o = o.withDefaults()
-	b := &bubblewrap{program: or0(o.Bwrap, "bwrap"), logf: o.Logf, credential: credentialOf(o)}
+	b := &bubblewrap{program: or0(o.Bwrap, "bwrap"), logf: o.Logf, credential: credentialOf(o), groups: o.Groups}
 	program, err := exec.LookPath(b.program)
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: %w; install bubblewrap (apt-get install bubblewrap)", err)
@@ -52,7 +55,12 @@ func NewBubblewrap(o Options) (Runner, error) {
 	if b.filter, err = seccomp.Filter(); err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
-	if err := b.suit(); err != nil {
+	err = b.suit()
+	if err != nil && b.groups != nil && b.groups.Err() == nil {
+		b.groups.disable(err) // they may be to blame
+		err = b.suit()
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%w; %s", err, advice(err.Error(), readSysctl))
 	}
 	b.closures.List = Lister(b.run)
@@ -149,9 +157,16 @@ func (b *bubblewrap) cell(ctx context.Context, overflow context.CancelCauseFunc,
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
+	leaf, err := b.groups.leaf(l)
+	if err != nil {
+		return nil, &Failure{Kind: Setup, Detail: "limits", Err: err}
+	}
+	if leaf != nil {
+		defer b.forget(leaf)
+	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	c, err := b.start(s, l, words, overflow)
+	c, err := b.start(s, l, leaf, words, overflow)
 	if err != nil {
 		return nil, err
 	}
@@ -173,6 +188,13 @@ func (b *bubblewrap) cell(ctx context.Context, overflow context.CancelCauseFunc,
 	o, err := c.wait().outcome(ctx, s, l, func() error { return b.closures.Stale(s.Programs, s.Root) })
 	b.explain(err, words)
 	return o, err
+}
+
+// forget removes a leaf. One that stays is removed when the helper starts again.
+func (b *bubblewrap) forget(leaf *cgroup.Leaf) {
+	if err := leaf.Close(); err != nil {
+		b.logf("sandbox: %v", err)
+	}
 }
 
 // giveUp ends a cell that was not released.

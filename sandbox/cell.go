@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/crosscc/crosscc/sandbox/internal/cgroup"
 )
 
 // A cell is one bubblewrap in flight. Its life:
@@ -46,14 +48,15 @@ type cell struct {
 	began  time.Time
 
 	stdout, stderr *capture
-	child          *os.Process // process 1 inside; nil until held
-	out, tmp       *os.File    // writable directories inside
+	leaf           *cgroup.Leaf // or nil
+	child          *os.Process  // process 1 inside; nil until held
+	out, tmp       *os.File     // writable directories inside
 }
 
 // start runs bubblewrap with its descriptors 3, 4 and 5 as status, ready and gate,
 // and the texts of s behind them.
-func (b *bubblewrap) start(s *Spec, l Limits, words []string, overflow func(error)) (c *cell, err error) {
-	c = &cell{began: time.Now(), pen: b.pen}
+func (b *bubblewrap) start(s *Spec, l Limits, leaf *cgroup.Leaf, words []string, overflow func(error)) (c *cell, err error) {
+	c = &cell{began: time.Now(), pen: b.pen, leaf: leaf}
 	defer func() {
 		if err != nil {
 			c.close()
@@ -100,7 +103,11 @@ func (c *cell) begin(l Limits, overflow func(error)) error {
 	defer errW.Close()
 	c.files = append(c.files, outR, errR)
 	c.cmd.Stdout, c.cmd.Stderr = outW, errW
-	if err := c.cmd.Start(); err != nil {
+	start := c.cmd.Start
+	if c.leaf != nil {
+		start = func() error { return c.leaf.Start(c.cmd) }
+	}
+	if err := start(); err != nil {
 		return err
 	}
 	c.stdout = captureFrom(outR, "stdout", l.Stdout, overflow)
@@ -300,6 +307,9 @@ func (c *cell) wait() *ending {
 	}
 	e := &ending{stdout: c.stdout.wait(), stderr: c.stderr.wait(), out: c.out, tmp: c.tmp}
 	e.usage = usageOf(c.cmd.ProcessState, time.Since(c.began))
+	if c.leaf != nil {
+		e.events = c.leaf.Events()
+	}
 	var report struct {
 		Code *int `json:"exit-code"`
 	}

@@ -53,6 +53,14 @@ func (e *ending) doubt(l Limits, stale func() error) *Failure {
 	if err := stale(); err != nil {
 		return &Failure{Kind: Setup, Detail: "toolchain", Err: err}
 	}
+	switch {
+	case e.events.Killed > 0:
+		return e.outOfMemory(l)
+	case e.events.Refused > 0:
+		return failf(Memory, "the whole run came to %d MiB", l.Sum>>20)
+	case e.events.Unforked > 0:
+		return failf(Processes, "the whole run came to %d processes", l.Processes)
+	}
 	for _, dir := range []*os.File{e.out, e.tmp} {
 		if full(dir) {
 			return failf(Disk, "no room left in %s", dir.Name())
@@ -67,20 +75,28 @@ func (e *ending) doubt(l Limits, stale func() error) *Failure {
 	return nil
 }
 
-// readSigns finds a sign in a message. Lines that quote the source ("   12 | …")
-// may say anything.
-func readSigns(stderr []byte) *Failure {
+// readSigns finds a sign in a message; one that says what was short goes before
+// one that only says how it ended. Lines that quote the source ("   12 | …") may
+// say anything.
+func readSigns(stderr []byte) (found *Failure) {
 	for line := range bytes.Lines(stderr) {
 		if bytes.Contains(line, []byte(" | ")) {
 			continue
 		}
 		for _, s := range signs() {
-			if bytes.Contains(line, []byte(s.text)) {
-				return failf(s.kind, "%s", firstLine(line))
+			if !bytes.Contains(line, []byte(s.text)) {
+				continue
+			}
+			f := failf(s.kind, "%s", firstLine(line))
+			if s.kind != Killed {
+				return f
+			}
+			if found == nil {
+				found = f
 			}
 		}
 	}
-	return nil
+	return found
 }
 
 // nearMemory: an address space is never used to the last page, and where three

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/crosscc/crosscc/sandbox/internal/cgroup"
 )
 
 // An ending is all that is known about a program that is gone.
@@ -16,7 +18,8 @@ type ending struct {
 	signal         syscall.Signal // what killed it, or 0
 	stdout, stderr []byte
 	usage          Usage
-	out, tmp       *os.File // directories it could write to, or nil
+	events         cgroup.Events // of its group, if it had one
+	out, tmp       *os.File      // directories it could write to, or nil
 }
 
 // outcome judges an ending: what came from outside first (the caller, a limit
@@ -51,16 +54,28 @@ func (e *ending) outcome(ctx context.Context, s *Spec, l Limits, stale func() er
 func (e *ending) killed(l Limits) *Failure {
 	name := unix.SignalName(e.signal)
 	switch {
+	case e.events.Killed > 0:
+		return e.outOfMemory(l)
 	case e.signal == unix.SIGXCPU, e.signal == unix.SIGKILL && e.usage.User+e.usage.System >= l.CPU:
 		return failf(CPU, "%s after %s of CPU time", name, (e.usage.User + e.usage.System).Round(time.Millisecond))
 	case e.signal == unix.SIGXFSZ:
 		return failf(Disk, "a file grew over %d bytes", l.FileSize)
 	case e.nearMemory(l):
 		return failf(Memory, "%s with %d MiB in use", name, e.usage.MaxRSS>>20)
+	case e.signal == unix.SIGABRT: // by itself; clang has said why
+		if f := readSigns(e.stderr); f != nil {
+			return f
+		}
 	case e.signal == unix.SIGSYS:
 		return failf(Killed, "%s: a system call that the filter forbids", name)
 	}
 	return failf(Killed, "%s", name)
+}
+
+// outOfMemory tells what the kernel said of the whole group.
+func (e *ending) outOfMemory(l Limits) *Failure {
+	return failf(Memory, "the whole run came to %d MiB, or all runs to what this machine has for them; the kernel ended %d of its processes",
+		l.Sum>>20, e.events.Killed)
 }
 
 // signalOf takes apart the exit code by which bubblewrap (as a shell) reports

@@ -70,6 +70,7 @@ type Limits struct {
 	Wall      time.Duration // from start to end: 10 minutes
 	CPU       time.Duration // of each process, rounded up to seconds: 10 minutes
 	Memory    int64         // address space of each process, bytes: 8 GiB
+	Sum       int64         // memory of all processes and of Out and /tmp together, bytes, where Options.Groups can bound it: 8 GiB
 	FileSize  int64         // of each file written, bytes: 1 GiB
 	OutputSum int64         // of everything in Out, bytes: 1 GiB
 	Temp      int64         // of everything in /tmp, bytes: 1 GiB
@@ -82,6 +83,7 @@ func (l Limits) withDefaults() Limits {
 	l.Wall = or(l.Wall, 10*time.Minute)
 	l.CPU = or(l.CPU, 10*time.Minute)
 	l.Memory = or(l.Memory, 8<<30)
+	l.Sum = or(l.Sum, 8<<30)
 	l.FileSize = or(l.FileSize, 1<<30)
 	l.OutputSum = or(l.OutputSum, 1<<30)
 	l.Temp = or(l.Temp, 1<<30)
@@ -298,6 +300,9 @@ type Options struct {
 	UID, GID int
 	// Bwrap is the bubblewrap program; "" means the one on PATH.
 	Bwrap string
+	// Groups bound what one run takes as a whole; nil means that nothing does. Who
+	// opened them closes them, behind the last run.
+	Groups *Groups
 	// Logf gets lines for the helper's log; nil means none.
 	Logf func(format string, args ...any)
 }

@@ -19,7 +19,11 @@ func TestMain(m *testing.M) {
 		os.Exit(exit)
 	}
 	if p := os.Getenv("SANDBOX_TEST_RUN"); p != "" { // TestHelperKilled's helper
-		r, err := NewBubblewrap(Options{})
+		o := Options{}
+		if os.Getenv("SANDBOX_TEST_GROUPS") != "" {
+			o.Groups = OpenGroups()
+		}
+		r, err := NewBubblewrap(o)
 		if err == nil {
 			_, err = r(context.Background(), spec(p))
 		}

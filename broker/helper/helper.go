@@ -58,9 +58,13 @@ type Options struct {
 	MemoryBytes int64
 	// Store keeps inputs, outputs and results.
 	Store *store.Store
-	// Runner runs one program in the sandbox; Sandbox is its name in State.
+	// Runner runs one program in the sandbox; Sandbox is its name, and Note is what
+	// State says behind the name.
 	Runner  sandbox.Runner
 	Sandbox string
+	Note    string
+	// Limits bound a job; a zero field means this package's.
+	Limits sandbox.Limits
 	// Search are the prefixes where toolchains are looked for; nil means
 	// $PATH and toolchains.DefaultPrefixes.
 	Search []string
@@ -100,11 +104,12 @@ func New(o Options) (*Helper, error) {
 	if o.Slots < 1 {
 		return nil, fmt.Errorf("helper with %d job slots: at least 1 is needed", o.Slots)
 	}
+	o.Limits = limitsOf(o.Limits)
 	ctx, stop := context.WithCancelCause(context.Background())
 	h := &Helper{
 		o: o, ctx: ctx, stop: stop,
 		slots:   semaphore.NewWeighted(int64(o.Slots)),
-		state:   broker.State{Version: o.Version, Sandbox: o.Sandbox, Slots: o.Slots},
+		state:   broker.State{Version: o.Version, Sandbox: o.Sandbox + o.Note, Slots: o.Slots},
 		changed: make(chan struct{}),
 	}
 	var err error

@@ -1,6 +1,7 @@
 package helper
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,10 +23,13 @@ import (
 // has a directory of that name at its root.
 const outDir = "/.crosscc"
 
-// jobLimits bound one compile. The largest known single compiles (machine-made
-// sources of some hundred thousand lines) stay below them.
-var jobLimits = sandbox.Limits{
-	Wall: 15 * time.Minute, CPU: 15 * time.Minute, Memory: 8 << 30, FileSize: 2 << 30, OutputSum: 2 << 30,
+// limitsOf fills in what bounds one compile. The largest known single compiles
+// (machine-made sources of some hundred thousand lines) stay below it.
+func limitsOf(l sandbox.Limits) sandbox.Limits {
+	l.Wall, l.CPU = cmp.Or(l.Wall, 15*time.Minute), cmp.Or(l.CPU, 15*time.Minute)
+	l.Memory, l.Sum = cmp.Or(l.Memory, 8<<30), cmp.Or(l.Sum, 8<<30)
+	l.FileSize, l.OutputSum = cmp.Or(l.FileSize, 2<<30), cmp.Or(l.OutputSum, 2<<30)
+	return l
 }
 
 // A plan is a job as this helper will run it.
@@ -211,7 +215,7 @@ func (h *Helper) compile(ctx context.Context, tc toolchains.Toolchain, p *plan) 
 	out, err := h.o.Runner(ctx, &sandbox.Spec{
 		// A driver's own messages begin with the name that it was called by.
 		Path: driver, Args: slices.Concat([]string{p.job.Name}, nativeWords(p.job), p.args), Env: p.env, Dir: p.job.Dir,
-		Programs: append(locale, tc.Programs...), Tree: tree, Out: outDir, Outputs: p.outs, Limits: jobLimits,
+		Programs: append(locale, tc.Programs...), Tree: tree, Out: outDir, Outputs: p.outs, Limits: h.o.Limits,
 		Texts: nativeTexts(p.job),
 	})
 	f, ok := errors.AsType[*sandbox.Failure](err)

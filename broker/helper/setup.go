@@ -25,6 +25,9 @@ type Setup struct {
 	Slots int
 	// Sandbox is bwrap or none.
 	Sandbox string
+	// Limits bound a job; a zero field means the helper's own, which are for
+	// everybody. Tests have smaller ones.
+	Limits sandbox.Limits
 	// Search and Path: see Options.
 	Search  []string
 	Path    string
@@ -53,7 +56,8 @@ func Open(ctx context.Context, s Setup) (h *Helper, err error) {
 	}()
 	memory, memoryBytes, gone := memoryDir(sharedMemory, s.Dir, s.Slots)
 	closers = append(closers, gone)
-	run, err := runner(ctx, s, views)
+	run, groups, err := runner(ctx, s, views)
+	closers = append(closers, groups.Close)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +68,7 @@ func Open(ctx context.Context, s Setup) (h *Helper, err error) {
 	closers = append(closers, st.Close)
 	h, err = New(Options{
 		Dir: s.Dir, Views: views, Memory: memory, MemoryBytes: memoryBytes, Store: st, Runner: run, Sandbox: s.Sandbox,
-		Search: s.Search, Path: s.Path, Slots: s.Slots, Version: s.Version, Log: s.Log,
+		Note: note(s, groups), Limits: s.Limits, Search: s.Search, Path: s.Path, Slots: s.Slots, Version: s.Version, Log: s.Log,
 	})
 	if err != nil {
 		return nil, err
@@ -82,21 +86,32 @@ func closeAll(closers []func() error) error {
 }
 
 // runner makes the sandbox and has it prove that it is closed.
-func runner(ctx context.Context, s Setup, dir string) (sandbox.Runner, error) {
+func runner(ctx context.Context, s Setup, dir string) (sandbox.Runner, *sandbox.Groups, error) {
 	o := sandbox.Options{Dir: dir, Logf: s.Log.Debugf}
 	switch s.Sandbox {
 	case "none":
 		s.Log.Warn("--sandbox=none: what a client sends runs with this user's rights, without walls")
-		return sandbox.NewDirect(o), nil
+		return sandbox.NewDirect(o), nil, nil
 	case "bwrap":
+		o.Groups = sandbox.OpenGroups()
 		run, err := sandbox.NewBubblewrap(o)
-		if err != nil {
-			return nil, err
+		if err == nil {
+			err = sandbox.Prove(ctx, run)
 		}
-		if err := sandbox.Prove(ctx, run); err != nil {
-			return nil, err
-		}
-		return run, nil
+		return run, o.Groups, err
 	}
-	return nil, fmt.Errorf("sandbox %q: say bwrap or none", s.Sandbox)
+	return nil, nil, fmt.Errorf("sandbox %q: say bwrap or none", s.Sandbox)
+}
+
+// note is what status says beside the sandbox's name, after the log has said it.
+func note(s Setup, groups *sandbox.Groups) string {
+	switch {
+	case groups == nil:
+		return ""
+	case groups.Err() != nil:
+		s.Log.Infof("sandbox: the memory of each process of a job is bounded, not that of the job: %s", groups)
+		return " without cgroups"
+	}
+	s.Log.Debugf("sandbox: each job is bounded as a whole: %s", groups)
+	return ""
 }
