@@ -52,6 +52,11 @@ if [ "$goal" = test ] || [ "$goal" = projects ]; then
         util-linux                                   # unshare and setpriv
     )
 fi
+if [ "$goal" = test ]; then
+    packages+=(
+        docker.io                                    # an Engine of the tests' own; its service stays off
+    )
+fi
 
 # check_go fails with what to do when there is no Go, or one older than go.mod says.
 check_go() {
@@ -84,8 +89,9 @@ apt_install() {
         install --no-install-recommends "$@"
 }
 
-# The peers' packages bring daemons that take jobs from the network. The benchmark
-# starts its own, on loopback: those of a package that we install stay off.
+# The peers' packages bring daemons that take jobs from the network, and Docker's an
+# Engine. Benchmark and tests start their own, on loopback and on sockets of theirs:
+# those of a package that we install stay off.
 policy=/usr/sbin/policy-rc.d
 daemons_off() {
     if [ ! -e "$policy" ]; then
@@ -100,6 +106,10 @@ daemons_stay_off() {
         case $p in
         distcc) update-rc.d distcc disable ;;
         icecc) update-rc.d iceccd disable && update-rc.d icecc-scheduler disable ;;
+        docker.io)
+            update-rc.d docker disable
+            if command -v systemctl >/dev/null; then systemctl disable docker.socket; fi
+            ;;
         esac
     done
 }
@@ -125,7 +135,7 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 
 echo "install.sh: make $goal needs, and apt-get installs: ${missing[*]}"
-[ "$goal" != bench ] || daemons_off
+daemons_off
 if ! apt-get -qq install --no-install-recommends --simulate "${missing[@]}" >/dev/null 2>&1 ||
     ! apt_install "${missing[@]}"; then
     # No lists yet, or lists whose packages the mirror has since replaced.
@@ -133,4 +143,4 @@ if ! apt-get -qq install --no-install-recommends --simulate "${missing[@]}" >/de
     apt-get -qq update
     apt_install "${missing[@]}"
 fi
-[ "$goal" != bench ] || daemons_stay_off
+daemons_stay_off
