@@ -14,4 +14,27 @@ type State struct {
 	Draining bool
 	// Toolchains are sorted by identity. Nobody changes them after.
 	Toolchains []toolchains.Toolchain
+	// Images are those that it serves toolchains of, or means to, by name. Nobody
+	// changes them after.
+	Images []ImageState
 }
+
+// An ImageState says how far a helper is with one image.
+type ImageState struct {
+	Name       string // a reference, NAME@sha256:…, or a digest alone
+	Phase      ImagePhase
+	Detail     string // progress, or why not; in one line
+	Toolchains int    // of the image, that are served
+}
+
+// An ImagePhase is a word for that.
+type ImagePhase string
+
+const (
+	ImageWaiting   ImagePhase = "waiting"   // for its turn
+	ImageFetching  ImagePhase = "fetching"  // from where its row says
+	ImageUnpacking ImagePhase = "unpacking" // into the helper's store
+	ImageProbing   ImagePhase = "probing"   // its compilers are asked what they are
+	ImageReady     ImagePhase = "ready"
+	ImageFailed    ImagePhase = "failed" // tried again later
+)

@@ -57,6 +57,7 @@ type Toolchain struct {
 	// Derived are the words, -m32, that make this gcc of another target one for
 	// Target. They stand before all of a job's; nil: it needs none.
 	Derived []string
+	Image   string // the image that it lies in, for people; "" for a machine's own
 }
 
 // CanTarget reports whether a compile for target is worth asking about: for gcc

@@ -46,6 +46,9 @@ func (m *member) status() monitor.HelperStatus {
 	for _, tc := range m.state.Toolchains {
 		s.Toolchains = append(s.Toolchains, toolchainStatus(tc))
 	}
+	for _, i := range m.state.Images {
+		s.Images = append(s.Images, monitor.ImageStatus{Name: i.Name, State: string(i.Phase), Detail: i.Detail, Toolchains: i.Toolchains})
+	}
 	return s
 }
 
@@ -53,7 +56,7 @@ func toolchainStatus(tc toolchains.Toolchain) monitor.ToolchainStatus {
 	s := monitor.ToolchainStatus{
 		Identity: tc.Identity.String(), Family: tc.Family.String(), Target: tc.Target,
 		Version: tc.Version, Package: tc.Package, Assembler: tc.Assembler,
-		Defaults: tc.Defaults, Path: tc.Driver(), Targets: tc.Targets,
+		Defaults: tc.Defaults, Path: tc.Driver(), Targets: tc.Targets, Image: tc.Image,
 	}
 	for _, l := range tc.Languages {
 		s.Languages = append(s.Languages, l.String())

@@ -121,6 +121,17 @@ type HelperStatus struct {
 	Slots      int               `json:"slots"`
 	Jobs       int               `json:"jobs"` // of this agent's that it runs now
 	Toolchains []ToolchainStatus `json:"toolchains,omitempty"`
+	// Images are those that the helper serves toolchains of, or means to.
+	Images []ImageStatus `json:"images,omitempty"`
+}
+
+// ImageStatus is one image of a helper.
+type ImageStatus struct {
+	Name string `json:"name"` // NAME@sha256:…
+	// State is waiting, fetching, unpacking, probing, ready or failed.
+	State      string `json:"state"`
+	Detail     string `json:"detail,omitempty"` // how far it is, or why it failed
+	Toolchains int    `json:"toolchains"`       // of it, that are served
 }
 
 // ToolchainStatus is one toolchain of a helper.
@@ -135,6 +146,7 @@ type ToolchainStatus struct {
 	Path      string   `json:"path"`
 	Languages []string `json:"languages"`
 	Targets   []string `json:"targets,omitempty"` // of clang
+	Image     string   `json:"image,omitempty"`   // that it lies in
 }
 
 // Explanation is what an agent answers to `crossctl explain -- COMMAND`.

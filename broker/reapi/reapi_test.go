@@ -125,6 +125,7 @@ func testToolchain() toolchains.Toolchain {
 	return toolchains.Toolchain{
 		Identity: testIdentity(), Fingerprint: toolchains.Fingerprint{"driver": strings.Repeat("1", 64)},
 		Path: "/usr/bin/gcc-12", CXXPath: "/usr/bin/g++-12", Languages: []argv.Language{argv.C, argv.CXX}, Targets: []string{"a", "b"},
+		Image: "tools@sha256:1",
 	}
 }
 

@@ -66,7 +66,8 @@ func (w *watcher) Watch(_ *helperpb.WatchRequest, stream grpc.ServerStreamingSer
 
 // sameBut reports whether two states differ in their load alone, or not at all.
 func sameBut(a, b broker.State) bool {
-	return a.Version == b.Version && a.Sandbox == b.Sandbox && a.Slots == b.Slots && a.Draining == b.Draining && sameSlice(a.Toolchains, b.Toolchains)
+	return a.Version == b.Version && a.Sandbox == b.Sandbox && a.Slots == b.Slots && a.Draining == b.Draining && sameSlice(a.Toolchains, b.Toolchains) &&
+		slices.Equal(a.Images, b.Images)
 }
 
 // sameSlice reports whether b is a itself, which nobody changes.
@@ -82,6 +83,11 @@ func (s *Server) stateToProto(state broker.State, same bool) *helperpb.State {
 	p := &helperpb.State{
 		Version: state.Version, Sandbox: state.Sandbox, Slots: int32(state.Slots), Running: int32(state.Running),
 		Queued: int32(state.Queued), Draining: state.Draining || draining, SameToolchains: same,
+	}
+	for _, i := range state.Images {
+		p.Images = append(p.Images, &helperpb.Image{
+			Name: i.Name, Phase: string(i.Phase), Detail: strings.ToValidUTF8(i.Detail, "\uFFFD"), Toolchains: int32(i.Toolchains),
+		})
 	}
 	if same {
 		return p
@@ -101,6 +107,7 @@ func toolchainToProto(t toolchains.Toolchain) *helperpb.Toolchain {
 		Path: strings.ToValidUTF8(t.Path, "\uFFFD"), CxxPath: strings.ToValidUTF8(t.CXXPath, "\uFFFD"),
 		Targets: t.Targets, UnaskedC: t.Unasked.C, UnaskedCxx: t.Unasked.CXX, Knobs: t.Unasked.Knobs, Rest: t.Unasked.Rest,
 		Derived: t.Derived,
+		Image:   t.Image,
 	}
 	for _, l := range t.Languages {
 		p.Languages = append(p.Languages, l.XName())
@@ -122,6 +129,7 @@ func toolchainFromProto(p *helperpb.Toolchain) (toolchains.Toolchain, error) {
 		Fingerprint: p.Fingerprint, Path: p.Path, CXXPath: p.CxxPath, Targets: p.Targets,
 		Unasked: toolchains.Unasked{C: p.UnaskedC, CXX: p.UnaskedCxx, Knobs: p.Knobs, Rest: p.Rest},
 		Derived: p.Derived,
+		Image:   p.Image,
 	}
 	for l := argv.C; l <= argv.Asm; l++ {
 		if slices.Contains(p.Languages, l.XName()) {
@@ -153,9 +161,17 @@ func (c *Client) Watch(ctx context.Context, f func(broker.State)) error {
 		}
 		f(broker.State{
 			Version: p.Version, Sandbox: p.Sandbox, Slots: int(p.Slots), Running: int(p.Running),
-			Queued: int(p.Queued), Draining: p.Draining, Toolchains: last,
+			Queued: int(p.Queued), Draining: p.Draining, Toolchains: last, Images: imagesFromProto(p.Images),
 		})
 	}
+}
+
+func imagesFromProto(list []*helperpb.Image) []broker.ImageState {
+	var out []broker.ImageState
+	for _, i := range list {
+		out = append(out, broker.ImageState{Name: i.Name, Phase: broker.ImagePhase(i.Phase), Detail: i.Detail, Toolchains: int(i.Toolchains)})
+	}
+	return out
 }
 
 // toolchains leaves out those that this version does not understand.

@@ -71,7 +71,8 @@ type State struct {
 	Draining   bool                   `protobuf:"varint,6,opt,name=draining,proto3" json:"draining,omitempty"`
 	Toolchains []*Toolchain           `protobuf:"bytes,7,rep,name=toolchains,proto3" json:"toolchains,omitempty"`
 	// The toolchains are those of the message before, and not repeated.
-	SameToolchains bool `protobuf:"varint,8,opt,name=same_toolchains,json=sameToolchains,proto3" json:"same_toolchains,omitempty"`
+	SameToolchains bool     `protobuf:"varint,8,opt,name=same_toolchains,json=sameToolchains,proto3" json:"same_toolchains,omitempty"`
+	Images         []*Image `protobuf:"bytes,9,rep,name=images,proto3" json:"images,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -162,6 +163,82 @@ func (x *State) GetSameToolchains() bool {
 	return false
 }
 
+func (x *State) GetImages() []*Image {
+	if x != nil {
+		return x.Images
+	}
+	return nil
+}
+
+// Image is broker.ImageState.
+type Image struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Phase         string                 `protobuf:"bytes,2,opt,name=phase,proto3" json:"phase,omitempty"`
+	Detail        string                 `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
+	Toolchains    int32                  `protobuf:"varint,4,opt,name=toolchains,proto3" json:"toolchains,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Image) Reset() {
+	*x = Image{}
+	mi := &file_helper_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Image) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Image) ProtoMessage() {}
+
+func (x *Image) ProtoReflect() protoreflect.Message {
+	mi := &file_helper_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Image.ProtoReflect.Descriptor instead.
+func (*Image) Descriptor() ([]byte, []int) {
+	return file_helper_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Image) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Image) GetPhase() string {
+	if x != nil {
+		return x.Phase
+	}
+	return ""
+}
+
+func (x *Image) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *Image) GetToolchains() int32 {
+	if x != nil {
+		return x.Toolchains
+	}
+	return 0
+}
+
 // Toolchain is toolchains.Toolchain: identity, fingerprint, place and abilities.
 type Toolchain struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
@@ -185,14 +262,16 @@ type Toolchain struct {
 	Knobs      []string `protobuf:"bytes,15,rep,name=knobs,proto3" json:"knobs,omitempty"`
 	Rest       string   `protobuf:"bytes,16,opt,name=rest,proto3" json:"rest,omitempty"`
 	// words that make a gcc of another target one for target
-	Derived       []string `protobuf:"bytes,17,rep,name=derived,proto3" json:"derived,omitempty"`
+	Derived []string `protobuf:"bytes,17,rep,name=derived,proto3" json:"derived,omitempty"`
+	// The image that it lies in, for people; "" for the helper's machine.
+	Image         string `protobuf:"bytes,18,opt,name=image,proto3" json:"image,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Toolchain) Reset() {
 	*x = Toolchain{}
-	mi := &file_helper_proto_msgTypes[2]
+	mi := &file_helper_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -204,7 +283,7 @@ func (x *Toolchain) String() string {
 func (*Toolchain) ProtoMessage() {}
 
 func (x *Toolchain) ProtoReflect() protoreflect.Message {
-	mi := &file_helper_proto_msgTypes[2]
+	mi := &file_helper_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -217,7 +296,7 @@ func (x *Toolchain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Toolchain.ProtoReflect.Descriptor instead.
 func (*Toolchain) Descriptor() ([]byte, []int) {
-	return file_helper_proto_rawDescGZIP(), []int{2}
+	return file_helper_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Toolchain) GetFamily() string {
@@ -339,6 +418,13 @@ func (x *Toolchain) GetDerived() []string {
 	return nil
 }
 
+func (x *Toolchain) GetImage() string {
+	if x != nil {
+		return x.Image
+	}
+	return ""
+}
+
 // RunRequest is one job.
 type RunRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -358,7 +444,7 @@ type RunRequest struct {
 
 func (x *RunRequest) Reset() {
 	*x = RunRequest{}
-	mi := &file_helper_proto_msgTypes[3]
+	mi := &file_helper_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -370,7 +456,7 @@ func (x *RunRequest) String() string {
 func (*RunRequest) ProtoMessage() {}
 
 func (x *RunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_helper_proto_msgTypes[3]
+	mi := &file_helper_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -383,7 +469,7 @@ func (x *RunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunRequest.ProtoReflect.Descriptor instead.
 func (*RunRequest) Descriptor() ([]byte, []int) {
-	return file_helper_proto_rawDescGZIP(), []int{3}
+	return file_helper_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *RunRequest) GetAction() []byte {
@@ -437,7 +523,7 @@ type Inputs struct {
 
 func (x *Inputs) Reset() {
 	*x = Inputs{}
-	mi := &file_helper_proto_msgTypes[4]
+	mi := &file_helper_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -449,7 +535,7 @@ func (x *Inputs) String() string {
 func (*Inputs) ProtoMessage() {}
 
 func (x *Inputs) ProtoReflect() protoreflect.Message {
-	mi := &file_helper_proto_msgTypes[4]
+	mi := &file_helper_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -462,7 +548,7 @@ func (x *Inputs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inputs.ProtoReflect.Descriptor instead.
 func (*Inputs) Descriptor() ([]byte, []int) {
-	return file_helper_proto_rawDescGZIP(), []int{4}
+	return file_helper_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Inputs) GetCommand() []byte {
@@ -506,7 +592,7 @@ type RunAnswer struct {
 
 func (x *RunAnswer) Reset() {
 	*x = RunAnswer{}
-	mi := &file_helper_proto_msgTypes[5]
+	mi := &file_helper_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -518,7 +604,7 @@ func (x *RunAnswer) String() string {
 func (*RunAnswer) ProtoMessage() {}
 
 func (x *RunAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_helper_proto_msgTypes[5]
+	mi := &file_helper_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -531,7 +617,7 @@ func (x *RunAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunAnswer.ProtoReflect.Descriptor instead.
 func (*RunAnswer) Descriptor() ([]byte, []int) {
-	return file_helper_proto_rawDescGZIP(), []int{5}
+	return file_helper_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RunAnswer) GetResult() []byte {
@@ -579,7 +665,7 @@ type KeyAnswer struct {
 
 func (x *KeyAnswer) Reset() {
 	*x = KeyAnswer{}
-	mi := &file_helper_proto_msgTypes[6]
+	mi := &file_helper_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -591,7 +677,7 @@ func (x *KeyAnswer) String() string {
 func (*KeyAnswer) ProtoMessage() {}
 
 func (x *KeyAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_helper_proto_msgTypes[6]
+	mi := &file_helper_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -604,7 +690,7 @@ func (x *KeyAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyAnswer.ProtoReflect.Descriptor instead.
 func (*KeyAnswer) Descriptor() ([]byte, []int) {
-	return file_helper_proto_rawDescGZIP(), []int{6}
+	return file_helper_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *KeyAnswer) GetText() string {
@@ -626,7 +712,7 @@ type Content struct {
 
 func (x *Content) Reset() {
 	*x = Content{}
-	mi := &file_helper_proto_msgTypes[7]
+	mi := &file_helper_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -638,7 +724,7 @@ func (x *Content) String() string {
 func (*Content) ProtoMessage() {}
 
 func (x *Content) ProtoReflect() protoreflect.Message {
-	mi := &file_helper_proto_msgTypes[7]
+	mi := &file_helper_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -651,7 +737,7 @@ func (x *Content) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Content.ProtoReflect.Descriptor instead.
 func (*Content) Descriptor() ([]byte, []int) {
-	return file_helper_proto_rawDescGZIP(), []int{7}
+	return file_helper_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Content) GetData() []byte {
@@ -673,7 +759,7 @@ var File_helper_proto protoreflect.FileDescriptor
 const file_helper_proto_rawDesc = "" +
 	"\n" +
 	"\fhelper.proto\x12\x11crosscc.helper.v1\"\x0e\n" +
-	"\fWatchRequest\"\x86\x02\n" +
+	"\fWatchRequest\"\xb8\x02\n" +
 	"\x05State\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x18\n" +
 	"\asandbox\x18\x02 \x01(\tR\asandbox\x12\x14\n" +
@@ -684,7 +770,15 @@ const file_helper_proto_rawDesc = "" +
 	"\n" +
 	"toolchains\x18\a \x03(\v2\x1c.crosscc.helper.v1.ToolchainR\n" +
 	"toolchains\x12'\n" +
-	"\x0fsame_toolchains\x18\b \x01(\bR\x0esameToolchains\"\xb7\x04\n" +
+	"\x0fsame_toolchains\x18\b \x01(\bR\x0esameToolchains\x120\n" +
+	"\x06images\x18\t \x03(\v2\x18.crosscc.helper.v1.ImageR\x06images\"i\n" +
+	"\x05Image\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05phase\x18\x02 \x01(\tR\x05phase\x12\x16\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\x12\x1e\n" +
+	"\n" +
+	"toolchains\x18\x04 \x01(\x05R\n" +
+	"toolchains\"\xcd\x04\n" +
 	"\tToolchain\x12\x16\n" +
 	"\x06family\x18\x01 \x01(\tR\x06family\x12\x16\n" +
 	"\x06target\x18\x02 \x01(\tR\x06target\x12\x18\n" +
@@ -704,7 +798,8 @@ const file_helper_proto_rawDesc = "" +
 	"unaskedCxx\x12\x14\n" +
 	"\x05knobs\x18\x0f \x03(\tR\x05knobs\x12\x12\n" +
 	"\x04rest\x18\x10 \x01(\tR\x04rest\x12\x18\n" +
-	"\aderived\x18\x11 \x03(\tR\aderived\x1a>\n" +
+	"\aderived\x18\x11 \x03(\tR\aderived\x12\x14\n" +
+	"\x05image\x18\x12 \x01(\tR\x05image\x1a>\n" +
 	"\x10FingerprintEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x90\x01\n" +
@@ -749,33 +844,35 @@ func file_helper_proto_rawDescGZIP() []byte {
 	return file_helper_proto_rawDescData
 }
 
-var file_helper_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_helper_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_helper_proto_goTypes = []any{
 	(*WatchRequest)(nil), // 0: crosscc.helper.v1.WatchRequest
 	(*State)(nil),        // 1: crosscc.helper.v1.State
-	(*Toolchain)(nil),    // 2: crosscc.helper.v1.Toolchain
-	(*RunRequest)(nil),   // 3: crosscc.helper.v1.RunRequest
-	(*Inputs)(nil),       // 4: crosscc.helper.v1.Inputs
-	(*RunAnswer)(nil),    // 5: crosscc.helper.v1.RunAnswer
-	(*KeyAnswer)(nil),    // 6: crosscc.helper.v1.KeyAnswer
-	(*Content)(nil),      // 7: crosscc.helper.v1.Content
-	nil,                  // 8: crosscc.helper.v1.Toolchain.FingerprintEntry
+	(*Image)(nil),        // 2: crosscc.helper.v1.Image
+	(*Toolchain)(nil),    // 3: crosscc.helper.v1.Toolchain
+	(*RunRequest)(nil),   // 4: crosscc.helper.v1.RunRequest
+	(*Inputs)(nil),       // 5: crosscc.helper.v1.Inputs
+	(*RunAnswer)(nil),    // 6: crosscc.helper.v1.RunAnswer
+	(*KeyAnswer)(nil),    // 7: crosscc.helper.v1.KeyAnswer
+	(*Content)(nil),      // 8: crosscc.helper.v1.Content
+	nil,                  // 9: crosscc.helper.v1.Toolchain.FingerprintEntry
 }
 var file_helper_proto_depIdxs = []int32{
-	2, // 0: crosscc.helper.v1.State.toolchains:type_name -> crosscc.helper.v1.Toolchain
-	8, // 1: crosscc.helper.v1.Toolchain.fingerprint:type_name -> crosscc.helper.v1.Toolchain.FingerprintEntry
-	7, // 2: crosscc.helper.v1.RunAnswer.contents:type_name -> crosscc.helper.v1.Content
-	0, // 3: crosscc.helper.v1.Helper.Watch:input_type -> crosscc.helper.v1.WatchRequest
-	3, // 4: crosscc.helper.v1.Helper.Run:input_type -> crosscc.helper.v1.RunRequest
-	3, // 5: crosscc.helper.v1.Helper.Key:input_type -> crosscc.helper.v1.RunRequest
-	1, // 6: crosscc.helper.v1.Helper.Watch:output_type -> crosscc.helper.v1.State
-	5, // 7: crosscc.helper.v1.Helper.Run:output_type -> crosscc.helper.v1.RunAnswer
-	6, // 8: crosscc.helper.v1.Helper.Key:output_type -> crosscc.helper.v1.KeyAnswer
-	6, // [6:9] is the sub-list for method output_type
-	3, // [3:6] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	3, // 0: crosscc.helper.v1.State.toolchains:type_name -> crosscc.helper.v1.Toolchain
+	2, // 1: crosscc.helper.v1.State.images:type_name -> crosscc.helper.v1.Image
+	9, // 2: crosscc.helper.v1.Toolchain.fingerprint:type_name -> crosscc.helper.v1.Toolchain.FingerprintEntry
+	8, // 3: crosscc.helper.v1.RunAnswer.contents:type_name -> crosscc.helper.v1.Content
+	0, // 4: crosscc.helper.v1.Helper.Watch:input_type -> crosscc.helper.v1.WatchRequest
+	4, // 5: crosscc.helper.v1.Helper.Run:input_type -> crosscc.helper.v1.RunRequest
+	4, // 6: crosscc.helper.v1.Helper.Key:input_type -> crosscc.helper.v1.RunRequest
+	1, // 7: crosscc.helper.v1.Helper.Watch:output_type -> crosscc.helper.v1.State
+	6, // 8: crosscc.helper.v1.Helper.Run:output_type -> crosscc.helper.v1.RunAnswer
+	7, // 9: crosscc.helper.v1.Helper.Key:output_type -> crosscc.helper.v1.KeyAnswer
+	7, // [7:10] is the sub-list for method output_type
+	4, // [4:7] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_helper_proto_init() }
@@ -789,7 +886,7 @@ func file_helper_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_helper_proto_rawDesc), len(file_helper_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -41,6 +41,30 @@ x86_64-linux-gnu +2  clang     14.0.6   Debian 14.0.6-12  c          /usr/bin/cl
 		"crossctl: error: no helper has the address \"none\"\ncrossctl: hint: helpers are embedded, 127.0.0.1:1\n", 2})
 }
 
+// Where a helper has images, the tables say which, and what is wrong with one.
+func TestShowImages(t *testing.T) {
+	name := "registry.example/gcc@sha256:" + strings.Repeat("0123456789abcdef", 4)
+	h := monitor.HelperStatus{
+		Address: "h:1", State: "up",
+		Toolchains: []monitor.ToolchainStatus{{Target: "riscv64-linux-gnu", Family: "gcc", Path: "/usr/bin/gcc", Image: name}, {Target: "x86_64-linux-gnu"}},
+		Images:     []monitor.ImageStatus{{Name: name, State: "ready", Toolchains: 1}, {Name: "x", State: "failed", Detail: "registry x: \x1b refused"}},
+	}
+	var b bytes.Buffer
+	showToolchains(&b, toolchainLines([]monitor.HelperStatus{h}))
+	showImages(&b, []monitor.HelperStatus{h})
+	want := `TARGET             COMPILER  VERSION  PACKAGE  LANGUAGES  PATH          HELPER  IMAGE
+riscv64-linux-gnu  gcc       -        -        -          /usr/bin/gcc  h:1     registry.example/gcc@sha256:0123456789ab
+x86_64-linux-gnu   -         -        -        -          -             h:1     -
+
+IMAGE                                     STATE   TOOLCHAINS  HELPER  DETAIL
+registry.example/gcc@sha256:0123456789ab  ready   1           h:1     -
+x                                         failed  0           h:1     registry x: ? refused
+`
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+	}
+}
+
 // TestJSON: what the agent says comes out whole, in the shapes of package
 // monitor and with nothing beside it.
 func TestJSON(t *testing.T) {

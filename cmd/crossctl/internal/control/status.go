@@ -83,6 +83,7 @@ func showStatus(w io.Writer, s monitor.Status) {
 		fmt.Fprintln(w)
 		showHelpers(w, s.Helpers)
 	}
+	showImages(w, s.Helpers)
 	if len(s.Distrusted) > 0 {
 		fmt.Fprintln(w)
 		showDistrusted(w, s.Distrusted)
@@ -144,6 +145,20 @@ func showHelpers(w io.Writer, helpers []monitor.HelperStatus) {
 			cell(h.Version), cell(h.Sandbox), cell(h.Error)})
 	}
 	table(w, rows)
+}
+
+// showImages lists the images of helpers, those that are not ready with why.
+func showImages(w io.Writer, helpers []monitor.HelperStatus) {
+	rows := [][]string{{"IMAGE", "STATE", "TOOLCHAINS", "HELPER", "DETAIL"}}
+	for _, h := range helpers {
+		for _, i := range h.Images {
+			rows = append(rows, []string{cell(shortImage(i.Name)), cell(i.State), strconv.Itoa(i.Toolchains), cell(h.Address), cell(i.Detail)})
+		}
+	}
+	if len(rows) > 1 {
+		fmt.Fprintln(w)
+		table(w, rows)
+	}
 }
 
 // showReasons lists reasons, the most frequent first, with what was said of the

@@ -104,11 +104,29 @@ func showToolchains(w io.Writer, lines []toolchainLine) {
 		return
 	}
 	rows := [][]string{{"TARGET", "COMPILER", "VERSION", "PACKAGE", "LANGUAGES", "PATH", "HELPER"}}
+	imaged := slices.ContainsFunc(lines, func(l toolchainLine) bool { return l.Image != "" })
+	if imaged {
+		rows[0] = append(rows[0], "IMAGE")
+	}
 	for _, l := range lines {
-		rows = append(rows, []string{targets(l.ToolchainStatus), cell(l.Family), cell(l.Version), cell(l.Package),
-			cell(strings.Join(l.Languages, ",")), cell(l.Path), cell(l.helper)})
+		row := []string{targets(l.ToolchainStatus), cell(l.Family), cell(l.Version), cell(l.Package),
+			cell(strings.Join(l.Languages, ",")), cell(l.Path), cell(l.helper)}
+		if imaged {
+			row = append(row, cell(shortImage(l.Image)))
+		}
+		rows = append(rows, row)
 	}
 	table(w, rows)
+}
+
+// shortImage is an image's name with as much of its digest as people compare.
+func shortImage(name string) string {
+	const digits = 12
+	before, sum, ok := strings.Cut(name, "sha256:")
+	if !ok || len(sum) < digits {
+		return name
+	}
+	return before + "sha256:" + sum[:digits]
 }
 
 // targets is the default target, and how many more a clang has.
