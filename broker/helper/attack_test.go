@@ -131,11 +131,11 @@ func (a attack) job(t *testing.T, h *Helper, evil bool) *broker.Job {
 func unguarded(t *testing.T, h *Helper, j *broker.Job) string {
 	t.Helper()
 	d, _ := argv.ParseDriver(j.Name)
-	p := &plan{job: j, cmd: argv.Parse(j.Args, argv.Env{Driver: d, Family: j.Identity.Family}), env: append([]string{"PATH=/usr/bin", "TMPDIR=/tmp"}, j.Env...)}
+	p := &plan{job: j, cmd: argv.Parse(j.Args, argv.Env{Driver: d, Family: j.Identity.Family}), env: append([]string{"TMPDIR=/tmp"}, j.Env...)}
 	if err := p.write(); err != nil {
 		t.Fatal(err)
 	}
-	res, err := h.compile(t.Context(), native(t, h), p)
+	res, err := h.compile(t.Context(), located{Toolchain: native(t, h), path: "/usr/bin"}, p)
 	if r, ok := errors.AsType[*broker.Refusal](err); ok && r.Reason == ReasonTreeClosed {
 		return ""
 	}

@@ -35,36 +35,60 @@ var probeLimits = sandbox.Limits{
 	OutputSum: 64 << 20, Stdout: 8 << 20, Stderr: 8 << 20,
 }
 
-// A catalog knows the toolchains of this machine, each probed in the sandbox
-// that jobs get (X3).
+// A catalog knows the toolchains of this machine and of its images, each probed in
+// the sandbox that jobs get (X3).
 type catalog struct {
-	o     Options
-	root  *rootfs.Root
-	cache *toolchains.Cache
-	tell  func([]toolchains.Toolchain)
-	ready chan struct{} // closed after the first round
-	once  sync.Once
-	again chan struct{} // holds a token when the machine should be looked at soon
+	o       Options
+	host    *place
+	shelf   *shelf // nil: no images
+	cache   *toolchains.Cache
+	closure sandbox.Closures // of the toolchains' programs
+	tell    func([]toolchains.Toolchain, []broker.ImageState)
+	ready   chan struct{} // closed after the first round
+	once    sync.Once
+	again   chan struct{} // holds a token when the machine should be looked at soon
 
-	mu    sync.Mutex             // guards found
-	found []toolchains.Toolchain // sorted; nil before the first round
+	mu       sync.Mutex // guards what follows; none of the lists is changed in place
+	own      []located  // of this machine; nil before the first round
+	imaged   []located
+	images   []broker.ImageState
+	found    []located // both, sorted
+	announce []toolchains.Toolchain
 }
 
-func newCatalog(o Options, tell func([]toolchains.Toolchain)) (*catalog, error) {
+// A located toolchain is one with the place where it lies.
+type located struct {
+	toolchains.Toolchain
+	digest  string   // of the image; "" for this machine
+	target  string   // the one target that it serves; "" when the toolchain says
+	path    string   // PATH of its programs
+	private *private // of an image's, which does not change; else nil
+}
+
+func newCatalog(o Options, tell func([]toolchains.Toolchain, []broker.ImageState)) (*catalog, error) {
 	root, err := rootfs.At("/")
 	if err != nil {
 		return nil, err
 	}
-	return &catalog{
-		o: o, root: root, tell: tell, ready: make(chan struct{}), again: make(chan struct{}, 1),
-		cache: &toolchains.Cache{Dir: filepath.Join(o.Dir, "probes")},
-	}, nil
+	c := &catalog{
+		o: o, host: &place{root: root, path: o.Path}, tell: tell, ready: make(chan struct{}), again: make(chan struct{}, 1),
+		cache:   &toolchains.Cache{Dir: filepath.Join(o.Dir, "probes")},
+		closure: sandbox.Closures{List: sandbox.Lister(o.Runner)},
+	}
+	if o.Images != nil {
+		c.shelf = newShelf(c, o.Images, o.Rows)
+	}
+	return c, nil
 }
 
-func (c *catalog) close() error { return c.root.Close() }
+func (c *catalog) close() error { return c.host.root.Close() }
 
 // watch looks at the machine now and then, until ctx ends.
 func (c *catalog) watch(ctx context.Context) {
+	if c.shelf != nil {
+		defer c.shelf.work.Wait()
+		c.shelf.work.Go(func() { c.shelf.watch(ctx) })
+	}
 	tick := time.NewTicker(rescan)
 	defer tick.Stop()
 	for {
@@ -92,12 +116,12 @@ func (c *catalog) scan(ctx context.Context) {
 	g.SetLimit(runtime.NumCPU())
 	for i, path := range paths {
 		g.Go(func() error {
-			tc, err := c.probe(ctx, path, nil)
+			tc, err := c.probe(ctx, c.host, path, nil)
 			if err != nil {
 				c.o.Log.WithError(err).WithField("compiler", path).Info("compiler left out")
 				return nil
 			}
-			found[i] = append(c.derived(ctx, tc), tc)
+			found[i] = append(c.derived(ctx, c.host, tc), tc)
 			return nil
 		})
 	}
@@ -109,13 +133,13 @@ func (c *catalog) scan(ctx context.Context) {
 
 // derived are the toolchains that a gcc is besides, for targets that a word leads to.
 // One that does not take the word is none.
-func (c *catalog) derived(ctx context.Context, of toolchains.Toolchain) []toolchains.Toolchain {
+func (c *catalog) derived(ctx context.Context, at *place, of toolchains.Toolchain) []toolchains.Toolchain {
 	var list []toolchains.Toolchain
 	if of.Family != argv.GCC {
 		return nil
 	}
 	for _, d := range triple.Derivations(of.Target) {
-		tc, err := c.probe(ctx, of.Driver(), &d)
+		tc, err := c.probe(ctx, at, of.Driver(), &d)
 		if err != nil {
 			c.o.Log.WithError(err).WithField("compiler", of.Driver()).Debug("no compiler for " + d.Target)
 			continue
@@ -125,82 +149,144 @@ func (c *catalog) derived(ctx context.Context, of toolchains.Toolchain) []toolch
 	return list
 }
 
-// anew probes a toolchain that was found once more.
-func (c *catalog) anew(ctx context.Context, tc toolchains.Toolchain) (toolchains.Toolchain, error) {
-	if len(tc.Derived) > 0 {
-		return c.probe(ctx, tc.Driver(), &triple.Derivation{Target: tc.Target, Words: tc.Derived})
-	}
-	return c.probe(ctx, tc.Driver(), nil)
-}
-
 func (c *catalog) drivers() ([]string, error) {
 	if c.o.Search != nil {
-		return toolchains.Discover(c.root, "", c.o.Search)
+		return toolchains.Discover(c.host.root, "", c.o.Search)
 	}
-	return toolchains.Discover(c.root, c.o.Path, toolchains.DefaultPrefixes())
+	return toolchains.Discover(c.host.root, c.o.Path, toolchains.DefaultPrefixes())
 }
 
-// set replaces what was found, and tells of it when it is news.
+// set replaces what was found on this machine.
 func (c *catalog) set(found []toolchains.Toolchain) {
-	list := append([]toolchains.Toolchain{}, found...)
-	slices.SortFunc(list, func(a, b toolchains.Toolchain) int {
-		return cmp.Or(strings.Compare(a.Identity.String(), b.Identity.String()), strings.Compare(a.Driver(), b.Driver()))
-	})
+	own := []located{}
+	for _, tc := range found {
+		own = append(own, located{Toolchain: tc, path: c.host.path})
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.found != nil && slices.EqualFunc(c.found, list, same) {
-		return
-	}
-	c.found = list
-	c.tell(list)
+	first := c.own == nil
+	c.own = own
+	c.merge(first)
 }
 
-// same reports whether two looks at a machine saw one toolchain.
+// setImages replaces what was found in images, and what is said of them.
+func (c *catalog) setImages(found []located, told []broker.ImageState) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	news := !slices.Equal(c.images, told)
+	c.imaged, c.images = found, told
+	c.merge(news)
+}
+
+// merge makes one list, and tells of it when it is news. mu is held.
+func (c *catalog) merge(news bool) {
+	list := slices.Concat(c.own, c.imaged)
+	slices.SortFunc(list, func(a, b located) int {
+		return cmp.Or(strings.Compare(a.Identity.String(), b.Identity.String()), strings.Compare(a.Image, b.Image), strings.Compare(a.Driver(), b.Driver()))
+	})
+	if !slices.EqualFunc(c.found, list, func(a, b located) bool { return same(a.Toolchain, b.Toolchain) }) || c.announce == nil {
+		c.announce, news = make([]toolchains.Toolchain, 0, len(list)), true
+		for _, l := range list {
+			c.announce = append(c.announce, l.Toolchain)
+		}
+	}
+	c.found = list
+	if news {
+		c.tell(c.announce, c.images)
+	}
+}
+
+// same reports whether two looks saw one toolchain.
 func same(a, b toolchains.Toolchain) bool {
-	return a.Identity == b.Identity && a.Path == b.Path && a.CXXPath == b.CXXPath && a.Fingerprint.Equal(b.Fingerprint)
+	return a.Identity == b.Identity && a.Image == b.Image && a.Path == b.Path && a.CXXPath == b.CXXPath && a.Fingerprint.Equal(b.Fingerprint)
 }
 
 // match finds the toolchain for a job, or says why there is none: the one that the
 // job names, else one that is identical to the client's. Of what else might do a
 // client would have to have proof. Programs that changed since the last look are
-// seen: what was found then only says where to look first.
-func (c *catalog) match(ctx context.Context, j *broker.Job, lang argv.Language) (toolchains.Toolchain, error) {
+// seen: what was found then only says where to look first. An image does not
+// change.
+func (c *catalog) match(ctx context.Context, j *broker.Job, lang argv.Language) (located, error) {
 	c.mu.Lock()
 	list := slices.Clone(c.found)
 	c.mu.Unlock()
-	slices.SortStableFunc(list, func(a, b toolchains.Toolchain) int {
-		_, fitsA := misfit(j, lang, a)
-		_, fitsB := misfit(j, lang, b)
+	slices.SortStableFunc(list, func(a, b located) int {
+		_, fitsA := misfit(j, lang, a.Toolchain)
+		_, fitsB := misfit(j, lang, b.Toolchain)
 		return cmp.Compare(rank(fitsB), rank(fitsA))
 	})
 	var near []string
 	var failed error
-	for _, tc := range list {
-		if tc.Family != j.Identity.Family || !tc.CanTarget(j.Identity.Target) {
+	for _, l := range list {
+		if l.Family != j.Identity.Family || !l.serves(j.Identity.Target) {
 			continue
 		}
-		now, err := c.anew(ctx, tc)
+		now, err := c.now(ctx, l)
 		if err != nil {
-			failed = fmt.Errorf("probe %s again: %w", tc.Driver(), err)
+			failed = fmt.Errorf("probe %s again: %w", l.Driver(), err)
 			c.lookAgain()
 			continue
 		}
-		if !same(now, tc) {
+		if !same(now.Toolchain, l.Toolchain) {
 			c.lookAgain()
 		}
-		why, fits := misfit(j, lang, now)
+		why, fits := misfit(j, lang, now.Toolchain)
 		if fits {
-			return now.For(j.Identity.Target), nil
+			now.Toolchain = now.For(j.Identity.Target)
+			return now, nil
 		}
 		near = append(near, why)
 	}
 	if failed != nil {
-		return toolchains.Toolchain{}, failed
+		return located{}, failed
 	}
 	if len(near) == 0 {
 		near = []string{"has no " + j.Identity.Family.String() + " for " + j.Identity.Target}
 	}
-	return toolchains.Toolchain{}, broker.Refusef(ReasonNoMatch, "%s", strings.Join(slices.Compact(near), ", and "))
+	return located{}, broker.Refusef(ReasonNoMatch, "%s", strings.Join(slices.Compact(near), ", and "))
+}
+
+// serves reports whether a toolchain is worth asking for a target.
+func (l located) serves(target string) bool {
+	return l.CanTarget(target) && (l.target == "" || l.target == triple.Canonical(target) || l.Family == argv.GCC)
+}
+
+// now is a toolchain as it stands at this moment.
+func (c *catalog) now(ctx context.Context, l located) (located, error) {
+	if l.digest != "" {
+		return l, nil
+	}
+	var as *triple.Derivation
+	if len(l.Derived) > 0 {
+		as = &triple.Derivation{Target: l.Target, Words: l.Derived}
+	}
+	var err error
+	l.Toolchain, err = c.probe(ctx, c.host, l.Driver(), as)
+	return l, err
+}
+
+// hold keeps the place of a toolchain until it is released.
+func (c *catalog) hold(ctx context.Context, l located) (*place, error) {
+	if l.digest == "" {
+		return c.host, nil
+	}
+	at, err := c.shelf.hold(ctx, l.digest)
+	if err != nil && ctx.Err() == nil {
+		return nil, broker.Refusef(ReasonNoMatch, "has no image %s any more: %v", l.Image, err)
+	}
+	return at, err
+}
+
+// private are the directories of a toolchain where no tree may have files.
+func (c *catalog) privateOf(l located) (private, error) {
+	if l.private != nil {
+		return *l.private, nil
+	}
+	binds, err := c.closure.Of(l.Programs, "")
+	if err != nil {
+		return private{}, fmt.Errorf("files of %s: %w", l.Driver(), err)
+	}
+	return privateOf(l.Toolchain, binds), nil
 }
 
 func rank(fits bool) int {
@@ -235,63 +321,4 @@ func misfit(j *broker.Job, lang argv.Language, tc toolchains.Toolchain) (why str
 		why = "has " + tc.String() + " with other programs than the client's"
 	}
 	return why, false
-}
-
-// probe asks one driver, in the sandbox, with its own programs in view: what it is,
-// or what it is as a derived one.
-func (c *catalog) probe(ctx context.Context, path string, as *triple.Derivation) (toolchains.Toolchain, error) {
-	sys := toolchains.System{Root: c.root, Getenv: c.getenv, Run: c.inside(path)}
-	if as != nil {
-		return c.cache.ProbeDerived(ctx, sys, path, *as)
-	}
-	return c.cache.Probe(ctx, sys, path, "")
-}
-
-func (c *catalog) getenv(key string) string {
-	if key == "PATH" {
-		return c.o.Path
-	}
-	return "" // COMPILER_PATH and its kin are nothing to a helper
-}
-
-// inside runs the driver at path and its programs in the sandbox. What these
-// are has to be asked outside, once for each probe that the cache can't answer.
-func (c *catalog) inside(path string) toolchains.RunFunc {
-	programs := sync.OnceValues(func() ([]string, error) {
-		ctx, cancel := context.WithTimeout(context.Background(), probeTime)
-		defer cancel()
-		sys := toolchains.System{Root: c.root, Getenv: c.getenv, Run: c.outside}
-		return toolchains.Programs(ctx, sys, path)
-	})
-	return func(ctx context.Context, p toolchains.Program) (toolchains.Output, error) {
-		list, err := programs()
-		if err != nil {
-			return toolchains.Output{}, err
-		}
-		return c.run(ctx, c.o.Runner, p, list)
-	}
-}
-
-// outside runs a compiler of this machine's own, unsandboxed, to ask where its
-// programs are: before that is known no root can be made for it.
-func (c *catalog) outside(ctx context.Context, p toolchains.Program) (toolchains.Output, error) {
-	return c.run(ctx, c.o.direct(), p, nil)
-}
-
-func (c *catalog) run(ctx context.Context, run sandbox.Runner, p toolchains.Program, programs []string) (toolchains.Output, error) {
-	env := append([]string{"PATH=" + c.o.Path}, p.Env...)
-	out, err := run(ctx, &sandbox.Spec{
-		Path: p.Path, Args: append([]string{p.Path}, p.Args...), Env: env, Dir: "/",
-		Programs: programs, Stdin: p.Stdin, Limits: probeLimits,
-	})
-	if err != nil {
-		return toolchains.Output{}, err
-	}
-	defer out.Close()
-	return toolchains.Output{Stdout: out.Stdout, Stderr: out.Stderr, Status: out.ExitCode}, nil
-}
-
-// direct runs programs of this machine without walls.
-func (o Options) direct() sandbox.Runner {
-	return sandbox.NewDirect(sandbox.Options{Dir: o.Views})
 }

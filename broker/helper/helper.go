@@ -70,6 +70,10 @@ type Options struct {
 	Search []string
 	// Path is the PATH of the compilers, and is searched when Search is nil.
 	Path string
+	// Images are those that toolchains are served of as well; nil means none. Rows
+	// say which of them must be there, and what is served of them.
+	Images Images
+	Rows   []ImageRow
 	// Slots is how many jobs run at once; at least 1.
 	Slots int
 	// Version is shown to people.
@@ -83,8 +87,7 @@ type Helper struct {
 	o       Options
 	catalog *catalog
 	slots   *semaphore.Weighted
-	pools   []*views.Pool    // where a job's view is looked for, in this order
-	closure sandbox.Closures // of the toolchains' programs
+	pools   []*views.Pool // where a job's view is looked for, in this order
 
 	closers []func() error // what Open opened beside it, in that order
 
@@ -117,8 +120,8 @@ func New(o Options) (*Helper, error) {
 		stop(errClosed)
 		return nil, err
 	}
-	c, err := newCatalog(o, func(found []toolchains.Toolchain) {
-		h.update(func(s *broker.State) { s.Toolchains = found })
+	c, err := newCatalog(o, func(found []toolchains.Toolchain, images []broker.ImageState) {
+		h.update(func(s *broker.State) { s.Toolchains, s.Images = found, images })
 	})
 	if err != nil {
 		stop(errClosed)

@@ -30,6 +30,12 @@ func newHelper(t testing.TB, run sandbox.Runner) *Helper {
 
 func newHelperWith(t testing.TB, driver string, run sandbox.Runner) *Helper {
 	t.Helper()
+	return newHelperOf(t, run, func(o *Options) { o.Search = []string{driver} })
+}
+
+// newHelperOf is one whose options are changed before it starts.
+func newHelperOf(t testing.TB, run sandbox.Runner, change func(*Options)) *Helper {
+	t.Helper()
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	dir := enterableDir(t)
@@ -44,10 +50,11 @@ func newHelperWith(t testing.TB, driver string, run sandbox.Runner) *Helper {
 	if run == nil {
 		run = sandbox.NewDirect(sandbox.Options{Dir: views})
 	}
-	h, err := New(Options{
-		Dir: dir, Views: views, Store: st, Runner: run, Sandbox: "none", Search: []string{driver},
-		Path: os.Getenv("PATH"), Slots: 2, Log: log,
-	})
+	o := Options{
+		Dir: dir, Views: views, Store: st, Runner: run, Sandbox: "none", Path: os.Getenv("PATH"), Slots: 2, Log: log,
+	}
+	change(&o)
+	h, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -278,7 +285,7 @@ func TestToolchainChangesMeanwhile(t *testing.T) {
 	if r, ok := errors.AsType[*broker.Refusal](err); !ok || r.Reason != ReasonNoMatch {
 		t.Errorf("afterwards, for a client of the old one: %v", err)
 	}
-	now, err := h.catalog.probe(t.Context(), driver, nil)
+	now, err := h.catalog.probe(t.Context(), h.catalog.host, driver, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

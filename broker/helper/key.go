@@ -9,18 +9,17 @@ import (
 	"strconv"
 
 	"github.com/crosscc/crosscc/broker"
-	"github.com/crosscc/crosscc/toolchains"
 )
 
 // writeKey writes everything that decides what a compile says, as readable
 // text: two jobs with one text are one compile. %q keeps the fields apart.
-func writeKey(w io.Writer, tc toolchains.Toolchain, p *plan) {
+func writeKey(w io.Writer, tc located, p *plan) {
 	fmt.Fprintf(w, "crosscc action v2\n") // bump when the meaning of a line changes
 	fmt.Fprintf(w, "toolchain %s\n", tc.Identity.Text())
 	for _, role := range slices.Sorted(maps.Keys(tc.Fingerprint)) {
 		fmt.Fprintf(w, "program %q %s\n", role, tc.Fingerprint[role])
 	}
-	fmt.Fprintf(w, "driver %q\n", p.driver(tc))
+	fmt.Fprintf(w, "driver %q\n", p.driver(tc.Toolchain))
 	fmt.Fprintf(w, "called %q\n", p.job.Name)
 	fmt.Fprintf(w, "dir %q\n", p.job.Dir)
 	for _, a := range p.args {
@@ -29,7 +28,7 @@ func writeKey(w io.Writer, tc toolchains.Toolchain, p *plan) {
 	for _, n := range p.job.Native {
 		fmt.Fprintf(w, "native %q\n", n)
 	}
-	for _, e := range p.env {
+	for _, e := range p.environ(tc) {
 		fmt.Fprintf(w, "env %q\n", e)
 	}
 	line := make([]byte, 0, 512) // trees are long, and fmt is slow
@@ -54,7 +53,7 @@ func writeKey(w io.Writer, tc toolchains.Toolchain, p *plan) {
 }
 
 // keyOf is the digest of the key's text.
-func keyOf(tc toolchains.Toolchain, p *plan) broker.Digest {
+func keyOf(tc located, p *plan) broker.Digest {
 	var text bytes.Buffer
 	writeKey(&text, tc, p)
 	return broker.DigestOf(text.Bytes())

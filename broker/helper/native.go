@@ -7,7 +7,6 @@ import (
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
-	"github.com/crosscc/crosscc/toolchains"
 )
 
 // This file has gcc take a client's word for what -march=native means (X23).
@@ -43,9 +42,14 @@ func admitNative(j *broker.Job, cmd *argv.Command) error {
 
 // takesNative refuses a gcc of which a specs file can't keep the question for the
 // CPU away: one that asks before it reads specs, or in other specs as well.
-func (c *catalog) takesNative(ctx context.Context, tc toolchains.Toolchain) error {
+func (c *catalog) takesNative(ctx context.Context, tc located) error {
+	at, err := c.hold(ctx, tc)
+	if err != nil {
+		return err
+	}
+	defer at.release()
 	driver := tc.Driver()
-	ok, err := c.cache.TakesNative(ctx, toolchains.System{Root: c.root, Getenv: c.getenv, Run: c.inside(driver)}, driver, tc)
+	ok, err := c.cache.TakesNative(ctx, c.system(at, driver), driver, tc.Toolchain)
 	if err != nil {
 		return fmt.Errorf("ask %s for its specs: %w", driver, err)
 	}

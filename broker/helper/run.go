@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"path"
 	"slices"
 	"time"
@@ -36,9 +35,9 @@ func limitsOf(l sandbox.Limits) sandbox.Limits {
 type plan struct {
 	job  *broker.Job
 	cmd  *argv.Command
-	cxx  bool     // the C++ driver was called
-	args []string // the words after the program, outputs below outDir
-	env  []string
+	cxx  bool        // the C++ driver was called
+	args []string    // the words after the program, outputs below outDir
+	env  []string    // but for PATH, which is the toolchain's
 	outs []string    // names below outDir, in the order of job.Outputs
 	root *broker.Dir // what the compiler sees: the job's tree, and links to outDir
 }
@@ -67,7 +66,7 @@ func (h *Helper) run(ctx context.Context, j *broker.Job) (broker.Result, error) 
 	defer release()
 	// The wait for a slot may have been long: what is run is what is keyed.
 	now, err := h.catalog.match(ctx, j, p.cmd.Language())
-	if err == nil && !same(now, tc) {
+	if err == nil && !same(now.Toolchain, tc.Toolchain) {
 		if tc, err = h.match(ctx, p); err == nil {
 			key = keyOf(tc, p)
 		}
@@ -84,7 +83,7 @@ func (h *Helper) run(ctx context.Context, j *broker.Job) (broker.Result, error) 
 
 // match finds the toolchain for a plan, and refuses a tree that has files where
 // that toolchain has its own.
-func (h *Helper) match(ctx context.Context, p *plan) (toolchains.Toolchain, error) {
+func (h *Helper) match(ctx context.Context, p *plan) (located, error) {
 	tc, err := h.catalog.match(ctx, p.job, p.cmd.Language())
 	if err == nil && len(p.job.Native) > 0 {
 		err = h.catalog.takesNative(ctx, tc)
@@ -92,11 +91,11 @@ func (h *Helper) match(ctx context.Context, p *plan) (toolchains.Toolchain, erro
 	if err != nil || p.job.Form != broker.Tree {
 		return tc, err
 	}
-	binds, err := h.closure.Of(tc.Programs, "")
+	own, err := h.catalog.privateOf(tc)
 	if err != nil {
-		return tc, fmt.Errorf("files of %s: %w", tc.Driver(), err)
+		return tc, err
 	}
-	return tc, admitPrivate(p.job, privateOf(tc, binds))
+	return tc, admitPrivate(p.job, own)
 }
 
 // plan reads the job as a command line again and refuses what is not one plain
@@ -124,7 +123,7 @@ func (h *Helper) plan(j *broker.Job) (*plan, error) {
 	if err := admitNative(j, cmd); err != nil {
 		return nil, err
 	}
-	p := &plan{job: j, cmd: cmd, cxx: d.CXX, env: append([]string{"PATH=" + h.o.Path, "TMPDIR=/tmp"}, j.Env...)}
+	p := &plan{job: j, cmd: cmd, cxx: d.CXX, env: append([]string{"TMPDIR=/tmp"}, j.Env...)}
 	return p, p.write()
 }
 
@@ -184,38 +183,27 @@ func (p *plan) lead(o argv.Output) error {
 	return nil
 }
 
-// localeUTF8 asks for a locale that is not inside of every C library.
-const localeUTF8 = "LC_ALL=C.UTF-8"
-
-// localeFiles are what the C library reads for C.UTF-8, where this machine has
-// them. Where it has not the compiler prints as in C, which is not what the client
-// would see at home.
-func localeFiles(env []string) []string {
-	if !slices.Contains(env, localeUTF8) {
-		return nil
-	}
-	var list []string
-	for _, name := range []string{"LC_CTYPE", "LC_MESSAGES/SYS_LC_MESSAGES"} {
-		name = "/usr/lib/locale/C.utf8/" + name
-		if _, err := os.Stat(name); err == nil {
-			list = append(list, name)
-		}
-	}
-	return list
-}
-
 // compile runs the plan in the sandbox.
-func (h *Helper) compile(ctx context.Context, tc toolchains.Toolchain, p *plan) (broker.Result, error) {
+func (h *Helper) compile(ctx context.Context, tc located, p *plan) (broker.Result, error) {
+	at, err := h.catalog.hold(ctx, tc)
+	if err != nil {
+		return broker.Result{}, err
+	}
+	defer at.release()
 	tree, done, err := h.view(ctx, p.root)
 	if err != nil {
 		return broker.Result{}, err
 	}
 	defer done()
-	driver, locale := p.driver(tc), localeFiles(p.env)
+	driver, shown, speaks := p.driver(tc.Toolchain), tc.Programs, true
+	if slices.Contains(p.env, localeUTF8) {
+		locale := at.localeFiles()
+		shown, speaks = append(locale, shown...), len(locale) > 0
+	}
 	out, err := h.o.Runner(ctx, &sandbox.Spec{
 		// A driver's own messages begin with the name that it was called by.
-		Path: driver, Args: slices.Concat([]string{p.job.Name}, nativeWords(p.job), p.args), Env: p.env, Dir: p.job.Dir,
-		Programs: append(locale, tc.Programs...), Tree: tree, Out: outDir, Outputs: p.outs, Limits: h.o.Limits,
+		Path: driver, Args: slices.Concat([]string{p.job.Name}, nativeWords(p.job), p.args), Env: p.environ(tc), Dir: p.job.Dir,
+		Programs: shown, Root: at.dir, Tree: tree, Out: outDir, Outputs: p.outs, Limits: h.o.Limits,
 		Texts: nativeTexts(p.job),
 	})
 	f, ok := errors.AsType[*sandbox.Failure](err)
@@ -229,10 +217,10 @@ func (h *Helper) compile(ctx context.Context, tc toolchains.Toolchain, p *plan) 
 		return broker.Result{}, err
 	}
 	defer out.Close()
-	if err := h.doubt(ctx, tc); err != nil {
+	if err := h.doubt(ctx, tc.Toolchain, at); err != nil {
 		return broker.Result{}, err
 	}
-	if len(out.Stderr) > 0 && len(locale) == 0 && slices.Contains(p.env, localeUTF8) {
+	if len(out.Stderr) > 0 && !speaks {
 		return broker.Result{}, broker.Refusef(ReasonLocale, "has no C.UTF-8 locale, and the compiler has something to say")
 	}
 	res := broker.Result{ExitCode: out.ExitCode, Stdout: out.Stdout, Stderr: out.Stderr}
@@ -247,6 +235,9 @@ func (h *Helper) compile(ctx context.Context, tc toolchains.Toolchain, p *plan) 
 	return res, nil
 }
 
+// environ is the whole environment of the compiler.
+func (p *plan) environ(tc located) []string { return append([]string{"PATH=" + tc.path}, p.env...) }
+
 // driver is the program that runs: the driver of the language that was called.
 func (p *plan) driver(tc toolchains.Toolchain) string {
 	if p.cxx && tc.CXXPath != "" {
@@ -257,8 +248,8 @@ func (p *plan) driver(tc toolchains.Toolchain) string {
 
 // doubt looks at the machine before a compiler's word is believed: what a
 // toolchain says while it is being upgraded is nobody's.
-func (h *Helper) doubt(ctx context.Context, tc toolchains.Toolchain) error {
-	now, err := h.catalog.probe(ctx, tc.Driver(), nil)
+func (h *Helper) doubt(ctx context.Context, tc toolchains.Toolchain, at *place) error {
+	now, err := h.catalog.probe(ctx, at, tc.Driver(), nil)
 	if err != nil {
 		return fmt.Errorf("toolchain is gone: %w", err)
 	}

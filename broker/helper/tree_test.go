@@ -39,14 +39,14 @@ func newWalled(t *testing.T, driver string) *Helper {
 
 // A client is this machine as one that builds in a directory of its own.
 type client struct {
-	t    *testing.T
+	t    testing.TB
 	dir  string // as the shell says it
 	root *rootfs.Root
 
 	probes toolchains.Cache
 }
 
-func newClient(t *testing.T, files ...string) *client {
+func newClient(t testing.TB, files ...string) *client {
 	t.Helper()
 	root, err := rootfs.At("/")
 	if err != nil {
@@ -364,7 +364,7 @@ func TestKeyText(t *testing.T) {
 		t.Fatal(err)
 	}
 	p, err := h.plan(j)
-	if err != nil || keyOf(native(t, h), p) != broker.DigestOf([]byte(text)) {
+	if err != nil || keyOf(located{Toolchain: native(t, h), path: h.o.Path}, p) != broker.DigestOf([]byte(text)) {
 		t.Errorf("the text's digest is not the key: %v", err)
 	}
 	for _, want := range []string{"env \"PWD=" + c.dir, "input \"" + c.dir + "/a.c\"", "arg \"/.crosscc/0.o\"", "program \"cc1\""} {

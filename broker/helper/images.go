@@ -1,0 +1,390 @@
+package helper
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/toolchains"
+	"github.com/crosscc/crosscc/toolchains/triple"
+)
+
+// This file looks after the images whose toolchains a helper serves: those that its
+// configuration names and those that were added to its store. Nothing that a client
+// says makes a helper get one.
+//
+// An image never changes, so it is looked at once: what compilers it has, asked in
+// the sandbox, and what they are made of. After that a job needs it to be held, and
+// nothing else. All that can take long (a registry, unpacking, asking) is done
+// besides, one image at a time, while the helper serves.
+
+// Images are the images that a helper keeps; NewImages makes one of a store on
+// disk. Methods may be called at once.
+type Images interface {
+	// List tells of the images that are there, unpacked or not.
+	List() ([]Image, error)
+	// Use shows an image's files, unpacked if need be, until Release.
+	Use(ctx context.Context, digest string) (*ImageRoot, error)
+	// Fetch gets the image of a row, from where the row allows; say is called
+	// with how far it has come, in words.
+	Fetch(ctx context.Context, row ImageRow, say func(string)) error
+}
+
+// An Image is one that is there.
+type Image struct {
+	Name    string   // as people know it
+	Digest  string   // for Use
+	Digests []string // all that a reference may have, sha256:…
+}
+
+// An ImageRoot is an image that is in use.
+type ImageRoot struct {
+	Dir     string   // absolute; everybody may read it
+	Env     []string // of the image's configuration
+	Release func()   // once
+}
+
+// An ImageRow is an [[image]] of the configuration.
+type ImageRow struct {
+	Reference string // NAME@sha256:…
+	Target    string // only this target is served; "" means all
+	Compiler  string // the one driver that is looked at; "" means all
+	Source    string // a file or directory to get it from; "" means Engine and registry
+	Pull      bool   // the registry of its name may be asked
+}
+
+const (
+	// imageRound is how often the store is looked at for images that came and went.
+	imageRound = 3 * time.Second
+	// firstRetry and lastRetry bound the pause after something went wrong.
+	firstRetry = 5 * time.Second
+	lastRetry  = 10 * time.Minute
+	// imageTime bounds getting one image.
+	imageTime = 2 * time.Hour
+	// lookTime bounds asking one image for its compilers, unpacking included.
+	lookTime = 30 * time.Minute
+	// maxDrivers is how many compilers of one image are asked.
+	maxDrivers = 256
+)
+
+// A shelf knows the images of a helper and what is in them.
+type shelf struct {
+	c      *catalog
+	images Images
+	rows   []ImageRow
+	retry  func(failures int) time.Duration
+
+	one chan struct{} // held by the work that is done now
+
+	mu   sync.Mutex          // guards what follows, and the fields of each that change
+	all  map[string]*shelved // by name: a row's reference, else the image's digest
+	work sync.WaitGroup
+}
+
+// An shelved is an image that is there or should be.
+type shelved struct {
+	name   string     // as people know it: a reference
+	digest string     // for Images.Use; "" while it is not there
+	rows   []ImageRow // what to serve of it; none: all
+
+	busy     bool
+	failures int
+	after    time.Time // when it may be tried again
+	looked   bool
+	found    []located
+	told     broker.ImageState
+	said     time.Time // when told was published last
+}
+
+func newShelf(c *catalog, images Images, rows []ImageRow) *shelf {
+	return &shelf{
+		c: c, images: images, rows: rows, one: make(chan struct{}, 1), all: map[string]*shelved{},
+		retry: func(failures int) time.Duration { return min(firstRetry<<min(failures, 16), lastRetry) },
+	}
+}
+
+// watch looks at the images now and then, until ctx ends.
+func (s *shelf) watch(ctx context.Context) {
+	tick := time.NewTicker(imageRound)
+	defer tick.Stop()
+	for {
+		s.round(ctx)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// round compares the store with what is known, and starts what is to be done.
+func (s *shelf) round(ctx context.Context) {
+	kept, err := s.images.List()
+	if err != nil {
+		s.c.o.Log.WithError(err).Warn("looking at the images")
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.match(kept)
+	now := time.Now()
+	for _, one := range s.all {
+		if one.busy || one.looked || now.Before(one.after) {
+			continue
+		}
+		one.busy = true
+		s.work.Go(func() { s.advance(ctx, one) })
+	}
+	s.publish()
+}
+
+// match brings what is known in line with what is kept. mu is held.
+func (s *shelf) match(kept []Image) {
+	wanted := map[string]*shelved{}
+	for _, row := range s.rows {
+		one := wanted[row.Reference]
+		if one == nil {
+			one = &shelved{name: row.Reference}
+			wanted[row.Reference] = one
+		}
+		one.rows = append(one.rows, row)
+	}
+	for _, k := range kept {
+		named := false
+		for _, one := range wanted {
+			_, sum, _ := strings.Cut(one.name, "@")
+			if len(one.rows) > 0 && slices.Contains(k.Digests, sum) {
+				one.digest, named = k.Digest, true
+			}
+		}
+		if !named {
+			wanted[k.Name] = &shelved{name: k.Name, digest: k.Digest}
+		}
+	}
+	for name, one := range wanted {
+		if old := s.all[name]; old != nil && (old.digest == one.digest || old.busy) {
+			wanted[name] = old
+		} else {
+			s.tell(one, broker.ImageWaiting, "")
+		}
+	}
+	s.all = wanted
+}
+
+// advance takes one image a step on: gets it, or looks at it.
+func (s *shelf) advance(ctx context.Context, one *shelved) {
+	select {
+	case s.one <- struct{}{}:
+		defer func() { <-s.one }()
+	case <-ctx.Done():
+		return
+	}
+	var err error
+	var found []located
+	fetched := one.digest == ""
+	if fetched {
+		err = s.fetch(ctx, one)
+	} else {
+		found, err = s.look(ctx, one)
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	one.busy = false
+	switch {
+	case err != nil:
+		pause := s.retry(one.failures)
+		one.failures++
+		one.after = time.Now().Add(pause)
+		s.tell(one, broker.ImageFailed, err.Error())
+		s.c.o.Log.WithError(err).WithField("image", one.name).Warnf("image can't be served; next try in %s", pause)
+	case fetched: // the next round finds it in the store
+		one.failures = 0
+	default:
+		one.looked, one.found = true, found
+		s.tell(one, broker.ImageReady, "")
+		s.c.o.Log.WithField("image", one.name).Infof("serves %d toolchains of an image", len(found))
+	}
+	s.publish()
+}
+
+func (s *shelf) fetch(ctx context.Context, one *shelved) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, imageTime, fmt.Errorf("not here after %s", imageTime))
+	defer cancel()
+	s.say(one, broker.ImageFetching, "")
+	return s.images.Fetch(ctx, one.rows[0], func(text string) { s.say(one, broker.ImageFetching, text) })
+}
+
+// say tells how far an image is while it is worked on, now and then.
+func (s *shelf) say(one *shelved, phase broker.ImagePhase, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if one.told.Phase == phase && time.Since(one.said) < time.Second {
+		return // each news of a helper wakes all of its clients
+	}
+	s.tell(one, phase, text)
+	one.said = time.Now()
+	s.publish()
+}
+
+// tell notes what is said of an image. mu is held.
+func (s *shelf) tell(one *shelved, phase broker.ImagePhase, text string) {
+	one.told = broker.ImageState{Name: one.name, Phase: phase, Detail: text, Toolchains: len(one.found)}
+}
+
+// publish hands what is known to the catalog. mu is held.
+func (s *shelf) publish() {
+	var found []located
+	var told []broker.ImageState
+	for _, one := range s.all {
+		found = append(found, one.found...)
+		told = append(told, one.told)
+	}
+	slices.SortFunc(told, func(a, b broker.ImageState) int { return cmp.Compare(a.Name, b.Name) })
+	s.c.setImages(found, told)
+}
+
+// hold shows an image's files until the place is released.
+func (s *shelf) hold(ctx context.Context, digest string) (*place, error) {
+	r, err := s.images.Use(ctx, digest)
+	if err != nil {
+		return nil, err
+	}
+	return openPlace(r)
+}
+
+// look asks an image for the compilers that it has.
+func (s *shelf) look(ctx context.Context, one *shelved) ([]located, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, lookTime, fmt.Errorf("not looked at after %s", lookTime))
+	defer cancel()
+	if s.c.o.Sandbox == "none" {
+		return nil, errors.New("its programs run in a sandbox only, and this helper has none (--sandbox=none)")
+	}
+	s.say(one, broker.ImageUnpacking, "")
+	at, err := s.hold(ctx, one.digest)
+	if err != nil {
+		return nil, err
+	}
+	defer at.release()
+	s.say(one, broker.ImageProbing, "")
+	rows := one.rows
+	if len(rows) == 0 {
+		rows = []ImageRow{{}}
+	}
+	var found []located
+	for _, row := range rows {
+		list, err := s.lookFor(ctx, one, row, at)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, list...)
+	}
+	return found, nil
+}
+
+// lookFor finds what one row serves.
+func (s *shelf) lookFor(ctx context.Context, one *shelved, row ImageRow, at *place) ([]located, error) {
+	drivers, err := driversOf(at, row)
+	if err != nil {
+		return nil, err
+	}
+	var found []located
+	var why error
+	for _, driver := range drivers {
+		tc, err := s.c.probe(ctx, at, driver, nil)
+		if err == nil {
+			err = s.locate(append(s.c.derived(ctx, at, tc), tc), one, row, at, &found)
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if err != nil {
+			s.c.o.Log.WithError(err).WithField("image", one.name).Infof("compiler %s left out", driver)
+			why = cmp.Or(why, foreign(at, driver), fmt.Errorf("%s: %w", driver, err))
+		}
+	}
+	switch {
+	case len(found) > 0:
+		return found, nil
+	case why != nil:
+		return nil, why
+	case len(drivers) == 0:
+		return nil, errors.New("it has no compiler in the directories where they are looked for; name it in the row: compiler = \"/…/bin/gcc\"")
+	}
+	return nil, fmt.Errorf("it has no compiler for %s", row.Target)
+}
+
+// driversOf are the compilers of an image that a row speaks of.
+func driversOf(at *place, row ImageRow) ([]string, error) {
+	if row.Compiler != "" {
+		return []string{row.Compiler}, nil
+	}
+	list, err := toolchains.Discover(at.root, at.path, toolchains.DefaultPrefixes())
+	if err == nil && len(list) > maxDrivers {
+		err = fmt.Errorf("it has %d compilers, which is more than %d", len(list), maxDrivers)
+	}
+	return list, err
+}
+
+// allows narrows a toolchain to the target of the row; false when it is another's.
+func (row ImageRow) allows(tc *toolchains.Toolchain) bool {
+	if row.Target == "" {
+		return true
+	}
+	if !tc.CanTarget(row.Target) {
+		return false
+	}
+	*tc = tc.For(row.Target)
+	if t, err := triple.Parse(row.Target); err == nil && len(tc.Targets) > 0 {
+		tc.Targets = []string{cmp.Or(t.LLVM(), t.Arch)}
+	}
+	return true
+}
+
+// locate works out what a job with a toolchain of an image, of those that one
+// compiler is, needs to know of it, and adds those that the row serves to found.
+func (s *shelf) locate(all []toolchains.Toolchain, one *shelved, row ImageRow, at *place, found *[]located) error {
+	for _, tc := range all {
+		binds, err := s.c.closure.Of(tc.Programs, at.dir)
+		if err != nil {
+			return fmt.Errorf("files of %s: %w", tc.Driver(), err)
+		}
+		if tc.Image = one.name; !row.allows(&tc) {
+			continue
+		}
+		own := privateOf(tc, binds)
+		*found = append(*found, located{Toolchain: tc, digest: one.digest, target: triple.Canonical(row.Target), path: at.path, private: &own})
+	}
+	return nil
+}
+
+// foreign says that a program is for machines of another kind than this one; nil
+// when it is not, or can't be told.
+func foreign(at *place, program string) error {
+	theirs, err := machineOf(at.root.Open(program))
+	ours, errOurs := machineOf(os.Open("/proc/self/exe"))
+	if err != nil || errOurs != nil || theirs.Code == ours.Code || theirs.Format != triple.ELF {
+		return nil
+	}
+	return fmt.Errorf("its %s runs on %s, and this machine is %s", program, theirs, ours)
+}
+
+// machineOf reads what machine a program that was opened is for.
+func machineOf(f *os.File, err error) (triple.Machine, error) {
+	if err != nil {
+		return triple.Machine{}, err
+	}
+	defer f.Close()
+	head := make([]byte, triple.HeadSize)
+	_, err = f.ReadAt(head, 0)
+	return triple.Read(head), err
+}

@@ -1,0 +1,371 @@
+package helper
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/sandbox"
+	"github.com/crosscc/crosscc/toolchains"
+)
+
+// directories are images as a store has them: plain directories, by digest.
+type directories struct {
+	mu      sync.Mutex // guards what follows
+	dirs    map[string]string
+	held    map[string]int
+	refused error             // what Fetch says
+	arrive  map[string]string // what Fetch brings, by reference
+}
+
+func newDirectories() *directories {
+	return &directories{dirs: map[string]string{}, held: map[string]int{}, arrive: map[string]string{}}
+}
+
+func (d *directories) List() ([]Image, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var list []Image
+	for sum := range d.dirs {
+		list = append(list, Image{Name: "kept@" + sum, Digest: sum, Digests: []string{sum, "sha256:index-of-" + sum}})
+	}
+	return list, nil
+}
+
+func (d *directories) Use(_ context.Context, sum string) (*ImageRoot, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.dirs[sum] == "" {
+		return nil, errors.New("not here")
+	}
+	d.held[sum]++
+	return &ImageRoot{Dir: d.dirs[sum], Env: []string{"PATH=/usr/bin", "GCC_EXEC_PREFIX=/evil/"}, Release: sync.OnceFunc(func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.held[sum]--
+	})}, nil
+}
+
+func (d *directories) Fetch(_ context.Context, row ImageRow, say func(string)) error {
+	say("half of it")
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if dir := d.arrive[row.Reference]; dir != "" {
+		_, sum, _ := strings.Cut(row.Reference, "@")
+		d.dirs[sum] = dir
+		return nil
+	}
+	return d.refused
+}
+
+func (d *directories) put(sum, dir string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if dir == "" {
+		delete(d.dirs, sum)
+	} else {
+		d.dirs[sum] = dir
+	}
+}
+
+func (d *directories) inUse() (n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, held := range d.held {
+		n += held
+	}
+	return n
+}
+
+// imageOf makes a directory as an image with compilers of this machine has it.
+func imageOf(t testing.TB, drivers ...string) string {
+	t.Helper()
+	c := newClient(t)
+	root := enterableDir(t)
+	if err := os.Chmod(root, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, driver := range drivers {
+		programs, err := toolchains.Programs(t.Context(), toolchains.System{Root: c.root, Run: c.run, Getenv: os.Getenv}, driver)
+		if err != nil {
+			t.Fatalf("%v (e2e/install.sh test installs the cross compilers)", err)
+		}
+		binds, err := sandbox.Closure(programs, "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range binds {
+			plant(t, root, b)
+		}
+	}
+	return root
+}
+
+func plant(t testing.TB, root string, b sandbox.Bind) {
+	t.Helper()
+	to := filepath.Join(root, b.Dest)
+	err := os.MkdirAll(filepath.Dir(to), 0o755)
+	switch {
+	case err != nil:
+	case b.Link != "":
+		err = os.Symlink(b.Link, to)
+	case b.Source == "":
+		err = os.MkdirAll(to, 0o755)
+	default:
+		err = exec.Command("cp", b.Source, to).Run()
+	}
+	if err != nil && !errors.Is(err, os.ErrExist) {
+		t.Fatal(err)
+	}
+}
+
+// newImaged is a helper with walls and images, and no compiler of its own.
+func newImaged(t testing.TB, images Images, rows ...ImageRow) *Helper {
+	t.Helper()
+	run, err := sandbox.NewBubblewrap(sandbox.Options{Logf: t.Logf})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newHelperOf(t, run, func(o *Options) {
+		o.Search, o.Images, o.Rows, o.Sandbox = []string{"/nowhere"}, images, rows, "bwrap"
+	})
+}
+
+// await waits until what the helper tells of itself is as it should be.
+func await(t testing.TB, h *Helper, what string, is func(broker.State) bool) broker.State {
+	t.Helper()
+	limit := time.After(time.Minute)
+	for {
+		s, changed := h.State()
+		if is(s) {
+			return s
+		}
+		select {
+		case <-changed:
+		case <-limit:
+			t.Fatalf("%s: not in a minute; images %+v, %d toolchains", what, s.Images, len(s.Toolchains))
+		}
+	}
+}
+
+func serves(n int) func(broker.State) bool {
+	return func(s broker.State) bool { return len(s.Toolchains) == n }
+}
+
+const riscv = "/usr/bin/riscv64-linux-gnu-gcc-12"
+
+// A helper without a compiler serves what an image has, while it runs: objects and
+// messages are those of the same compiler at home. When the image goes, so does what
+// it served.
+func TestImageServes(t *testing.T) {
+	images := newDirectories()
+	h := newImaged(t, images)
+	if s, _ := h.State(); len(s.Toolchains) != 0 {
+		t.Fatalf("the helper has %d compilers of its own", len(s.Toolchains))
+	}
+	images.put("sha256:1", imageOf(t, riscv))
+	s := await(t, h, "an image was added", serves(1))
+	tc := s.Toolchains[0]
+	if tc.Image != "kept@sha256:1" || tc.Target != "riscv64-linux-gnu" || tc.Driver() != riscv {
+		t.Errorf("it serves %s at %s of image %q", tc, tc.Driver(), tc.Image)
+	}
+	home := newHelperWith(t, riscv, nil)
+	if at := native(t, home); at.Digest() != tc.Digest() {
+		t.Errorf("in the image %s %v\nat home %s %v", tc.Identity.Text(), tc.Fingerprint, at.Identity.Text(), at.Fingerprint)
+	}
+	c := project(t)
+	c.same(h, riscv, "-O2", "-g", "-Iinc", "-Ilinked", "-c", "src/a.c", "-MD", "-MF", "obj/a.d")
+	c.same(h, riscv, "-Iinc", "-c", "src/bad.c")
+	if n := images.inUse(); n != 0 {
+		t.Errorf("%d holds are left", n)
+	}
+	j := c.job(tc, riscv, "-Iinc", "-Ilinked", "-c", "src/a.c", "-o", "out.o")
+	images.put("sha256:1", "")
+	if await(t, h, "the image was removed", serves(0)); images.inUse() != 0 {
+		t.Error("a hold is left")
+	}
+	_, err := h.Run(t.Context(), j)
+	if r, ok := errors.AsType[*broker.Refusal](err); !ok || r.Reason != ReasonNoMatch {
+		t.Errorf("after it was removed: %v", err)
+	}
+}
+
+// An image that goes between the choice and the run is a refusal, so that the helper
+// is not blamed.
+func TestImageGoesMeanwhile(t *testing.T) {
+	images := newDirectories()
+	images.put("sha256:1", imageOf(t, riscv))
+	h := newImaged(t, images)
+	s := await(t, h, "an image", serves(1))
+	c := newClient(t, "a.c", "int x;\n")
+	j := c.job(s.Toolchains[0], riscv, "-c", "a.c", "-o", "out.o")
+	images.mu.Lock()
+	images.dirs["sha256:2"] = images.dirs["sha256:1"]
+	delete(images.dirs, "sha256:1")
+	images.mu.Unlock()
+	_, err := h.Run(t.Context(), j)
+	if r, ok := errors.AsType[*broker.Refusal](err); !ok || r.Reason != ReasonNoMatch || !strings.Contains(r.Error(), "kept@sha256:1") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Everything that a compiler finds is the image's, the files of the locale too.
+func TestImageLocale(t *testing.T) {
+	images := newDirectories()
+	dir := imageOf(t, riscv)
+	images.put("sha256:1", dir)
+	h := newImaged(t, images)
+	tc := await(t, h, "an image", serves(1)).Toolchains[0]
+	c := newClient(t, "a.c", "int f(void) { return g; }\n")
+	j := c.job(tc, riscv, "-c", "a.c", "-o", "out.o")
+	j.Env[0] = localeUTF8
+	_, err := h.Run(t.Context(), j)
+	if r, ok := errors.AsType[*broker.Refusal](err); !ok || r.Reason != ReasonLocale {
+		t.Errorf("the image has no locale: %v", err)
+	}
+	for _, b := range must(sandbox.Closure(h.catalog.host.localeFiles(), "", nil)) {
+		plant(t, dir, b)
+	}
+	res, err := h.Run(t.Context(), j)
+	if err != nil || !strings.Contains(string(res.Stderr), "‘g’ undeclared") {
+		t.Errorf("the image has one: %s %v", res.Stderr, err)
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// A row bounds what is served of its image.
+func TestImageRows(t *testing.T) {
+	const arm = "/usr/bin/aarch64-linux-gnu-gcc-12"
+	images := newDirectories()
+	images.put("sha256:1", imageOf(t, riscv, arm, "/usr/bin/clang-14"))
+	for _, tc := range []struct {
+		name string
+		rows []ImageRow
+		want string // drivers
+	}{
+		{"none", nil, arm + " " + riscv + " /usr/lib/llvm-14/bin/clang"},
+		{"a target", []ImageRow{{Target: "riscv64-unknown-linux-gnu"}}, riscv + " /usr/lib/llvm-14/bin/clang"},
+		{"a compiler", []ImageRow{{Compiler: arm}}, arm},
+		{"two", []ImageRow{{Compiler: arm}, {Compiler: riscv, Target: "riscv64-linux-gnu"}}, arm + " " + riscv},
+	} {
+		for i := range tc.rows {
+			tc.rows[i].Reference = "x@sha256:index-of-sha256:1"
+		}
+		h := newImaged(t, images, tc.rows...)
+		s := await(t, h, tc.name, func(s broker.State) bool {
+			return len(s.Images) == 1 && s.Images[0].Phase == broker.ImageReady
+		})
+		var got []string
+		for _, tc := range s.Toolchains {
+			got = append(got, tc.Driver())
+		}
+		if slices.Sort(got); strings.Join(got, " ") != tc.want {
+			t.Errorf("%s: got %q, want %s", tc.name, got, tc.want)
+		}
+		if tc.name != "a target" {
+			continue
+		}
+		clang := s.Toolchains[slices.IndexFunc(s.Toolchains, func(tc toolchains.Toolchain) bool { return strings.Contains(tc.Path, "clang") })]
+		if clang.Target != "riscv64-linux-gnu" || clang.CanTarget("x86_64-linux-gnu") || !clang.CanTarget("riscv64-linux-gnu") {
+			t.Errorf("clang serves %s and %q", clang.Target, clang.Targets)
+		}
+		c := newClient(t, "a.c", "int x;\n")
+		j := c.job(clang, "/usr/bin/clang-14", "--target=riscv64-linux-musl", "-c", "a.c", "-o", "out.o")
+		j.Identity.Target = "riscv64-linux-musl"
+		if _, err := h.Run(t.Context(), j); err == nil {
+			t.Error("another target of the same machine was served")
+		}
+	}
+}
+
+// What can't be had or can't be used is told with its reason and tried again; the
+// helper serves meanwhile.
+func TestImageFails(t *testing.T) {
+	foreignDir := imageOf(t, riscv)
+	flip := filepath.Join(foreignDir, must(filepath.EvalSymlinks(riscv)))
+	program := must(os.ReadFile(flip))
+	binary.LittleEndian.PutUint16(program[18:], 183) // EM_AARCH64
+	if err := os.WriteFile(flip, program, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	empty := enterableDir(t)
+	for _, tc := range []struct {
+		name    string
+		dir     string
+		row     ImageRow
+		sandbox string
+		want    string
+	}{
+		{"a registry that is down", "", ImageRow{Reference: "x@sha256:1"}, "bwrap", "registry x: connection refused"},
+		{"another machine's", foreignDir, ImageRow{Reference: "x@sha256:1"}, "bwrap", "runs on aarch64 (64-bit), and this machine is "},
+		{"no compiler", empty, ImageRow{Reference: "x@sha256:1"}, "bwrap", "has no compiler in the directories"},
+		{"not the compiler", foreignDir, ImageRow{Reference: "x@sha256:1", Compiler: "/usr/bin/nothing"}, "bwrap", "/usr/bin/nothing"},
+		{"no sandbox", foreignDir, ImageRow{Reference: "x@sha256:1"}, "none", "--sandbox=none"},
+	} {
+		images := newDirectories()
+		images.refused = fmt.Errorf("registry x: connection refused")
+		if tc.dir != "" {
+			images.put("sha256:1", tc.dir)
+		}
+		h := newImagedIn(t, tc.sandbox, images, tc.row)
+		s := await(t, h, tc.name, func(s broker.State) bool {
+			return len(s.Images) == 1 && s.Images[0].Phase == broker.ImageFailed
+		})
+		if !strings.Contains(s.Images[0].Detail, tc.want) || len(s.Toolchains) != 0 || s.Images[0].Name != "x@sha256:1" {
+			t.Errorf("%s: got %+v", tc.name, s.Images)
+		}
+	}
+}
+
+func newImagedIn(t testing.TB, walls string, images Images, rows ...ImageRow) *Helper {
+	t.Helper()
+	if walls == "bwrap" {
+		return newImaged(t, images, rows...)
+	}
+	return newHelperOf(t, nil, func(o *Options) { o.Search, o.Images, o.Rows = []string{"/nowhere"}, images, rows })
+}
+
+// A registry that comes back is asked again.
+func TestImageComesLater(t *testing.T) {
+	images := newDirectories()
+	images.refused = errors.New("registry x: connection refused")
+	row := ImageRow{Reference: "x@sha256:1"}
+	h := newImaged(t, images, row)
+	await(t, h, "refused", func(s broker.State) bool { return len(s.Images) == 1 && s.Images[0].Phase == broker.ImageFailed })
+	dir := imageOf(t, riscv)
+	images.mu.Lock()
+	images.arrive[row.Reference] = dir
+	images.mu.Unlock()
+	await(t, h, "it came", serves(1))
+}
+
+func TestRetry(t *testing.T) {
+	s := newShelf(nil, nil, nil)
+	last := time.Duration(0)
+	for i := range 100 {
+		if p := s.retry(i); p < last || p < firstRetry || p > lastRetry {
+			t.Fatalf("pause %d is %s after %s", i, p, last)
+		} else {
+			last = p
+		}
+	}
+	if last != lastRetry {
+		t.Errorf("the pauses end with %s", last)
+	}
+}
