@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/crosscc/crosscc/e2e/object"
@@ -36,11 +37,12 @@ const settleLimit = 10 * time.Second
 type client struct {
 	land    userland.Userland
 	jobs    int
+	away    int    // make's jobs through crosscc
 	project string // its directory on this machine
 	foreign string // the directory of the programs of the client's architecture
 
 	want  map[string][]byte // what its own compiler makes, by name
-	alone time.Duration     // that it takes
+	alone userland.Cost
 }
 
 // A row is what came of one build through crosscc.
@@ -50,26 +52,24 @@ type row struct {
 	same        int // objects that are the same but for .comment
 	equal       int // those among them that are the same bytes
 	other       int // dependency files that are the same
-	alone, took time.Duration
+	alone, took userland.Cost
 	status      site.Status
 	faults      []string
 }
 
 // local builds without crosscc.
 func (c *client) local(ctx context.Context) (err error) {
-	begin := time.Now()
-	if err := c.land.Run(ctx, userland.View{home: c.project}, locale(), home, c.make("gcc", "g++")...); err != nil {
+	if c.alone, err = c.land.Measure(ctx, userland.View{home: c.project}, locale(), home, c.make(c.jobs, "gcc", "g++")...); err != nil {
 		return err
 	}
-	c.alone = time.Since(begin)
 	c.want, err = c.take()
 	return err
 }
 
 func locale() []string { return []string{"LC_ALL=C.UTF-8"} }
 
-func (c *client) make(cc, cxx string) []string {
-	return []string{"make", "-s", "-j" + strconv.Itoa(c.jobs), "CC=" + cc, "CXX=" + cxx}
+func (c *client) make(jobs int, cc, cxx string) []string {
+	return []string{"make", "-s", "-j" + strconv.Itoa(jobs), "CC=" + cc, "CXX=" + cxx}
 }
 
 // compare builds through crosscc. dir is the site's, at its own name in the user
@@ -89,11 +89,18 @@ func (c *client) compare(ctx context.Context, s *site.Site, dir string, inside b
 	if err != nil {
 		return r, err
 	}
-	begin := time.Now()
-	if err := c.land.Run(ctx, view, s.Env, home, c.make(foreign+"/crosscc gcc", foreign+"/crosscc g++")...); err != nil {
+	agent, err := processTime(before.Agent.PID)
+	if err != nil {
 		return r, err
 	}
-	r.took = time.Since(begin)
+	if r.took, err = c.land.Measure(ctx, view, s.Env, home, c.make(c.away, foreign+"/crosscc gcc", foreign+"/crosscc g++")...); err != nil {
+		return r, err
+	}
+	after, err := processTime(before.Agent.PID)
+	if err != nil {
+		return r, err
+	}
+	r.took.CPU += after - agent
 	have, err := c.take()
 	if err != nil {
 		return r, err
@@ -103,6 +110,23 @@ func (c *client) compare(ctx context.Context, s *site.Site, dir string, inside b
 	}
 	r.compare(have, c.want)
 	return r, nil
+}
+
+// processTime is what a process has had of the processors: the agent is nobody's
+// child, and no command's time has it.
+func processTime(pid int) (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, fmt.Errorf("the agent's time: %w", err)
+	}
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:])) // from the third on
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("the agent's time: %d fields", len(fields))
+	}
+	user, err1 := strconv.Atoi(fields[11])
+	system, err2 := strconv.Atoi(fields[12])
+	const tick = time.Second / 100 // USER_HZ
+	return time.Duration(user+system) * tick, errors.Join(err1, err2)
 }
 
 // settled is what was counted since before, when all jobs are in the count: they

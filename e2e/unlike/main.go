@@ -34,7 +34,7 @@ func main() {
 type options struct {
 	bin, foreign, cache string
 	arches, agents      string
-	files, jobs         int
+	files, jobs, away   int
 }
 
 func parse(args []string) (o options, err error) {
@@ -45,7 +45,8 @@ func parse(args []string) (o options, err error) {
 	flags.StringVar(&o.arches, "arches", "arm64,armhf", "the clients' architectures, in Debian's words")
 	flags.StringVar(&o.agents, "agents", "inside,outside", "where the agent runs: inside the user land, or outside as a program of this machine that serves the wrapper inside")
 	flags.IntVar(&o.files, "files", 300, "how many sources the project has")
-	flags.IntVar(&o.jobs, "j", runtime.NumCPU(), "make's jobs at once")
+	flags.IntVar(&o.jobs, "j", runtime.NumCPU(), "make's jobs at once with its own gcc")
+	flags.IntVar(&o.away, "away", 2*runtime.NumCPU(), "make's jobs at once through crosscc: those that wait for a helper need no processor")
 	return o, flags.Parse(args)
 }
 
@@ -95,7 +96,7 @@ func run(ctx context.Context, args []string) (err error) {
 // crosscc with the agent in each place.
 func (o options) client(ctx context.Context, u userland.Userland, dir string) (rows []row, err error) {
 	c := client{
-		land: u, jobs: o.jobs, project: filepath.Join(dir, "project"),
+		land: u, jobs: o.jobs, away: o.away, project: filepath.Join(dir, "project"),
 		foreign: filepath.Join(o.foreign, u.Arch.Debian),
 	}
 	if c.foreign, err = filepath.Abs(c.foreign); err != nil {
@@ -109,12 +110,12 @@ func (o options) client(ctx context.Context, u userland.Userland, dir string) (r
 		return nil, err
 	}
 	for _, where := range strings.Split(o.agents, ",") {
-		fmt.Printf("it took %.1f s; building them through crosscc, the agent %s\n", c.alone.Seconds(), where)
+		fmt.Printf("it took %.1f s; building them through crosscc, the agent %s\n", c.alone.Time.Seconds(), where)
 		r, err := c.remote(ctx, o.bin, filepath.Join(dir, where), where == "inside")
 		if err != nil {
 			return nil, fmt.Errorf("agent %s: %w", where, err)
 		}
-		fmt.Printf("it took %.1f s, after the first jobs\n", r.took.Seconds())
+		fmt.Printf("it took %.1f s, after the first jobs\n", r.took.Time.Seconds())
 		rows = append(rows, r)
 	}
 	return rows, nil

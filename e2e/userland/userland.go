@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -121,15 +122,26 @@ func sorted(view View) []string {
 
 // Run runs a command; its error has what the command said.
 func (u Userland) Run(ctx context.Context, view View, env []string, dir string, words ...string) error {
+	_, err := u.Measure(ctx, view, env, dir, words...)
+	return err
+}
+
+// A Cost is what a command took: the time that passed, and the processors' time for
+// it and all that it waited for.
+type Cost struct{ Time, CPU time.Duration }
+
+// Measure is Run, and tells what it took.
+func (u Userland) Measure(ctx context.Context, view View, env []string, dir string, words ...string) (c Cost, err error) {
 	cmd := u.Command(ctx, view, env, dir, words...)
+	begin := time.Now()
 	out, err := cmd.CombinedOutput()
 	switch {
 	case ctx.Err() != nil:
-		return context.Cause(ctx)
+		return c, context.Cause(ctx)
 	case err != nil:
-		return fmt.Errorf("in the %s user land: %s: %w\n%s", u.Arch.Debian, strings.Join(words, " "), err, out)
+		return c, fmt.Errorf("in the %s user land: %s: %w\n%s", u.Arch.Debian, strings.Join(words, " "), err, out)
 	}
-	return nil
+	return Cost{time.Since(begin), cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}, nil
 }
 
 // Build builds programs of this repository, those of cmd with these names, for the
