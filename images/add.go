@@ -1,0 +1,284 @@
+package images
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// Progress tells how far an image has come.
+type Progress struct {
+	Stage string        // "fetch" or "unpack"
+	Blob  digest.Digest // that is read
+	Done  int64         // bytes, of all layers as they are stored
+	Total int64
+}
+
+// Add takes an image from src: fetches the blobs that are not there, verifies all,
+// and unpacks it. It returns when the image may be used. progress may be nil; it is
+// called from one goroutine at a time.
+//
+// What was fetched stays when Add fails, so that the next one has it.
+func (s *Store) Add(ctx context.Context, src *Source, progress func(Progress)) (Entry, error) {
+	if progress == nil {
+		progress = func(Progress) {}
+	}
+	id, err := s.add(ctx, src, progress)
+	if err != nil {
+		return Entry{}, fmt.Errorf("add image from %s: %w", src.From, err)
+	}
+	return s.Find(id)
+}
+
+func (s *Store) add(ctx context.Context, src *Source, progress func(Progress)) (digest.Digest, error) {
+	// Blobs that no image has yet are not collected meanwhile.
+	blobs, err := s.await(ctx, blobsLock, shared, nil)
+	if err != nil {
+		return "", err
+	}
+	defer blobs.release()
+	im, r, err := s.describe(ctx, src)
+	if err != nil {
+		return "", err
+	}
+	enough := func() bool { return s.complete(r.ID) }
+	l, err := s.await(ctx, imageLock(im.id), exclusive, enough)
+	if err != nil {
+		return "", err
+	}
+	if l == nil || enough() { // it is there: under one more name perhaps
+		if l != nil {
+			l.release()
+		}
+		return im.id, s.change(ctx, im.id, func(old *record) *record { return merge(old, r) })
+	}
+	defer l.release()
+	for range 2 {
+		if err = s.fetchLayers(ctx, src, im, progress); err != nil {
+			return "", err
+		}
+		// A blob that rotted in the store is fetched again, once.
+		if err = s.unpack(ctx, r, progress); !errors.Is(err, errRotten) {
+			break
+		}
+	}
+	return im.id, err
+}
+
+// complete reports whether an image is known and unpacked.
+func (s *Store) complete(id digest.Digest) bool {
+	_, err := s.find(id)
+	return err == nil && s.unpacked(id)
+}
+
+// describe fetches what describes the image: its manifest and configuration.
+func (s *Store) describe(ctx context.Context, src *Source) (image, *record, error) {
+	r := &record{}
+	read := func(d ocispec.Descriptor, manifest bool, limit int64) ([]byte, error) {
+		if err := checkDescriptor(d, limit); err != nil {
+			return nil, err
+		}
+		b := blob{d.Digest, d.Size}
+		if err := s.fetch(ctx, src, d, manifest, func(int64) {}); err != nil {
+			return nil, err
+		}
+		r.Blobs = append(r.Blobs, b)
+		return s.readBlob(b)
+	}
+	d := src.root
+	var manifest []byte
+	for depth := 0; manifest == nil; depth++ {
+		if depth > maxIndexes {
+			return image{}, nil, fmt.Errorf("more than %d indexes within each other", maxIndexes)
+		}
+		data, err := read(d, true, maxManifest)
+		if err != nil {
+			return image{}, nil, err
+		}
+		r.Digests = append(r.Digests, d.Digest)
+		manifests, ok, err := parseIndex(data)
+		if err != nil {
+			return image{}, nil, err
+		}
+		if !ok {
+			manifest = data
+			break
+		}
+		if d, err = choose(manifests); err != nil {
+			return image{}, nil, err
+		}
+	}
+	im, err := parseManifest(manifest, s.o.Limits.Bytes)
+	if err != nil {
+		return image{}, nil, err
+	}
+	config, err := read(im.config, false, maxConfig)
+	if err == nil {
+		err = im.configure(config)
+	}
+	if err != nil {
+		return image{}, nil, err
+	}
+	r.note(src, im)
+	if src.want != "" && !slices.Contains(r.Digests, src.want) {
+		return image{}, nil, fmt.Errorf("it has %s, and not %s", r.Digests[0], src.want)
+	}
+	r.Entry.Added = s.o.Now()
+	return im, r, nil
+}
+
+// note fills in what src and im say.
+func (r *record) note(src *Source, im image) {
+	r.ID, r.Platform, r.Labels, r.Env = im.id, im.platform, im.labels, im.env
+	r.Layers, r.LayerList = len(im.layers), im.layers
+	for _, l := range im.layers {
+		r.Blobs = append(r.Blobs, blob{l.Digest, l.Size})
+	}
+	if src.made { // the manifest is ours, and nobody's pin
+		r.Digests = nil
+	}
+	r.Digests = union(r.Digests, []digest.Digest{im.id})
+	// The first is what people name it by.
+	switch i := slices.Index(r.Digests, src.want); {
+	case src.also != "":
+		r.Digests = union([]digest.Digest{src.also}, r.Digests)
+	case i > 0:
+		r.Digests = union([]digest.Digest{src.want}, r.Digests)
+	}
+	if src.Name != "" {
+		r.Names = []string{src.Name}
+	}
+	for _, b := range r.Blobs {
+		r.Packed += b.Size
+	}
+}
+
+// merge is old with what r says of the same image besides.
+func merge(old, r *record) *record {
+	if old == nil {
+		return r
+	}
+	old.Digests, old.Names = union(old.Digests, r.Digests), union(old.Names, r.Names)
+	old.Blobs = union(old.Blobs, r.Blobs)
+	return old
+}
+
+func union[T comparable](a, b []T) []T {
+	for _, x := range b {
+		if !slices.Contains(a, x) {
+			a = append(a, x)
+		}
+	}
+	return a
+}
+
+// fetchLayers fetches those layers that are not there.
+func (s *Store) fetchLayers(ctx context.Context, src *Source, im image, progress func(Progress)) error {
+	var done, total int64
+	for _, l := range im.layers {
+		total += l.Size
+	}
+	for i, l := range im.layers {
+		progress(Progress{"fetch", l.Digest, done, total})
+		d := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayer, Digest: l.Digest, Size: l.Size}
+		err := s.fetch(ctx, src, d, false, func(n int64) { progress(Progress{"fetch", l.Digest, done + n, total}) })
+		if err != nil {
+			return fmt.Errorf("layer %d of %d: %w", i+1, len(im.layers), err)
+		}
+		done += l.Size
+		progress(Progress{"fetch", l.Digest, done, total})
+	}
+	return nil
+}
+
+// Use holds the image that has the digest d, which is unpacked now if need be:
+// once, however many ask. One that is not there is ErrAbsent. When ctx ends the
+// caller stops waiting, and what was begun goes on. The caller calls Release.
+func (s *Store) Use(ctx context.Context, d digest.Digest) (*Rootfs, error) {
+	r, err := s.use(ctx, d)
+	if err != nil {
+		return nil, fmt.Errorf("use image: %w", err)
+	}
+	return r, nil
+}
+
+func (s *Store) use(ctx context.Context, d digest.Digest) (*Rootfs, error) {
+	for {
+		r, err := s.find(d)
+		if err != nil {
+			return nil, err
+		}
+		if s.unpacked(r.ID) {
+			root, err := s.hold(ctx, r)
+			if root != nil || err != nil {
+				return root, err
+			}
+		}
+		flight := s.flights.DoChan(r.ID.String(), func() (any, error) {
+			return nil, s.unpackAgain(context.WithoutCancel(ctx), r)
+		})
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case res := <-flight:
+			if res.Err != nil {
+				return nil, res.Err
+			}
+		}
+	}
+}
+
+// hold shares the lock of an unpacked image; nil means that it is gone again.
+func (s *Store) hold(ctx context.Context, r *record) (*Rootfs, error) {
+	l, err := s.await(ctx, imageLock(r.ID), shared, func() bool { return !s.unpacked(r.ID) })
+	if l == nil || err != nil {
+		return nil, err
+	}
+	if !s.complete(r.ID) {
+		l.release()
+		return nil, nil
+	}
+	s.touch(l)
+	return &Rootfs{
+		Dir: s.rootDir(r.ID) + "/root", Digest: r.ID, Platform: r.Platform,
+		Labels: r.Labels, Env: r.Env, lock: l,
+	}, nil
+}
+
+// unpackAgain unpacks an image whose directory had to go.
+func (s *Store) unpackAgain(ctx context.Context, r *record) error {
+	enough := func() bool { return s.unpacked(r.ID) }
+	l, err := s.await(ctx, imageLock(r.ID), exclusive, enough)
+	if l == nil || err != nil {
+		return err
+	}
+	defer l.release()
+	if enough() {
+		return nil
+	}
+	if _, err := s.find(r.ID); err != nil { // removed while we waited
+		return err
+	}
+	return s.unpack(ctx, r, func(Progress) {})
+}
+
+// A Rootfs is an unpacked image. Until Release nobody removes it.
+type Rootfs struct {
+	// Dir is the absolute path of the image's root directory. All in it is owned by
+	// the store's user and readable by everybody.
+	Dir string
+	// Digest is the image's ID, however it was asked for.
+	Digest   digest.Digest
+	Platform string // linux/amd64
+	Labels   map[string]string
+	Env      []string
+
+	lock *lock
+}
+
+// Release lets go of it. A second Release does nothing.
+func (r *Rootfs) Release() { r.lock.release() }

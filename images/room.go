@@ -1,0 +1,89 @@
+package images
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// makeRoom removes unpacked images, those that were not used for the longest time
+// first, until the store has room for need more bytes. One that is used stays, and
+// so does keep. Without success it is ErrFull.
+func (s *Store) makeRoom(ctx context.Context, need int64, keep digest.Digest) error {
+	l, err := s.await(ctx, roomLock, exclusive, nil)
+	if err != nil {
+		return err
+	}
+	defer l.release()
+	used, err := s.blobBytes()
+	if err != nil {
+		return err
+	}
+	entries, err := s.List()
+	if err != nil {
+		return err
+	}
+	entries = slices.DeleteFunc(entries, func(e Entry) bool { return !e.Unpacked })
+	for _, e := range entries {
+		used += e.Size
+	}
+	slices.SortFunc(entries, func(a, b Entry) int { return a.Used.Compare(b.Used) })
+	for _, e := range entries {
+		if used+need <= s.o.MaxBytes {
+			return nil
+		}
+		if e.ID == keep {
+			continue
+		}
+		gone, err := s.evict(e.ID)
+		if err != nil {
+			return err
+		}
+		if gone {
+			s.o.Logf("images: the directory of %s, %d bytes, makes room; it was used last at %v", e.Pin(), e.Size, e.Used)
+			used -= e.Size
+		}
+	}
+	if used+need > s.o.MaxBytes {
+		return fmt.Errorf("%w: %d bytes are used, %d more are needed, and %d are the bound (images_size in crossccd.toml); crossctl image ls shows what can be removed",
+			ErrFull, used, need, s.o.MaxBytes)
+	}
+	return nil
+}
+
+// evict removes an image's directory, unless somebody uses it.
+func (s *Store) evict(id digest.Digest) (gone bool, err error) {
+	l, err := s.tryLock(imageLock(id), exclusive)
+	if l == nil || err != nil {
+		return false, err
+	}
+	defer l.release()
+	return true, s.discard(s.rootDir(id))
+}
+
+// blobBytes is what all blobs take.
+func (s *Store) blobBytes() (int64, error) {
+	files, err := os.ReadDir(s.in("blobs", ""))
+	if err != nil {
+		return 0, err
+	}
+	var sum int64
+	for _, f := range files {
+		if info, err := f.Info(); err == nil { // else it went meanwhile
+			sum += info.Size()
+		}
+	}
+	return sum, nil
+}
+
+// touch notes that the image of l is used now. That it cannot be noted is no reason
+// not to use it.
+func (s *Store) touch(l *lock) {
+	now := s.o.Now()
+	if err := os.Chtimes(l.file.Name(), now, now); err != nil {
+		s.o.Logf("images: %v", err)
+	}
+}

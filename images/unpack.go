@@ -1,0 +1,141 @@
+package images
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/crosscc/crosscc/images/internal/unpack"
+)
+
+// unpack makes an image's directory of its blobs, and then its record. The caller
+// has the image's lock alone.
+func (s *Store) unpack(ctx context.Context, r *record, progress func(Progress)) error {
+	work := s.in("work", r.ID.Encoded())
+	if err := os.RemoveAll(work); err != nil { // of one that was killed
+		return fmt.Errorf("unpack image %s: %w", r.ID, err)
+	}
+	err := s.unpackTo(ctx, work, r, progress)
+	if err == nil {
+		err = s.makeRoom(ctx, r.Size, r.ID)
+	}
+	if err == nil {
+		err = s.publish(ctx, work, r)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("unpack image %s: %w", r.ID, err), os.RemoveAll(work))
+	}
+	return nil
+}
+
+// unpackTo lays the image out in work/root and lists it in work/list. r gets what
+// came of it.
+func (s *Store) unpackTo(ctx context.Context, work string, r *record, progress func(Progress)) error {
+	root := filepath.Join(work, "root")
+	if err := errors.Join(os.Mkdir(work, 0o755), os.Chmod(work, 0o755), os.Mkdir(root, 0o755)); err != nil {
+		return err
+	}
+	tree, err := unpack.New(root, unpack.Limits{Bytes: s.o.Limits.Bytes, Entries: s.o.Limits.Entries})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tree.Close() }()
+	var done, total int64
+	for _, l := range r.LayerList {
+		total += l.Size
+	}
+	for i, l := range r.LayerList {
+		tell := func(n int64) { progress(Progress{"unpack", l.Digest, done + n, total}) }
+		tell(0)
+		if err := s.layer(ctx, tree, l, r, tell); err != nil {
+			return fmt.Errorf("layer %d of %d, %s: %w", i+1, len(r.LayerList), l.Digest, err)
+		}
+		done += l.Size
+		tell(0)
+	}
+	r.Skipped = tree.Skipped()
+	return r.list(root, filepath.Join(work, "list"))
+}
+
+// roomStep is after how many bytes of an image room is made for what was unpacked.
+const roomStep = 64 << 20
+
+// layer lays one layer out, and verifies what it is.
+func (s *Store) layer(ctx context.Context, tree *unpack.Tree, l layer, r *record, tell func(int64)) error {
+	f, err := os.Open(s.in("blobs", l.Digest.Encoded()))
+	if errors.Is(err, os.ErrNotExist) {
+		return errRotten
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var roomy int64 // bytes of the image that there is room for
+	in := &pacedReader{Reader: io.TeeReader(f, &meter{ctx: ctx, done: tell}), pace: func() error {
+		if tree.Bytes() < roomy {
+			return nil
+		}
+		roomy = tree.Bytes() + roomStep
+		return s.makeRoom(ctx, tree.Bytes(), r.ID)
+	}}
+	got, err := tree.Layer(ctx, in)
+	if err == nil && got != l.DiffID.Encoded() {
+		err = fmt.Errorf("expanded it has the digest sha256:%s, and the image says %s", got, l.DiffID)
+	}
+	if err != nil && ctx.Err() == nil && s.checkBlob(blob{l.Digest, l.Size}) != nil {
+		os.Remove(f.Name()) // it is our disk's fault, not the image's
+		return errRotten
+	}
+	return err
+}
+
+// A pacedReader asks before each read whether it may go on.
+type pacedReader struct {
+	io.Reader
+	pace func() error
+}
+
+func (p *pacedReader) Read(b []byte) (int, error) {
+	if err := p.pace(); err != nil {
+		return 0, err
+	}
+	return p.Reader.Read(b)
+}
+
+// list writes down what is in root.
+func (r *record) list(root, path string) error {
+	out, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	sum := sha256.New()
+	tally, err := unpack.List(root, io.MultiWriter(out, sum))
+	r.List, r.Size, r.Entries = hex.EncodeToString(sum.Sum(nil)), tally.Bytes, tally.Entries
+	return errors.Join(err, out.Close())
+}
+
+// publish gives an image that is whole to everybody: first what is known of it, so
+// that no directory is there that nobody knows. All of it is on the disk before.
+func (s *Store) publish(ctx context.Context, work string, r *record) error {
+	if err := s.syncAll(); err != nil {
+		return err
+	}
+	err := s.change(ctx, r.ID, func(old *record) *record {
+		if old == nil {
+			return r
+		}
+		merged := *r
+		merged.Added = old.Added
+		merged.Digests, merged.Names, merged.Blobs = union(old.Digests, r.Digests), union(old.Names, r.Names), union(old.Blobs, r.Blobs)
+		return &merged
+	})
+	if err != nil {
+		return err
+	}
+	return os.Rename(work, s.rootDir(r.ID))
+}
