@@ -88,7 +88,7 @@ func Reasons() []ReasonDoc {
 		{Profile, "A profile is used, or gcc is to count at run time without -frandom-seed=, which no two runs do alike; or there is no tree."},
 		{ReadsFile, "An option reads a file that is neither the source nor a header."},
 		{RecordedCommand, "The command line is recorded in the output, which would show how it was changed for the helper."},
-		{ResponseFile, "A response file (@file) is missing, too large, in a loop, or one that compilers read differently."},
+		{ResponseFile, "A response file (@file) is missing, too large, in a loop, or one that compilers read differently; or an operand begins with @, which may become one (-I@dir)."},
 		{Sanitizer, "Sanitizers put line and column of the source into the object, and there is no tree: preprocessed text has other columns."},
 		{SeveralInputs, "There is more than one input file, and the command can't be taken apart: a source does not compile, or an input is no source."},
 		{SeveralTargets, "Code is made for more than one architecture in one command (-arch twice)."},

@@ -144,6 +144,32 @@ func isCC1Directory(s string) bool {
 	return s == "-internal-isystem" || s == "-internal-externc-isystem"
 }
 
+// filesOfWords finds operands that begin with @. gcc's driver hands -I@x on as -I and @x, clang's the base name of its
+// source, and their compilers proper read such a word as the name of a file of words: whatever is in that file is said to
+// the compiler, -fplugin= too, and nobody has judged it. Where there is no such file the word is itself, but that is known
+// to nobody here.
+func (c *Command) filesOfWords(Env) Verdict {
+	for _, w := range c.words {
+		values := []string{w.value}
+		switch w.kind {
+		case kindInput:
+			values[0] = w.value[strings.LastIndexByte(w.value, '/')+1:]
+		case kindAssembler, kindXclang:
+			continue // their lists have nothing like that
+		case kindToCPP:
+			values = nil
+			for _, s := range preprocessorWords(w) {
+				_, value, _ := cppOption([]string{s})
+				values = append(values, s, value)
+			}
+		}
+		if slices.ContainsFunc(values, func(s string) bool { return strings.HasPrefix(s, "@") }) {
+			return local(ResponseFile, strings.Join(w.text, " "))
+		}
+	}
+	return Verdict{}
+}
+
 // Admit says whether a helper may run a job's command: one plain compile of preprocessed text, in the form that
 // [Command.Compile] makes, every word of it permitted. The error names the word.
 func Admit(c *Command) error {

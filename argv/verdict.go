@@ -22,7 +22,7 @@ func local(r Reason, detail string) Verdict { return Verdict{Reason: r, Detail: 
 // links.
 func (c *Command) judge(env Env) Verdict {
 	checks := []func(Env) Verdict{
-		c.printing, c.posix, c.action, c.oneInput, c.localWord, c.source, c.targets, c.lto, c.passed, c.output,
+		c.printing, c.posix, c.action, c.oneInput, c.localWord, c.filesOfWords, c.source, c.targets, c.lto, c.passed, c.output,
 		c.dependencies, c.dumpNames, c.extras, c.namedOutputs, c.probe, environment,
 	}
 	for _, check := range checks {

@@ -76,7 +76,10 @@ func TestAdmitWholeBad(t *testing.T) {
 	for _, f := range []Family{GCC, Clang} {
 		for _, s := range []string{
 			"-c a.c -o /a.o", "-c a.c -o ../a.o", "-c a.c", "-MD -MF /x -c a.c -o a.o", "-MD -MF ../x -c a.c -o a.o", "-Wp,-MD,/x -c a.c -o a.o",
-			"-I @x -c a.c -o a.o", "-include @x -c a.c -o a.o", "-MD -MT @x -MF d -c a.c -o a.o", "-Xlinker @x -c a.c -o a.o", "-fplugin=x -c a.c -o a.o",
+			"-I @x -c a.c -o a.o", "-I@x -c a.c -o a.o", "-D@x -c a.c -o a.o", "-isysroot@x -c a.c -o a.o", "--sysroot=@x -c a.c -o a.o", "--include=@x -c a.c -o a.o",
+			"-MD -MF d -MT@x -c a.c -o a.o", "-Wp,-I,@x -c a.c -o a.o", "-Wp,-D@x -c a.c -o a.o", "-Xpreprocessor -I -Xpreprocessor @x -c a.c -o a.o",
+			"-dumpdir @x -dumpbase a.c -dumpbase-ext .c -c a.c -o a.o", "-dumpdir x -dumpbase @a.c -dumpbase-ext .c -c a.c -o a.o", "-c ./@a.c -o a.o", "-c x/@a.c -o a.o",
+			"-include @x -c a.c -o a.o", "-MD -MT @x -MF d -c a.c -o a.o", "-Xlinker @x -c a.c -o a.o", "-fplugin=x -c a.c -o a.o",
 			"-specs=x -c a.c -o a.o", "-B. -c a.c -o a.o", "-wrapper x -c a.c -o a.o", "-Xclang -load -Xclang x -c a.c -o a.o", "-c a.c b.c -o a.o",
 			"a.c -o a.o", "-c a.c -o a.o -fdump-tree-all=x", "-march=native -c a.c -o a.o", "-Wp,-o,x -c a.c -o a.o", "-Xpreprocessor -fplugin=x -c a.c -o a.o",
 			"-Xclang -internal-isystem -c a.c -o a.o", "-fopt-info-vec=/x -c a.c -o a.o", "-aux-info ../x -c a.c -o a.o", "-aux-info @x -c a.c -o a.o",

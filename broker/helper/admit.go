@@ -43,6 +43,18 @@ func (h *Helper) admit(j *broker.Job, cmd *argv.Command) error {
 	return inputs(j, cmd)
 }
 
+// admitWritten looks once more at the words that a driver is really given. A
+// driver takes one that begins with @ for a file of words, wherever it stands; that
+// file would be the client's, and nobody has judged the words in it.
+func admitWritten(args []string) error {
+	for _, a := range args {
+		if strings.HasPrefix(a, "@") {
+			return broker.Refusef(ReasonRejected, "the word %.80q would be read as the name of a file of words", a)
+		}
+	}
+	return nil
+}
+
 // allowedEnv is the list of what a client may say of the environment: two
 // locales that are alike everywhere, which decide quotes in messages (X16), and
 // in tree form the name that the working directory has for its compiler (X13) and

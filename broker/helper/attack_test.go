@@ -108,6 +108,34 @@ func TestAttacks(t *testing.T) {
 	}
 }
 
+// TestFilesOfWords: a compiler proper reads words from a file where its driver
+// sees the name of a directory, and no word of the job is one that is refused.
+func TestFilesOfWords(t *testing.T) {
+	for _, a := range []attack{
+		{"joined", "gcc-12", file("/w/words", "x -DEVIL"), "-I@words", "", true},
+		{"a root", "gcc-12", file("/w/words", "x -DEVIL"), "--sysroot=@words", "", true},
+		{"handed on", "gcc-12", file("/w/words", "x -DEVIL"), "-Wp,-I,@words", "", true},
+		{"joined, clang", "clang-14", file("/w/words", "x -DEVIL"), "-I@words", "", true},
+		{"beside a letter", "gcc-12", file("/w/words", "x -DEVIL"), "-Iw@words", "", false},
+	} {
+		h := newWalled(t, "/usr/bin/"+a.driver)
+		honest := strings.ReplaceAll(a.words, "@words", "@none")
+		evil, plain := unguarded(t, h, a.job(t, h, true)), unguarded(t, h, attack{driver: a.driver, words: honest}.job(t, h, false))
+		same := evil == plain
+
+		if same == a.works {
+			t.Errorf("%s: without a rule it works: %t", a.name, !same)
+		}
+		_, err := h.Run(t.Context(), a.job(t, h, true))
+		if r, refused := errors.AsType[*broker.Refusal](err); refused != a.works || refused && r.Reason != ReasonRejected {
+			t.Errorf("%s: got %v", a.name, err)
+		}
+	}
+	if err := admitWritten([]string{"-c", "a@b", "@words"}); err == nil {
+		t.Error("a word that is a file of words is written")
+	}
+}
+
 func (a attack) job(t *testing.T, h *Helper, evil bool) *broker.Job {
 	tc := native(t, h)
 	j := &broker.Job{

@@ -124,7 +124,10 @@ func (h *Helper) plan(j *broker.Job) (*plan, error) {
 		return nil, err
 	}
 	p := &plan{job: j, cmd: cmd, cxx: d.CXX, env: append([]string{"TMPDIR=/tmp"}, j.Env...)}
-	return p, p.write()
+	if err := p.write(); err != nil {
+		return nil, err
+	}
+	return p, admitWritten(p.args)
 }
 
 // write lays out what the compiler is told: its outputs get names below outDir. Where
