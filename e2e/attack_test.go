@@ -103,8 +103,8 @@ type stronghold struct {
 // attackLimits bound a job so that the whole corpus is a matter of seconds.
 func attackLimits() sandbox.Limits {
 	return sandbox.Limits{
-		Wall: 3 * time.Second, CPU: 2 * time.Second, Memory: 512 << 20, Sum: 256 << 20, FileSize: 32 << 20, OutputSum: 48 << 20,
-		Temp: 48 << 20, Stdout: 1 << 20, Stderr: 1 << 20, Processes: 24,
+		Wall: 3 * time.Second, CPU: 2 * time.Second, Memory: 384 << 20, Sum: 160 << 20, FileSize: 32 << 20, OutputSum: 48 << 20,
+		Temp: 48 << 20, Stdout: 256 << 10, Stderr: 256 << 10, Processes: 24,
 	}
 }
 
