@@ -43,7 +43,7 @@ func TestClosureLinks(t *testing.T) {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
 	}
-	for _, r := range []Runner{bwrap(t), NewDirect(Options{})} {
+	for _, r := range runners(t) {
 		if o, err := r(ctxOf(t), spec(dir+"/abs")); err != nil || o.ExitCode != 0 {
 			t.Errorf("got %+v, %v", o, err)
 		}
@@ -66,9 +66,11 @@ func TestForeignLibraries(t *testing.T) {
 		}
 		run(t, dir, gcc, "-shared", "-fPIC", "-o", "lib/libforeign.so.1", "-Wl,-soname,libforeign.so.1", "l.c")
 		run(t, dir, gcc, "-o", "p", "p.c", "lib/libforeign.so.1", "-Wl,-rpath,"+rpath)
-		o, err := bwrap(t)(ctxOf(t), spec(filepath.Join(dir, "p")))
-		if err != nil || o.ExitCode != 42 {
-			t.Errorf("%s: got %+v, %v", rpath, o, err)
+		for name, r := range walled(t) {
+			o, err := r(ctxOf(t), spec(filepath.Join(dir, "p")))
+			if err != nil || o.ExitCode != 42 {
+				t.Errorf("%s: %s: got %+v, %v", name, rpath, o, err)
+			}
 		}
 	}
 }
@@ -81,9 +83,11 @@ func TestScript(t *testing.T) {
 	if err := os.WriteFile(script, []byte("#! "+p+" -x\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	o, err := bwrap(t)(ctxOf(t), spec(script))
-	if err != nil || o.ExitCode != 5 {
-		t.Errorf("got %+v, %v", o, err)
+	for name, r := range walled(t) {
+		o, err := r(ctxOf(t), spec(script))
+		if err != nil || o.ExitCode != 5 {
+			t.Errorf("%s: got %+v, %v", name, o, err)
+		}
 	}
 }
 

@@ -91,17 +91,21 @@ func TestDiagnostics(t *testing.T) {
 	write(t, filepath.Join(tree, "w/x/src/a.c"), "int a = ;\n")
 	s := &Spec{Path: driver, Dir: "/w/x/src", Tree: tree, Out: "/.crosscc", Outputs: []string{"a.o"}, Programs: programsOf(t, driver, []string{"cc1", "as"}),
 		Args: []string{"x86_64-pc-linux-gnu-gcc", "-c", "-x", "cpp-output", ".crosscc-source.i", "-o", "/.crosscc/a.o"}}
-	o, err := bwrap(t)(ctxOf(t), s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := "a.c:1:9: error: expected expression before ';' token\n    1 | int a = ;\n      |         ^\n"
-	if o.ExitCode != 1 || string(o.Stderr) != want {
-		t.Errorf("exit %d, said\n%s", o.ExitCode, o.Stderr)
-	}
-	s.Args = s.Args[:1]
-	o, err = bwrap(t)(ctxOf(t), s)
-	if err != nil || !strings.HasPrefix(string(o.Stderr), "x86_64-pc-linux-gnu-gcc: fatal error: no input files\n") {
-		t.Errorf("got %+v, %v", o, err)
+	words := s.Args
+	for name, r := range walled(t) {
+		s.Args = words
+		o, err := r(ctxOf(t), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := "a.c:1:9: error: expected expression before ';' token\n    1 | int a = ;\n      |         ^\n"
+		if o.ExitCode != 1 || string(o.Stderr) != want {
+			t.Errorf("%s: exit %d, said\n%s", name, o.ExitCode, o.Stderr)
+		}
+		s.Args = words[:1]
+		o, err = r(ctxOf(t), s)
+		if err != nil || !strings.HasPrefix(string(o.Stderr), "x86_64-pc-linux-gnu-gcc: fatal error: no input files\n") {
+			t.Errorf("%s: got %+v, %v", name, o, err)
+		}
 	}
 }

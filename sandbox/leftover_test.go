@@ -21,19 +21,20 @@ func TestCancel(t *testing.T) {
 	p := build(t, `#include <unistd.h>
 		#include <signal.h>
 		int main() { signal(SIGTERM, SIG_IGN); for (int i = 0; i < 3; i++) if (!fork()) { setsid(); break; } for (;;) pause(); }`)
-	r := bwrap(t)
-	var wg sync.WaitGroup
-	for i := range 12 {
-		wg.Go(func() {
-			ctx, cancel := context.WithCancelCause(t.Context())
-			cause := errors.New("the caller went away")
-			time.AfterFunc(time.Duration(i*i)*time.Millisecond, func() { cancel(cause) })
-			if o, err := r(ctx, spec(p)); !errors.Is(err, cause) {
-				t.Errorf("got %+v, %v, want the cause of the context", o, err)
-			}
-		})
+	for name, r := range walled(t) {
+		var wg sync.WaitGroup
+		for i := range 12 {
+			wg.Go(func() {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				cause := errors.New("the caller went away")
+				time.AfterFunc(time.Duration(i*i)*time.Millisecond, func() { cancel(cause) })
+				if o, err := r(ctx, spec(p)); !errors.Is(err, cause) {
+					t.Errorf("%s: got %+v, %v, want the cause of the context", name, o, err)
+				}
+			})
+		}
+		wg.Wait()
 	}
-	wg.Wait()
 	if left := processes(t, p); len(left) > 0 {
 		t.Errorf("left behind: %q", left)
 	}
@@ -120,12 +121,14 @@ func TestBubblewrapKilled(t *testing.T) {
 func TestBackgroundProcessesEnd(t *testing.T) {
 	p := build(t, `#include <unistd.h>
 		int main() { if (!fork()) { setsid(); for (;;) pause(); } return 0; }`)
-	for range 5 {
-		if _, err := bwrap(t)(ctxOf(t), spec(p)); err != nil {
-			t.Fatal(err)
-		}
-		if left := processes(t, p); len(left) > 0 {
-			t.Fatalf("left behind: %q", left)
+	for name, r := range walled(t) {
+		for range 5 {
+			if _, err := r(ctxOf(t), spec(p)); err != nil {
+				t.Fatal(name, err)
+			}
+			if left := processes(t, p); len(left) > 0 {
+				t.Fatalf("%s: left behind: %q", name, left)
+			}
 		}
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/crosscc/crosscc/sandbox/internal/inner"
 )
 
 const (
@@ -23,9 +25,13 @@ const (
 	probeExit = 7
 )
 
-// ProbeMain is the other end of [Prove]: main calls it first, with os.Args[1:],
-// and exits with exit when handled is true.
+// ProbeMain is the other end of [Prove], and of the Docker runner inside its
+// containers: main calls it first, with os.Args[1:], and exits with exit when
+// handled is true.
 func ProbeMain(args []string) (handled bool, exit int) {
+	if handled, exit := inner.Main(args); handled {
+		return true, exit
+	}
 	if len(args) == 0 || args[0] != probeWord {
 		return false, 0
 	}
@@ -95,7 +101,8 @@ func reachAttempts() []attempt {
 		}},
 		{"see the host's processes", func(t target) bool {
 			pid, err := strconv.Atoi(t.pid)
-			return err != nil || os.Getppid() != 0 || pid != os.Getpid() && unix.Kill(pid, 0) != unix.ESRCH
+			// A parent is process 1 of the sandbox, or none can be seen.
+			return err != nil || os.Getppid() > 1 || pid != os.Getpid() && unix.Kill(pid, 0) != unix.ESRCH
 		}},
 		{"see the host's name", func(t target) bool {
 			name, err := os.Hostname()

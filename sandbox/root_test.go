@@ -75,6 +75,7 @@ func TestRoot(t *testing.T) {
 	link(t, image, "opt/v1", "../../../../"+strings.TrimPrefix(dir, "/"))
 	link(t, image, dir+"/tool", "p")
 
+	all := walled(t)
 	for name, s := range map[string]*Spec{
 		"programs":         rooted(image, "/usr/local/bin/tool", "x"),
 		"all of it":        {Path: "/usr/local/bin/tool", Args: []string{"/usr/local/bin/tool", "x"}, Dir: "/", Root: image, Whole: true},
@@ -85,9 +86,11 @@ func TestRoot(t *testing.T) {
 		if !s.foreign() {
 			want = "the machine's"
 		}
-		o, err := bwrap(t)(ctxOf(t), s)
-		if err != nil || o.ExitCode != 2 || !strings.HasSuffix(string(o.Stdout), want+"\n") {
-			t.Errorf("%s: got %+v, %v, want %s", name, o, err, want)
+		for by, r := range all {
+			o, err := r(ctxOf(t), s)
+			if err != nil || o.ExitCode != 2 || !strings.HasSuffix(string(o.Stdout), want+"\n") {
+				t.Errorf("%s: %s: got %+v, %v, want %s", by, name, o, err, want)
+			}
 		}
 	}
 
@@ -121,9 +124,11 @@ func TestRootsLoaderIsInside(t *testing.T) {
 	run(t, dir, need(t, "gcc-12", "gcc-12"), "-o", "p", "p.c", "-Wl,--dynamic-linker,/ld.so")
 	run(t, dir, "cp", loader, filepath.Join(image, "ld.so"))
 	run(t, dir, "cp", "p", filepath.Join(image, "prog"))
-	_, err := Closure([]string{"/prog"}, image, bwrap(t))
-	if err == nil || !strings.Contains(err.Error(), "library libx.so: lstat "+image+"/tmp") {
-		t.Errorf("got %v", err) // of what the loader reached, or of nothing
+	for name, r := range walled(t) {
+		_, err := Closure([]string{"/prog"}, image, r)
+		if err == nil || !strings.Contains(err.Error(), "library libx.so: lstat "+image+"/tmp") {
+			t.Errorf("%s: got %v", name, err) // of what the loader reached, or of nothing
+		}
 	}
 	if _, err := os.Stat(mark); err == nil {
 		t.Error("the loader ran outside")

@@ -303,6 +303,9 @@ type Options struct {
 	// Groups bound what one run takes as a whole; nil means that nothing does. Who
 	// opened them closes them, behind the last run.
 	Groups *Groups
+	// DockerHost is the Docker Engine's address, unix:///PATH; "" means that of
+	// DOCKER_HOST, or Docker's default. Only the Docker runner uses it.
+	DockerHost string
 	// Logf gets lines for the helper's log; nil means none.
 	Logf func(format string, args ...any)
 }

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/crosscc/crosscc/e2e/dockerd"
 )
 
 func TestMain(m *testing.M) {
@@ -24,6 +26,9 @@ func TestMain(m *testing.M) {
 			o.Groups = OpenGroups()
 		}
 		r, err := NewBubblewrap(o)
+		if host := os.Getenv("SANDBOX_TEST_DOCKER"); host != "" {
+			r, _, err = NewDocker(context.Background(), Options{DockerHost: host})
+		}
 		if err == nil {
 			_, err = r(context.Background(), spec(p))
 		}
@@ -33,7 +38,12 @@ func TestMain(m *testing.M) {
 	if p := os.Getenv("SANDBOX_TEST_MANY"); p != "" { // TestKilledAtAnyMoment's
 		runMany(p)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if err := engineForTests.stop(); err != nil {
+		fmt.Println(err)
+		code = 1
+	}
+	os.Exit(code)
 }
 
 // openTemp is a directory that every uid can pass, unlike t.TempDir.
@@ -113,7 +123,9 @@ func spec(program string, args ...string) *Spec {
 }
 
 func runners(t *testing.T) map[string]Runner {
-	return map[string]Runner{"bwrap": bwrap(t), "direct": NewDirect(Options{Dir: openTemp(t)})}
+	all := walled(t)
+	all["direct"] = NewDirect(Options{Dir: openTemp(t)})
+	return all
 }
 
 func TestOutcome(t *testing.T) {
@@ -149,14 +161,14 @@ var failures = []struct {
 	name, source string
 	kind         Kind
 	limits       Limits
-	only         string // runner, "" for both
+	only         string // "walls", "" for all
 }{
 	{"endless loop", `int main() { for (;;) ; }`, WallTime, Limits{Wall: 300 * time.Millisecond}, ""},
 	{"endless loop, CPU", `int main() { for (;;) ; }`, CPU, Limits{CPU: time.Second}, ""},
 	{"sleeps", `#include <unistd.h>
 		int main() { sleep(1000); }`, WallTime, Limits{Wall: 300 * time.Millisecond}, ""},
 	{"fork bomb", `#include <unistd.h>
-		int main() { for (;;) fork(); }`, WallTime, Limits{Wall: 500 * time.Millisecond, Processes: 16}, "bwrap"},
+		int main() { for (;;) fork(); }`, WallTime, Limits{Wall: 500 * time.Millisecond, Processes: 16}, "walls"},
 	{"memory hog", `#include <stdlib.h>
 		#include <string.h>
 		int main() { for (;;) { char *p = malloc(1 << 20); if (!p) return 1; memset(p, 1, 1 << 20); } }`, Memory, Limits{Memory: 512 << 20}, ""},
@@ -168,10 +180,10 @@ var failures = []struct {
 		int main() { fprintf(stderr, "gcc: fatal error: Killed signal terminated program cc1\ncompilation terminated.\n"); return 1; }`, Killed, Limits{}, ""},
 	{"full output directory", `#include <stdio.h>
 		int main() { char b[4096]; FILE *f = fopen("/.crosscc/a", "w"); while (fwrite(b, 4096, 1, f)) ; fflush(f); return 1; }`,
-		Disk, Limits{OutputSum: 1 << 20}, "bwrap"},
+		Disk, Limits{OutputSum: 1 << 20}, "walls"},
 	{"full /tmp", `#include <stdio.h>
 		int main() { char b[4096]; FILE *f = fopen("/tmp/a", "w"); while (fwrite(b, 4096, 1, f)) ; fflush(f); return 1; }`,
-		Disk, Limits{Temp: 1 << 20}, "bwrap"},
+		Disk, Limits{Temp: 1 << 20}, "walls"},
 	{"file too large", `#include <stdio.h>
 		int main(int c, char **v) { char b[4096]; FILE *f = fopen(v[1], "w"); while (fwrite(b, 4096, 1, f)) ; perror("a"); return 1; }`,
 		Disk, Limits{FileSize: 1 << 20}, ""},
@@ -179,13 +191,13 @@ var failures = []struct {
 		int main() { char b[4096]; for (;;) write(1, b, 4096); }`, TooMuch, Limits{Stdout: 1 << 16}, ""},
 	{"floods stderr", `#include <unistd.h>
 		int main() { char b[4096]; for (;;) write(2, b, 4096); }`, TooMuch, Limits{Stderr: 1 << 16}, ""},
-	{"other architecture's call", `int main() { asm volatile("int $0x80" :: "a"(20)); return 0; }`, Killed, Limits{}, "bwrap"},
+	{"other architecture's call", `int main() { asm volatile("int $0x80" :: "a"(20)); return 0; }`, Killed, Limits{}, "walls"},
 }
 
 func TestFailures(t *testing.T) {
 	for name, r := range runners(t) {
 		for _, tc := range failures {
-			if tc.only != "" && tc.only != name {
+			if tc.only != "" && name == "direct" {
 				continue
 			}
 			t.Run(name+"/"+tc.name, func(t *testing.T) {
@@ -253,8 +265,10 @@ func TestLinkedDirectory(t *testing.T) {
 	for _, name := range []string{"d/x", "up/x"} {
 		s := spec(p)
 		s.Outputs = []string{name}
-		if o, err := bwrap(t)(ctxOf(t), s); err == nil {
-			t.Errorf("%s was taken: %+v", name, o)
+		for by, r := range walled(t) {
+			if o, err := r(ctxOf(t), s); err == nil {
+				t.Errorf("%s: %s was taken: %+v", by, name, o)
+			}
 		}
 	}
 }
@@ -271,7 +285,8 @@ var walls = []struct{ name, possible string }{
 	{"unshare", `unshare(CLONE_NEWUSER) == 0 || unshare(CLONE_NEWNS) == 0`},
 	{"trace", `ptrace(PTRACE_TRACEME, 0, 0, 0) == 0`},
 	{"mount", `mount("none", "/tmp", "tmpfs", 0, 0) == 0 || umount("/tmp") == 0`},
-	{"see its parent", `getppid() != 0 || getpid() != 1`},
+	{"see a parent but process 1", `getppid() > 1`},
+	{"signal process 1", `getpid() != 1 && kill(1, 0) == 0`},
 	{"keyring", `syscall(SYS_add_key, "user", "a", "b", 1, -3) >= 0`},
 	{"bpf", `syscall(SYS_bpf, 0, 0, 0) >= 0 || errno != EPERM`},
 	{"io_uring", `syscall(SYS_io_uring_setup, 1, 0) >= 0 || errno != EPERM`},
@@ -293,6 +308,7 @@ func TestWalls(t *testing.T) {
 		#include <errno.h>
 		#include <fcntl.h>
 		#include <sched.h>
+		#include <signal.h>
 		#include <unistd.h>
 		#include <sys/socket.h>
 		#include <sys/stat.h>
@@ -305,12 +321,14 @@ func TestWalls(t *testing.T) {
 	s := spec(p)
 	s.Tree = openTemp(t)
 	write(t, filepath.Join(s.Tree, "w/x/src/a.c"), "int a;\n")
-	o, err := bwrap(t)(ctxOf(t), s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(o.Stdout) > 0 {
-		t.Errorf("possible inside:\n%s", o.Stdout)
+	for name, r := range walled(t) {
+		o, err := r(ctxOf(t), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(o.Stdout) > 0 {
+			t.Errorf("%s: possible inside:\n%s", name, o.Stdout)
+		}
 	}
 }
 
@@ -338,11 +356,13 @@ func TestSetupIsNoOutcome(t *testing.T) {
 	} {
 		s := spec(p)
 		change(s)
-		o, err := bwrap(t)(ctxOf(t), s)
-		if f, ok := errors.AsType[*Failure](err); !ok || f.Kind != Setup {
-			t.Errorf("%s: got %+v, %v", name, o, err)
+		for by, r := range walled(t) {
+			o, err := r(ctxOf(t), s)
+			if f, ok := errors.AsType[*Failure](err); !ok || f.Kind != Setup {
+				t.Errorf("%s: %s: got %+v, %v", by, name, o, err)
+			}
+			t.Log(err)
 		}
-		t.Log(err)
 	}
 }
 
@@ -397,14 +417,23 @@ func TestAsUser(t *testing.T) {
 	}
 	dir := openTemp(t)
 	run(t, "/", "cp", self, filepath.Join(dir, "sandbox.test"))
-	cmd := exec.CommandContext(ctxOf(t), filepath.Join(dir, "sandbox.test"), "-test.v")
-	cmd.Dir, cmd.Env = "/", []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.TempDir()}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 4711, Gid: 4711}}
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Errorf("as uid 4711: %v\n%s", err, out)
+	asUser := func(env []string, args ...string) {
+		cmd := exec.CommandContext(ctxOf(t), filepath.Join(dir, "sandbox.test"), append(args, "-test.v")...)
+		cmd.Dir, cmd.Env = "/", append(env, "PATH="+os.Getenv("PATH"), "TMPDIR="+os.TempDir())
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 4711, Gid: 4711}}
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Errorf("as uid 4711: %v\n%s", err, out)
+		}
+		t.Logf("%s", out[max(0, len(out)-200):])
 	}
-	t.Logf("%s", out[max(0, len(out)-200):])
+	asUser(nil)
+	if d, err := engineForTests.start(); err == nil { // a user of the group docker
+		if err := d.Lend(4711); err != nil {
+			t.Fatal(err)
+		}
+		asUser([]string{dockerd.Env + "=" + d.Host()}, "-test.run=TestProveDocker|TestOutcome|TestWarm$|TestCompilers")
+	}
 }
 
 func content(t *testing.T, f File) []byte {

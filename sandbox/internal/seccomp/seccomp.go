@@ -76,6 +76,15 @@ const x32Bit = 0x40000000
 // Filter is the filter for this machine as bubblewrap reads it: struct sock_filter, one
 // after another.
 func Filter() ([]byte, error) {
+	p, err := Program()
+	if err != nil {
+		return nil, err
+	}
+	return binary.Append(nil, binary.NativeEndian, p)
+}
+
+// Program is the filter as prctl(2) takes it, of a process that puts it on itself.
+func Program() ([]unix.SockFilter, error) {
 	arch, ok := auditArch(runtime.GOARCH)
 	if !ok {
 		return nil, fmt.Errorf("no seccomp filter for %s", runtime.GOARCH)
@@ -96,7 +105,7 @@ func Filter() ([]byte, error) {
 		jump(unix.BPF_JEQ, unix.SYS_SOCKET, 0, 4),
 		load(argument(0)), jump(unix.BPF_JEQ, unix.AF_UNIX, 1, 0), refuse(unix.EAFNOSUPPORT), allow(),
 		allow())
-	return binary.Append(nil, binary.NativeEndian, p)
+	return p, nil
 }
 
 // cloneFlags is the place of clone's flags among its arguments.
