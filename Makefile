@@ -29,6 +29,7 @@ demo:
 test:
 	@e2e/install.sh test
 	$(GO) vet ./...
+	@$(GO) test -count=1 -v -run TestEngine ./e2e/dockerd | grep -E 'NOT TESTED|^(ok|FAIL)'
 	$(GO) test -race -count=1 -timeout 40m ./...
 
 # Commands that nobody thought of, through crosscc and without, until SOAK says

@@ -41,7 +41,12 @@ func testMain(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	return m.Run()
+	code := m.Run()
+	if err := stopEngine(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }
 
 // build makes the three programs, with the race detector, and the directories
@@ -73,6 +78,7 @@ func TestScripts(t *testing.T) {
 		WorkdirRoot:         filepath.Join(root, "w"),
 		Setup:               setup,
 		Cmds:                commands(),
+		Condition:           condition,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 	})
@@ -95,11 +101,12 @@ func TestScripts(t *testing.T) {
 //	amid N interrupt|kill=NAME COMMAND… run COMMAND; when N objects are there, Ctrl-C it, or SIGKILL a helper
 //	agents N                            so many agents run
 //	quiet DURATION                      within it nothing of ours runs but agents and helpers
+//	engine                              a Docker Engine; $DOCKER_HOST names it, for helpers too. [engine]: one can run here
 //	needs-root                          the promise is about several users, or mounts
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	all := map[string]func(*testscript.TestScript, bool, []string){"needs-root": needsRoot}
 	for _, some := range []map[string]func(*testscript.TestScript, bool, []string){
-		helperCommands, peerCommands, compareCommands, statusCommands, processCommands,
+		helperCommands, peerCommands, compareCommands, statusCommands, processCommands, engineCommands,
 	} {
 		maps.Copy(all, some)
 	}

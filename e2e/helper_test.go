@@ -48,7 +48,7 @@ func startHelper(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	defer log.Close()
 	cmd := exec.Command(words[0], words[1:]...)
-	cmd.Env = []string{"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=" + s.dir, "GORACE=atexit_sleep_ms=0", "MARK=" + s.dir}
+	cmd.Env = []string{"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=" + s.dir, "GORACE=atexit_sleep_ms=0", "MARK=" + s.dir, "DOCKER_HOST=" + ts.Getenv("DOCKER_HOST")}
 	cmd.Dir, cmd.Stdout, cmd.Stderr = ts.MkAbs("."), log, log
 	ts.Check(cmd.Start())
 	s.helpers[name] = cmd

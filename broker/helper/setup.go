@@ -23,7 +23,8 @@ type Setup struct {
 	CacheSize int64
 	// Slots is how many jobs run at once; 0 means one for each processor.
 	Slots int
-	// Sandbox is bwrap or none.
+	// Sandbox is bwrap, docker or none. Docker's Engine is the one that DOCKER_HOST
+	// names, or Docker's default.
 	Sandbox string
 	// Limits bound a job; a zero field means the helper's own, which are for
 	// everybody. Tests have smaller ones.
@@ -54,10 +55,15 @@ func Open(ctx context.Context, s Setup) (h *Helper, err error) {
 			err = errors.Join(err, closeAll(closers))
 		}
 	}()
-	memory, memoryBytes, gone := memoryDir(sharedMemory, s.Dir, s.Slots)
-	closers = append(closers, gone)
-	run, groups, err := runner(ctx, s, views)
-	closers = append(closers, groups.Close)
+	var memory string
+	var memoryBytes int64
+	if s.Sandbox != "docker" { // whose containers show a view by links, beside the others
+		var gone func() error
+		memory, memoryBytes, gone = memoryDir(sharedMemory, s.Dir, s.Slots)
+		closers = append(closers, gone)
+	}
+	run, groups, end, err := runner(ctx, s, views)
+	closers = append(closers, groups.Close, end)
 	if err != nil {
 		return nil, err
 	}
@@ -85,22 +91,30 @@ func closeAll(closers []func() error) error {
 	return errors.Join(errs...)
 }
 
-// runner makes the sandbox and has it prove that it is closed.
-func runner(ctx context.Context, s Setup, dir string) (sandbox.Runner, *sandbox.Groups, error) {
+// runner makes the sandbox and has it prove that it is closed. end ends what it keeps,
+// after an error too.
+func runner(ctx context.Context, s Setup, dir string) (run sandbox.Runner, groups *sandbox.Groups, end func() error, err error) {
 	o := sandbox.Options{Dir: dir, Logf: s.Log.Debugf}
+	end = func() error { return nil }
 	switch s.Sandbox {
 	case "none":
 		s.Log.Warn("--sandbox=none: what a client sends runs with this user's rights, without walls")
-		return sandbox.NewDirect(o), nil, nil
+		return sandbox.NewDirect(o), nil, end, nil
 	case "bwrap":
 		o.Groups = sandbox.OpenGroups()
 		run, err := sandbox.NewBubblewrap(o)
 		if err == nil {
 			err = sandbox.Prove(ctx, run)
 		}
-		return run, o.Groups, err
+		return run, o.Groups, end, err
+	case "docker":
+		run, stop, err := sandbox.NewDocker(ctx, o)
+		if err != nil {
+			return nil, nil, end, err
+		}
+		return run, nil, stop, sandbox.Prove(ctx, run)
 	}
-	return nil, nil, fmt.Errorf("sandbox %q: say bwrap or none", s.Sandbox)
+	return nil, nil, end, fmt.Errorf("sandbox %q: say bwrap, docker or none", s.Sandbox)
 }
 
 // note is what status says beside the sandbox's name, after the log has said it.

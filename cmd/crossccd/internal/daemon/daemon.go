@@ -29,7 +29,7 @@ serve:
   --allow CIDR      who may connect from elsewhere than this machine; may be given again
   --state DIR       store and probe results (default /var/lib/crosscc, or the user's state directory)
   --jobs N          compiles at once (default: one for each processor)
-  --sandbox KIND    bwrap (default), docker (not built yet), none
+  --sandbox KIND    bwrap (default), docker (the Engine of this machine), none
   --ready-file F    gets a line for each open door: grpc 127.0.0.1:40123
 
   ADDR is host:port (port 0 picks one), unix:/path or off.

@@ -39,13 +39,14 @@ func TestCommandLines(t *testing.T) {
 		{[]string{"serve", "--distcc", "127.0.0.1:3632"}, 2, "", "--distcc is not built yet"},
 		{[]string{"serve", "--http", "0.0.0.0:0", "--grpc", "off", "--state", filepath.Join(dir, "s"), "--sandbox", "none"}, 1, "", "http door: listen at \"0.0.0.0:0\": other machines can reach"},
 		{[]string{"serve", "--stats", "127.0.0.1:0"}, 2, "", "--stats is not built yet"},
-		{[]string{"serve", "--sandbox", "docker"}, 2, "", "--sandbox docker is not built yet"},
+		{[]string{"serve", "--state", filepath.Join(dir, "s"), "--sandbox", "docker"}, 1, "", "no docker engine at unix:///none/docker.sock"},
 		{[]string{"serve", "--grpc", "0.0.0.0:0", "--state", filepath.Join(dir, "s"), "--sandbox", "none"}, 1, "", "--allow 192.168.1.0/24"},
 		{[]string{"serve", "--config", filepath.Join(dir, "none.toml")}, 1, "", "none.toml"},
 		{[]string{"serve", "--config", bad}, 1, "", `bad.toml:2: unknown key "sandboks"`},
 		{[]string{"agent", "--sockets", "x"}, 2, "", "flag provided but not defined: -sockets"},
 		{[]string{"agent", "now"}, 2, "", `agent takes no word "now"`},
 	} {
+		t.Setenv("DOCKER_HOST", "unix:///none/docker.sock")
 		var stdout, stderr bytes.Buffer
 		env := Env{Stdout: &stdout, Stderr: &stderr, Environ: []string{"HOME=" + dir, "PATH=" + os.Getenv("PATH")}}
 		exit := Main(context.Background(), env, tc.args)

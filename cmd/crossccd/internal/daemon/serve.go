@@ -230,7 +230,7 @@ func unbuilt(s config.Server) error {
 		name string
 		on   bool
 	}{
-		{"--distcc", !s.Distcc.Off()}, {"--stats", !s.Stats.Off()}, {"--sandbox docker", s.Sandbox == "docker"},
+		{"--distcc", !s.Distcc.Off()}, {"--stats", !s.Stats.Off()},
 	} {
 		if d.on {
 			return fmt.Errorf("%w: %s is not built yet", errUsage, d.name)
