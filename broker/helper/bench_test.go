@@ -18,8 +18,20 @@ func BenchmarkRun(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	h := newHelperWith(b, "/usr/bin/gcc-12", run)
-	h.o.Sandbox = "bwrap"
+	h := newHelperOf(b, run, func(o *Options) { o.Search, o.Sandbox = []string{"/usr/bin/gcc-12"}, "bwrap" })
+	benchmarkRun(b, h)
+}
+
+// BenchmarkImage is the same with the same compiler in an image.
+func BenchmarkImage(b *testing.B) {
+	kept := newDirectories()
+	kept.put("sha256:1", imageOf(b, "/usr/bin/gcc-12"))
+	h := newImaged(b, kept)
+	await(b, h, "an image", serves(1))
+	benchmarkRun(b, h)
+}
+
+func benchmarkRun(b *testing.B, h *Helper) {
 	root := new(broker.Dir)
 	for i := range 500 {
 		text := fmt.Appendf(nil, "#define H%d\n", i)

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/config"
 	"github.com/crosscc/crosscc/broker/helper/views"
 	"github.com/crosscc/crosscc/broker/store"
 	"github.com/crosscc/crosscc/sandbox"
@@ -73,7 +74,7 @@ type Options struct {
 	// Images are those that toolchains are served of as well; nil means none. Rows
 	// say which of them must be there, and what is served of them.
 	Images Images
-	Rows   []ImageRow
+	Rows   []config.Image
 	// Slots is how many jobs run at once; at least 1.
 	Slots int
 	// Version is shown to people.

@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/config"
 	"github.com/crosscc/crosscc/toolchains"
 	"github.com/crosscc/crosscc/toolchains/triple"
 )
@@ -32,9 +32,9 @@ type Images interface {
 	List() ([]Image, error)
 	// Use shows an image's files, unpacked if need be, until Release.
 	Use(ctx context.Context, digest string) (*ImageRoot, error)
-	// Fetch gets the image of a row, from where the row allows; say is called
-	// with how far it has come, in words.
-	Fetch(ctx context.Context, row ImageRow, say func(string)) error
+	// Fetch gets the image of a row of the configuration, from where the row
+	// allows; say is called with how far it has come, in words.
+	Fetch(ctx context.Context, row config.Image, say func(string)) error
 }
 
 // An Image is one that is there.
@@ -49,15 +49,6 @@ type ImageRoot struct {
 	Dir     string   // absolute; everybody may read it
 	Env     []string // of the image's configuration
 	Release func()   // once
-}
-
-// An ImageRow is an [[image]] of the configuration.
-type ImageRow struct {
-	Reference string // NAME@sha256:…
-	Target    string // only this target is served; "" means all
-	Compiler  string // the one driver that is looked at; "" means all
-	Source    string // a file or directory to get it from; "" means Engine and registry
-	Pull      bool   // the registry of its name may be asked
 }
 
 const (
@@ -78,21 +69,23 @@ const (
 type shelf struct {
 	c      *catalog
 	images Images
-	rows   []ImageRow
+	rows   []config.Image
 	retry  func(failures int) time.Duration
 
 	one chan struct{} // held by the work that is done now
 
 	mu   sync.Mutex          // guards what follows, and the fields of each that change
-	all  map[string]*shelved // by name: a row's reference, else the image's digest
+	all  map[string]*shelved // by name
 	work sync.WaitGroup
+
+	listing string // what List said last, when it was an error
 }
 
 // An shelved is an image that is there or should be.
 type shelved struct {
-	name   string     // as people know it: a reference
-	digest string     // for Images.Use; "" while it is not there
-	rows   []ImageRow // what to serve of it; none: all
+	name   string         // as people know it: a reference
+	digest string         // for Images.Use; "" while it is not there
+	rows   []config.Image // what to serve of it; none: all
 
 	busy     bool
 	failures int
@@ -103,7 +96,7 @@ type shelved struct {
 	said     time.Time // when told was published last
 }
 
-func newShelf(c *catalog, images Images, rows []ImageRow) *shelf {
+func newShelf(c *catalog, images Images, rows []config.Image) *shelf {
 	return &shelf{
 		c: c, images: images, rows: rows, one: make(chan struct{}, 1), all: map[string]*shelved{},
 		retry: func(failures int) time.Duration { return min(firstRetry<<min(failures, 16), lastRetry) },
@@ -127,12 +120,16 @@ func (s *shelf) watch(ctx context.Context) {
 // round compares the store with what is known, and starts what is to be done.
 func (s *shelf) round(ctx context.Context) {
 	kept, err := s.images.List()
-	if err != nil {
-		s.c.o.Log.WithError(err).Warn("looking at the images")
-		return
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err != nil {
+		if text := err.Error(); text != s.listing {
+			s.c.o.Log.WithError(err).Warn("looking at the images")
+			s.listing = text
+		}
+		return
+	}
+	s.listing = ""
 	s.match(kept)
 	now := time.Now()
 	for _, one := range s.all {
@@ -149,18 +146,18 @@ func (s *shelf) round(ctx context.Context) {
 func (s *shelf) match(kept []Image) {
 	wanted := map[string]*shelved{}
 	for _, row := range s.rows {
-		one := wanted[row.Reference]
+		name := row.Reference.String()
+		one := wanted[name]
 		if one == nil {
-			one = &shelved{name: row.Reference}
-			wanted[row.Reference] = one
+			one = &shelved{name: name}
+			wanted[name] = one
 		}
 		one.rows = append(one.rows, row)
 	}
 	for _, k := range kept {
 		named := false
 		for _, one := range wanted {
-			_, sum, _ := strings.Cut(one.name, "@")
-			if len(one.rows) > 0 && slices.Contains(k.Digests, sum) {
+			if len(one.rows) > 0 && slices.Contains(k.Digests, one.rows[0].Reference.Digest.String()) {
 				one.digest, named = k.Digest, true
 			}
 		}
@@ -275,10 +272,13 @@ func (s *shelf) look(ctx context.Context, one *shelved) ([]located, error) {
 		return nil, err
 	}
 	defer at.release()
+	if os.Geteuid() == 0 && !enterable(at.dir) {
+		return nil, fmt.Errorf("the sandbox's user can't enter %s: chmod o+x each directory above it, or keep the state elsewhere (--state)", at.dir)
+	}
 	s.say(one, broker.ImageProbing, "")
 	rows := one.rows
 	if len(rows) == 0 {
-		rows = []ImageRow{{}}
+		rows = []config.Image{{}}
 	}
 	var found []located
 	for _, row := range rows {
@@ -292,7 +292,7 @@ func (s *shelf) look(ctx context.Context, one *shelved) ([]located, error) {
 }
 
 // lookFor finds what one row serves.
-func (s *shelf) lookFor(ctx context.Context, one *shelved, row ImageRow, at *place) ([]located, error) {
+func (s *shelf) lookFor(ctx context.Context, one *shelved, row config.Image, at *place) ([]located, error) {
 	drivers, err := driversOf(at, row)
 	if err != nil {
 		return nil, err
@@ -324,7 +324,7 @@ func (s *shelf) lookFor(ctx context.Context, one *shelved, row ImageRow, at *pla
 }
 
 // driversOf are the compilers of an image that a row speaks of.
-func driversOf(at *place, row ImageRow) ([]string, error) {
+func driversOf(at *place, row config.Image) ([]string, error) {
 	if row.Compiler != "" {
 		return []string{row.Compiler}, nil
 	}
@@ -335,8 +335,8 @@ func driversOf(at *place, row ImageRow) ([]string, error) {
 	return list, err
 }
 
-// allows narrows a toolchain to the target of the row; false when it is another's.
-func (row ImageRow) allows(tc *toolchains.Toolchain) bool {
+// narrow leaves of a toolchain the target of the row; false when it has another.
+func narrow(row config.Image, tc *toolchains.Toolchain) bool {
 	if row.Target == "" {
 		return true
 	}
@@ -352,13 +352,13 @@ func (row ImageRow) allows(tc *toolchains.Toolchain) bool {
 
 // locate works out what a job with a toolchain of an image, of those that one
 // compiler is, needs to know of it, and adds those that the row serves to found.
-func (s *shelf) locate(all []toolchains.Toolchain, one *shelved, row ImageRow, at *place, found *[]located) error {
+func (s *shelf) locate(all []toolchains.Toolchain, one *shelved, row config.Image, at *place, found *[]located) error {
 	for _, tc := range all {
 		binds, err := s.c.closure.Of(tc.Programs, at.dir)
 		if err != nil {
 			return fmt.Errorf("files of %s: %w", tc.Driver(), err)
 		}
-		if tc.Image = one.name; !row.allows(&tc) {
+		if tc.Image = one.name; !narrow(row, &tc) {
 			continue
 		}
 		own := privateOf(tc, binds)

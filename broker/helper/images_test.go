@@ -14,7 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/config"
+	"github.com/crosscc/crosscc/images"
 	"github.com/crosscc/crosscc/sandbox"
 	"github.com/crosscc/crosscc/toolchains"
 )
@@ -27,6 +31,9 @@ type directories struct {
 	refused error             // what Fetch says
 	arrive  map[string]string // what Fetch brings, by reference
 }
+
+// pin is a reference to one of directories.
+func pin(sum string) images.Pin { return images.Pin{Name: "x", Digest: digest.Digest("sha256:" + sum)} }
 
 func newDirectories() *directories {
 	return &directories{dirs: map[string]string{}, held: map[string]int{}, arrive: map[string]string{}}
@@ -56,13 +63,12 @@ func (d *directories) Use(_ context.Context, sum string) (*ImageRoot, error) {
 	})}, nil
 }
 
-func (d *directories) Fetch(_ context.Context, row ImageRow, say func(string)) error {
+func (d *directories) Fetch(_ context.Context, row config.Image, say func(string)) error {
 	say("half of it")
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if dir := d.arrive[row.Reference]; dir != "" {
-		_, sum, _ := strings.Cut(row.Reference, "@")
-		d.dirs[sum] = dir
+	if dir := d.arrive[row.Reference.String()]; dir != "" {
+		d.dirs[row.Reference.Digest.String()] = dir
 		return nil
 	}
 	return d.refused
@@ -130,14 +136,14 @@ func plant(t testing.TB, root string, b sandbox.Bind) {
 }
 
 // newImaged is a helper with walls and images, and no compiler of its own.
-func newImaged(t testing.TB, images Images, rows ...ImageRow) *Helper {
+func newImaged(t testing.TB, kept Images, rows ...config.Image) *Helper {
 	t.Helper()
 	run, err := sandbox.NewBubblewrap(sandbox.Options{Logf: t.Logf})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return newHelperOf(t, run, func(o *Options) {
-		o.Search, o.Images, o.Rows, o.Sandbox = []string{"/nowhere"}, images, rows, "bwrap"
+		o.Search, o.Images, o.Rows, o.Sandbox = []string{"/nowhere"}, kept, rows, "bwrap"
 	})
 }
 
@@ -168,12 +174,12 @@ const riscv = "/usr/bin/riscv64-linux-gnu-gcc-12"
 // messages are those of the same compiler at home. When the image goes, so does what
 // it served.
 func TestImageServes(t *testing.T) {
-	images := newDirectories()
-	h := newImaged(t, images)
+	kept := newDirectories()
+	h := newImaged(t, kept)
 	if s, _ := h.State(); len(s.Toolchains) != 0 {
 		t.Fatalf("the helper has %d compilers of its own", len(s.Toolchains))
 	}
-	images.put("sha256:1", imageOf(t, riscv))
+	kept.put("sha256:1", imageOf(t, riscv))
 	s := await(t, h, "an image was added", serves(1))
 	tc := s.Toolchains[0]
 	if tc.Image != "kept@sha256:1" || tc.Target != "riscv64-linux-gnu" || tc.Driver() != riscv {
@@ -186,12 +192,12 @@ func TestImageServes(t *testing.T) {
 	c := project(t)
 	c.same(h, riscv, "-O2", "-g", "-Iinc", "-Ilinked", "-c", "src/a.c", "-MD", "-MF", "obj/a.d")
 	c.same(h, riscv, "-Iinc", "-c", "src/bad.c")
-	if n := images.inUse(); n != 0 {
+	if n := kept.inUse(); n != 0 {
 		t.Errorf("%d holds are left", n)
 	}
 	j := c.job(tc, riscv, "-Iinc", "-Ilinked", "-c", "src/a.c", "-o", "out.o")
-	images.put("sha256:1", "")
-	if await(t, h, "the image was removed", serves(0)); images.inUse() != 0 {
+	kept.put("sha256:1", "")
+	if await(t, h, "the image was removed", serves(0)); kept.inUse() != 0 {
 		t.Error("a hold is left")
 	}
 	_, err := h.Run(t.Context(), j)
@@ -203,16 +209,16 @@ func TestImageServes(t *testing.T) {
 // An image that goes between the choice and the run is a refusal, so that the helper
 // is not blamed.
 func TestImageGoesMeanwhile(t *testing.T) {
-	images := newDirectories()
-	images.put("sha256:1", imageOf(t, riscv))
-	h := newImaged(t, images)
+	kept := newDirectories()
+	kept.put("sha256:1", imageOf(t, riscv))
+	h := newImaged(t, kept)
 	s := await(t, h, "an image", serves(1))
 	c := newClient(t, "a.c", "int x;\n")
 	j := c.job(s.Toolchains[0], riscv, "-c", "a.c", "-o", "out.o")
-	images.mu.Lock()
-	images.dirs["sha256:2"] = images.dirs["sha256:1"]
-	delete(images.dirs, "sha256:1")
-	images.mu.Unlock()
+	kept.mu.Lock()
+	kept.dirs["sha256:2"] = kept.dirs["sha256:1"]
+	delete(kept.dirs, "sha256:1")
+	kept.mu.Unlock()
 	_, err := h.Run(t.Context(), j)
 	if r, ok := errors.AsType[*broker.Refusal](err); !ok || r.Reason != ReasonNoMatch || !strings.Contains(r.Error(), "kept@sha256:1") {
 		t.Errorf("got %v", err)
@@ -221,10 +227,10 @@ func TestImageGoesMeanwhile(t *testing.T) {
 
 // Everything that a compiler finds is the image's, the files of the locale too.
 func TestImageLocale(t *testing.T) {
-	images := newDirectories()
+	kept := newDirectories()
 	dir := imageOf(t, riscv)
-	images.put("sha256:1", dir)
-	h := newImaged(t, images)
+	kept.put("sha256:1", dir)
+	h := newImaged(t, kept)
 	tc := await(t, h, "an image", serves(1)).Toolchains[0]
 	c := newClient(t, "a.c", "int f(void) { return g; }\n")
 	j := c.job(tc, riscv, "-c", "a.c", "-o", "out.o")
@@ -252,22 +258,22 @@ func must[T any](v T, err error) T {
 // A row bounds what is served of its image.
 func TestImageRows(t *testing.T) {
 	const arm = "/usr/bin/aarch64-linux-gnu-gcc-12"
-	images := newDirectories()
-	images.put("sha256:1", imageOf(t, riscv, arm, "/usr/bin/clang-14"))
+	kept := newDirectories()
+	kept.put("sha256:1", imageOf(t, riscv, arm, "/usr/bin/clang-14"))
 	for _, tc := range []struct {
 		name string
-		rows []ImageRow
+		rows []config.Image
 		want string // drivers
 	}{
 		{"none", nil, arm + " " + riscv + " /usr/lib/llvm-14/bin/clang"},
-		{"a target", []ImageRow{{Target: "riscv64-unknown-linux-gnu"}}, riscv + " /usr/lib/llvm-14/bin/clang"},
-		{"a compiler", []ImageRow{{Compiler: arm}}, arm},
-		{"two", []ImageRow{{Compiler: arm}, {Compiler: riscv, Target: "riscv64-linux-gnu"}}, arm + " " + riscv},
+		{"a target", []config.Image{{Target: "riscv64-unknown-linux-gnu"}}, riscv + " /usr/lib/llvm-14/bin/clang"},
+		{"a compiler", []config.Image{{Compiler: arm}}, arm},
+		{"two", []config.Image{{Compiler: arm}, {Compiler: riscv, Target: "riscv64-linux-gnu"}}, arm + " " + riscv},
 	} {
 		for i := range tc.rows {
-			tc.rows[i].Reference = "x@sha256:index-of-sha256:1"
+			tc.rows[i].Reference = pin("index-of-sha256:1")
 		}
-		h := newImaged(t, images, tc.rows...)
+		h := newImaged(t, kept, tc.rows...)
 		s := await(t, h, tc.name, func(s broker.State) bool {
 			return len(s.Images) == 1 && s.Images[0].Phase == broker.ImageReady
 		})
@@ -308,22 +314,22 @@ func TestImageFails(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
 		dir     string
-		row     ImageRow
+		row     config.Image
 		sandbox string
 		want    string
 	}{
-		{"a registry that is down", "", ImageRow{Reference: "x@sha256:1"}, "bwrap", "registry x: connection refused"},
-		{"another machine's", foreignDir, ImageRow{Reference: "x@sha256:1"}, "bwrap", "runs on aarch64 (64-bit), and this machine is "},
-		{"no compiler", empty, ImageRow{Reference: "x@sha256:1"}, "bwrap", "has no compiler in the directories"},
-		{"not the compiler", foreignDir, ImageRow{Reference: "x@sha256:1", Compiler: "/usr/bin/nothing"}, "bwrap", "/usr/bin/nothing"},
-		{"no sandbox", foreignDir, ImageRow{Reference: "x@sha256:1"}, "none", "--sandbox=none"},
+		{"a registry that is down", "", config.Image{Reference: pin("1")}, "bwrap", "registry x: connection refused"},
+		{"another machine's", foreignDir, config.Image{Reference: pin("1")}, "bwrap", "runs on aarch64 (64-bit), and this machine is "},
+		{"no compiler", empty, config.Image{Reference: pin("1")}, "bwrap", "has no compiler in the directories"},
+		{"not the compiler", foreignDir, config.Image{Reference: pin("1"), Compiler: "/usr/bin/nothing"}, "bwrap", "/usr/bin/nothing"},
+		{"no sandbox", foreignDir, config.Image{Reference: pin("1")}, "none", "--sandbox=none"},
 	} {
-		images := newDirectories()
-		images.refused = fmt.Errorf("registry x: connection refused")
+		kept := newDirectories()
+		kept.refused = fmt.Errorf("registry x: connection refused")
 		if tc.dir != "" {
-			images.put("sha256:1", tc.dir)
+			kept.put("sha256:1", tc.dir)
 		}
-		h := newImagedIn(t, tc.sandbox, images, tc.row)
+		h := newImagedIn(t, tc.sandbox, kept, tc.row)
 		s := await(t, h, tc.name, func(s broker.State) bool {
 			return len(s.Images) == 1 && s.Images[0].Phase == broker.ImageFailed
 		})
@@ -333,25 +339,25 @@ func TestImageFails(t *testing.T) {
 	}
 }
 
-func newImagedIn(t testing.TB, walls string, images Images, rows ...ImageRow) *Helper {
+func newImagedIn(t testing.TB, walls string, kept Images, rows ...config.Image) *Helper {
 	t.Helper()
 	if walls == "bwrap" {
-		return newImaged(t, images, rows...)
+		return newImaged(t, kept, rows...)
 	}
-	return newHelperOf(t, nil, func(o *Options) { o.Search, o.Images, o.Rows = []string{"/nowhere"}, images, rows })
+	return newHelperOf(t, nil, func(o *Options) { o.Search, o.Images, o.Rows = []string{"/nowhere"}, kept, rows })
 }
 
 // A registry that comes back is asked again.
 func TestImageComesLater(t *testing.T) {
-	images := newDirectories()
-	images.refused = errors.New("registry x: connection refused")
-	row := ImageRow{Reference: "x@sha256:1"}
-	h := newImaged(t, images, row)
+	kept := newDirectories()
+	kept.refused = errors.New("registry x: connection refused")
+	row := config.Image{Reference: pin("1")}
+	h := newImaged(t, kept, row)
 	await(t, h, "refused", func(s broker.State) bool { return len(s.Images) == 1 && s.Images[0].Phase == broker.ImageFailed })
 	dir := imageOf(t, riscv)
-	images.mu.Lock()
-	images.arrive[row.Reference] = dir
-	images.mu.Unlock()
+	kept.mu.Lock()
+	kept.arrive[row.Reference.String()] = dir
+	kept.mu.Unlock()
 	await(t, h, "it came", serves(1))
 }
 

@@ -10,7 +10,9 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/crosscc/crosscc/broker/config"
 	"github.com/crosscc/crosscc/broker/store"
+	"github.com/crosscc/crosscc/images"
 	"github.com/crosscc/crosscc/sandbox"
 )
 
@@ -29,6 +31,11 @@ type Setup struct {
 	// Limits bound a job; a zero field means the helper's own, which are for
 	// everybody. Tests have smaller ones.
 	Limits sandbox.Limits
+	// Images are the rows of the configuration; what else is in the store of images
+	// below Dir is served as well. ImagesSize bounds that store in bytes; 0: its own
+	// bound.
+	Images     []config.Image
+	ImagesSize int64
 	// Search and Path: see Options.
 	Search  []string
 	Path    string
@@ -72,9 +79,14 @@ func Open(ctx context.Context, s Setup) (h *Helper, err error) {
 		return nil, err
 	}
 	closers = append(closers, st.Close)
+	kept, err := images.OpenStore(filepath.Join(s.Dir, "images"), images.Options{MaxBytes: s.ImagesSize, Logf: s.Log.Infof})
+	if err != nil {
+		return nil, err
+	}
 	h, err = New(Options{
 		Dir: s.Dir, Views: views, Memory: memory, MemoryBytes: memoryBytes, Store: st, Runner: run, Sandbox: s.Sandbox,
 		Note: note(s, groups), Limits: s.Limits, Search: s.Search, Path: s.Path, Slots: s.Slots, Version: s.Version, Log: s.Log,
+		Images: NewImages(kept, images.SourceOptions{}), Rows: s.Images,
 	})
 	if err != nil {
 		return nil, err

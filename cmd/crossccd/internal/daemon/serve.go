@@ -63,6 +63,7 @@ func openHelper(ctx context.Context, env Env, s config.Server, log logrus.FieldL
 	defer cancel()
 	return helper.Open(ctx, helper.Setup{
 		Dir: s.State, CacheSize: s.CacheSize, Slots: s.Jobs, Sandbox: s.Sandbox, Search: s.Search,
+		Images: s.Images, ImagesSize: s.ImagesSize,
 		Path: pathOf(env), Version: version(), Log: log,
 	})
 }

@@ -1,0 +1,71 @@
+package helper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/crosscc/crosscc/broker/config"
+	"github.com/crosscc/crosscc/images"
+)
+
+// NewImages are the images of a store; o says where others may be looked for.
+func NewImages(st *images.Store, o images.SourceOptions) Images { return imageStore{st, o} }
+
+type imageStore struct {
+	*images.Store
+	sources images.SourceOptions
+}
+
+func (s imageStore) List() ([]Image, error) {
+	entries, err := s.Store.List()
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Image, 0, len(entries))
+	for _, e := range entries {
+		m := Image{Digest: e.ID.String(), Name: e.ID.String()}
+		for _, d := range e.Digests {
+			m.Digests = append(m.Digests, d.String())
+		}
+		if len(e.Names) > 0 && len(e.Digests) > 0 {
+			m.Name = images.Pin{Name: e.Names[0], Digest: e.Digests[0]}.String()
+		}
+		list = append(list, m)
+	}
+	return list, nil
+}
+
+func (s imageStore) Use(ctx context.Context, sum string) (*ImageRoot, error) {
+	r, err := s.Store.Use(ctx, digest.Digest(sum))
+	if err != nil {
+		return nil, err
+	}
+	return &ImageRoot{Dir: r.Dir, Env: r.Env, Release: r.Release}, nil
+}
+
+func (s imageStore) Fetch(ctx context.Context, row config.Image, say func(string)) (err error) {
+	reference, o := row.Reference.String(), s.sources
+	if o.Pull = row.Pull; row.Source != "" {
+		reference = row.Source + "@" + row.Reference.Digest.String()
+	}
+	src, err := images.Open(ctx, reference, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, src.Close()) }()
+	_, err = s.Add(ctx, src, func(p images.Progress) { say(progressText(p)) })
+	return err
+}
+
+// progressText is "fetch: 12 of 80 MiB".
+func progressText(p images.Progress) string {
+	text := fmt.Sprintf("%s: %d", p.Stage, p.Done>>20)
+	if p.Total > 0 {
+		text += fmt.Sprintf(" of %d", p.Total>>20)
+	}
+	return strings.TrimSpace(text) + " MiB"
+}
