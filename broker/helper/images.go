@@ -48,7 +48,8 @@ type Image struct {
 type ImageRoot struct {
 	Dir     string   // absolute; everybody may read it
 	Env     []string // of the image's configuration
-	Release func()   // once
+	Labels  map[string]string
+	Release func() // once
 }
 
 const (
@@ -328,7 +329,7 @@ func driversOf(at *place, row config.Image) ([]string, error) {
 	if row.Compiler != "" {
 		return []string{row.Compiler}, nil
 	}
-	list, err := toolchains.Discover(at.root, at.path, toolchains.DefaultPrefixes())
+	list, err := toolchains.Discover(at.root, at.path, append(toolchains.DefaultPrefixes(), at.drivers...))
 	if err == nil && len(list) > maxDrivers {
 		err = fmt.Errorf("it has %d compilers, which is more than %d", len(list), maxDrivers)
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/config"
+	"github.com/crosscc/crosscc/broker/pack"
 	"github.com/crosscc/crosscc/images"
 	"github.com/crosscc/crosscc/sandbox"
 	"github.com/crosscc/crosscc/toolchains"
@@ -30,6 +31,7 @@ type directories struct {
 	held    map[string]int
 	refused error             // what Fetch says
 	arrive  map[string]string // what Fetch brings, by reference
+	labels  map[string]string // of all
 }
 
 // pin is a reference to one of directories.
@@ -56,7 +58,7 @@ func (d *directories) Use(_ context.Context, sum string) (*ImageRoot, error) {
 		return nil, errors.New("not here")
 	}
 	d.held[sum]++
-	return &ImageRoot{Dir: d.dirs[sum], Env: []string{"PATH=/usr/bin", "GCC_EXEC_PREFIX=/evil/"}, Release: sync.OnceFunc(func() {
+	return &ImageRoot{Dir: d.dirs[sum], Env: []string{"PATH=/usr/bin", "GCC_EXEC_PREFIX=/evil/"}, Labels: d.labels, Release: sync.OnceFunc(func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		d.held[sum]--
@@ -253,6 +255,30 @@ func must[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
+}
+
+// A pack says where its compilers are, which nobody would look for; whether they are
+// compilers is asked.
+func TestImageIsPack(t *testing.T) {
+	kept := newDirectories()
+	dir := imageOf(t, riscv)
+	if err := os.Rename(dir+"/usr", dir+"/home"); err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range []string{"lib", "lib64"} { // of the loader and of libc
+		if err := errors.Join(os.RemoveAll(dir+"/"+link), os.Symlink("home/"+link, dir+"/"+link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	driver := strings.Replace(riscv, "/usr", "/home", 1)
+	kept.labels = map[string]string{pack.LabelDrivers: `["/home/bin/true", "` + driver + `", "/nowhere"]`, pack.LabelPath: "/home/bin"}
+	kept.put("sha256:1", dir)
+	h := newImaged(t, kept)
+	tc := await(t, h, "a pack", serves(1)).Toolchains[0]
+	if tc.Driver() != driver || tc.Identity.Target != "riscv64-linux-gnu" {
+		t.Errorf("it serves %s at %s", tc, tc.Driver())
+	}
+	newClient(t, "a.c", "int x;\n").same(h, riscv, "-c", "a.c")
 }
 
 // A row bounds what is served of its image.

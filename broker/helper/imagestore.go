@@ -44,7 +44,7 @@ func (s imageStore) Use(ctx context.Context, sum string) (*ImageRoot, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &ImageRoot{Dir: r.Dir, Env: r.Env, Release: r.Release}, nil
+	return &ImageRoot{Dir: r.Dir, Env: r.Env, Labels: r.Labels, Release: r.Release}, nil
 }
 
 func (s imageStore) Fetch(ctx context.Context, row config.Image, say func(string)) (err error) {

@@ -1,11 +1,13 @@
 package helper
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
 	"sync"
 
+	"github.com/crosscc/crosscc/broker/pack"
 	"github.com/crosscc/crosscc/sandbox"
 	"github.com/crosscc/crosscc/toolchains"
 	"github.com/crosscc/crosscc/toolchains/rootfs"
@@ -20,6 +22,8 @@ type place struct {
 	root *rootfs.Root
 	path string // PATH of the programs
 	done func() // lets go of an image; nil for this machine
+
+	drivers []string // where a pack says that it has compilers
 }
 
 // release ends the use of an image's place; one of this machine stays.
@@ -133,6 +137,9 @@ func openPlace(r *ImageRoot) (*place, error) {
 		if path, ok := strings.CutPrefix(kv, "PATH="); ok && path != "" && !strings.Contains(path, "\x00") {
 			at.path = path
 		}
+	}
+	if drivers, path := pack.Drivers(r.Labels); len(drivers) > 0 {
+		at.drivers, at.path = drivers, cmp.Or(path, at.path)
 	}
 	return at, nil
 }

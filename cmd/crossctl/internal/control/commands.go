@@ -38,7 +38,7 @@ func (c *control) rows() []row {
 		{use: "slots", will: "show who holds the local slots"},
 		{use: "cache [ARGS...]", will: "show and trim the store"},
 		{use: "image [ARGS...]", will: "pin, add, list, check and remove images"},
-		{use: "pack COMPILER... -o FILE", will: "make an image from compilers of this machine"},
+		{use: "pack COMPILER... -o FILE", help: packHelp, run: c.pack, flags: c.packFlags},
 		{use: "ca [ARGS...]", will: "keep the certificates of a fleet"},
 		{use: "invite", will: "let another machine join"},
 		{use: "join", will: "join a fleet by an invitation"},

@@ -50,6 +50,11 @@ func TestStreams(t *testing.T) {
 			"crossctl: error: explain: no command given\ncrossctl: hint: see `crossctl explain --help`\n"},
 		{"explain nothing after --", []string{"explain", "--"}, 2, "",
 			"crossctl: error: explain: no command given\ncrossctl: hint: see `crossctl explain --help`\n"},
+		{"pack nothing", []string{"pack", "-o", "x"}, 2, "",
+			"crossctl: error: pack: no compiler given\ncrossctl: hint: see `crossctl pack --help`\n"},
+		{"pack to nowhere", []string{"pack", "gcc"}, 2, "",
+			"crossctl: error: pack: no file given: -o FILE\ncrossctl: hint: see `crossctl pack --help`\n"},
+		{"pack --help", []string{"pack", "--help"}, 0, packHelp, ""},
 		{"control characters", []string{"\x1b[31m"}, 2, "", "crossctl: error: unknown command \"\\x1b[31m\"\n" + where},
 	}
 	for _, tc := range tests {
@@ -66,7 +71,7 @@ func TestStreams(t *testing.T) {
 func TestUnbuilt(t *testing.T) {
 	lines := []string{
 		"top", "top --json", "hosts", "hosts add grpc://h", "slots",
-		"cache", "cache trim --size 1G", "image", "image pin NAME:TAG", "image add FILE", "pack gcc g++ -o FILE", "ca init", "ca --json", "invite",
+		"cache", "cache trim --size 1G", "image", "image pin NAME:TAG", "image add FILE", "ca init", "ca --json", "invite",
 		"join CODE", "leave", "drain", "drain host", "setup --dry-run", "dashboard", "logs -f", "--json slots",
 	}
 	p := newPlace(t)

@@ -42,11 +42,12 @@ func Main(ctx context.Context, env Env, args []string) (exit int) {
 
 // control is one run of crossctl.
 type control struct {
-	env  Env
-	json bool         // --json
-	key  bool         // explain --key
-	undo bool         // verify --clear
-	out  bytes.Buffer // what goes to stdout, at once and only at the end
+	env    Env
+	json   bool         // --json
+	key    bool         // explain --key
+	undo   bool         // verify --clear
+	output string       // pack -o
+	out    bytes.Buffer // what goes to stdout, at once and only at the end
 }
 
 // flush writes what was asked for. A reader that went away or a full disk is
