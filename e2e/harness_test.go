@@ -99,6 +99,10 @@ func TestScripts(t *testing.T) {
 //	reason SLUG=N…                      why jobs were local
 //	treeless SLUG=N…                    why jobs did not go as trees; all is the sum
 //	amid N interrupt|kill=NAME COMMAND… run COMMAND; when N objects are there, Ctrl-C it, or SIGKILL a helper
+//	image NAME layout|oci|docker|registry
+//	                                    an image with Debian's cross gcc for riscv64; $NAME is its pin,
+//	                                    $NAME_source the file or directory that has it
+//	awaited TEXT COMMAND…               the command says TEXT before long; with ! it stops to
 //	agents N                            so many agents run
 //	quiet DURATION                      within it nothing of ours runs but agents and helpers
 //	engine                              a Docker Engine; $DOCKER_HOST names it, for helpers too. [engine]: one can run here
@@ -106,7 +110,7 @@ func TestScripts(t *testing.T) {
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	all := map[string]func(*testscript.TestScript, bool, []string){"needs-root": needsRoot}
 	for _, some := range []map[string]func(*testscript.TestScript, bool, []string){
-		helperCommands, peerCommands, compareCommands, statusCommands, processCommands, engineCommands,
+		helperCommands, peerCommands, compareCommands, statusCommands, processCommands, engineCommands, imageCommands,
 	} {
 		maps.Copy(all, some)
 	}
