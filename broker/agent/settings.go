@@ -35,7 +35,7 @@ func (a *Agent) settings(s *session) (settings, error) {
 		return err == nil
 	})
 	read := func(name string) ([]byte, error) { return s.root.ReadFile(s.abs(name), maxConfig) }
-	c, err := config.LoadClient(read, s.getenv)
+	c, err := config.LoadClient(read, s.getenv, nil)
 	if err != nil {
 		return set, err
 	}

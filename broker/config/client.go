@@ -42,6 +42,10 @@ type Client struct {
 	Verify, VerifyCalibrated float64
 	// LogLevel is error, warn, info, debug or trace.
 	LogLevel string
+	// Toolchain are the images that define compiles, and ToolchainFrom is where that
+	// was said: a variable's or a file's name.
+	Toolchain     Pins
+	ToolchainFrom string
 }
 
 // verifyCalibrated is the share that is verified of what calibrated toolchains
@@ -73,6 +77,8 @@ func clientSettings(c *Client) []setting {
 			}},
 		{Key{"log_level", "CROSSCC_LOG_LEVEL", `How much the agent and the wrapper log: "error", "warn", "info" (default), "debug" or "trace".`},
 			func(v any) error { return set(&c.LogLevel, v, levelOf) }},
+		{Key{"toolchain", "CROSSCC_TOOLCHAIN", `The image that defines what is compiled, "NAME@sha256:…": its compiler, its headers, its libraries ([pins.md](pins.md)); or a table of one for each target. In the variable: words of which each is PIN or TARGET=PIN. Default: none, this machine's compilers define it.`},
+			c.setToolchain},
 	}
 }
 
@@ -80,7 +86,10 @@ func clientSettings(c *Client) []setting {
 // whose environment getenv has. read gets absolute names, must bound what it
 // reads, and says fs.ErrNotExist of a file that is not there; every other error
 // of it is LoadClient's.
-func LoadClient(read func(name string) ([]byte, error), getenv func(string) string) (Client, error) {
+//
+// project is the file of the project that is compiled, whose word counts more than
+// the configuration's and less than the environment's; nil: there is none.
+func LoadClient(read func(name string) ([]byte, error), getenv func(string) string, project *Project) (Client, error) {
 	c := Client{Match: toolchains.Calibrated, Idle: 10 * time.Minute, LogLevel: "info", VerifyCalibrated: verifyCalibrated}
 	settings := clientSettings(&c)
 	name, must := ClientFile, false
@@ -97,10 +106,16 @@ func LoadClient(read func(name string) ([]byte, error), getenv func(string) stri
 		if c.HostsFrom != "" {
 			c.HostsFrom = name
 		}
+		if c.ToolchainFrom != "" {
+			c.ToolchainFrom = name
+		}
 	case !must && errors.Is(err, fs.ErrNotExist):
 		err = nil
 	default:
 		err = fmt.Errorf("configuration %s: %w", name, err)
+	}
+	if err == nil {
+		err = applyProject(project, &c)
 	}
 	if err == nil {
 		err = applyEnv(getenv, settings)
@@ -113,6 +128,11 @@ func LoadClient(read func(name string) ([]byte, error), getenv func(string) stri
 	}
 	c.finish()
 	return c, nil
+}
+
+func (c *Client) setToolchain(value any) error {
+	c.ToolchainFrom = "CROSSCC_TOOLCHAIN" // or the file, whose name LoadClient knows
+	return set(&c.Toolchain, value, pinsOf)
 }
 
 // setHosts takes a host list, or a list of host lists.

@@ -41,7 +41,7 @@ func env(words ...string) func(string) string {
 }
 
 func TestLoadClientDefaults(t *testing.T) {
-	got, err := LoadClient(files{}.read, env())
+	got, err := LoadClient(files{}.read, env(), nil)
 	want := Client{Match: toolchains.Calibrated, Idle: 10 * time.Minute, LogLevel: "info", VerifyCalibrated: verifyCalibrated}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v", got, err)
@@ -58,7 +58,7 @@ idle = "90s"
 log_level = "debug"
 native_params = "drop"
 `
-	got, err := LoadClient(files{ClientFile: doc}.read, env())
+	got, err := LoadClient(files{ClientFile: doc}.read, env(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestLoadClientEnvironmentWins(t *testing.T) {
 	doc := "hosts = 'a'\nmatch = 'identical'\nlocal_slots = 3\nidle = '5m'\nlog_level = 'warn'\nnative_params = 'drop'\n"
 	got, err := LoadClient(files{"/my/own.toml": doc}.read, env("CROSSCC_CONFIG=/my/own.toml",
 		"CROSSCC_HOSTS=grpc://e", "CROSSCC_MATCH=calibrated", "CROSSCC_LOCAL_SLOTS=7", "CROSSCC_IDLE=2m",
-		"CROSSCC_LOG_LEVEL=trace", "CROSSCC_NATIVE_PARAMS=keep"))
+		"CROSSCC_LOG_LEVEL=trace", "CROSSCC_NATIVE_PARAMS=keep"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func TestLoadClientHostsFrom(t *testing.T) {
 		{[]string{"CROSSCC_CONFIG=/bare.toml", "DISTCC_HOSTS=v"}, "/bare.toml", ""},
 	}
 	for _, tt := range tests {
-		c, err := LoadClient(all.read, env(tt.env...))
+		c, err := LoadClient(all.read, env(tt.env...), nil)
 		var words []string
 		for _, h := range c.Hosts.List {
 			words = append(words, h.Word)
@@ -159,7 +159,7 @@ func TestLoadClientErrors(t *testing.T) {
 	}
 	for _, tt := range tests {
 		root := files{ClientFile: tt.doc, "/bad/hosts": "a,b", "/closed/hosts": "forbidden"}
-		c, err := LoadClient(root.read, env(tt.env))
+		c, err := LoadClient(root.read, env(tt.env), nil)
 		if err == nil || !strings.Contains(err.Error(), tt.says) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%.60q %s: %v\nwant %s", tt.doc, tt.env, err, tt.says)
 		}
@@ -264,7 +264,7 @@ func FuzzClientFile(f *testing.F) {
 	f.Add("hosts = ['a']\n[x]\ny.z = 1")
 	f.Add("a.b = 1\n[a]\nc = {d = 2}\n[[e]]\nf = 3")
 	f.Fuzz(func(t *testing.T, doc string) {
-		_, err := LoadClient(files{ClientFile: doc}.read, env())
+		_, err := LoadClient(files{ClientFile: doc}.read, env(), nil)
 		if err != nil && strings.Contains(err.Error(), "\n") && !strings.Contains(doc, "\n") {
 			t.Fatalf("%q: error of several lines: %v", doc, err)
 		}

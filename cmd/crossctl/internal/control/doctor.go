@@ -138,7 +138,7 @@ const maxConfig = 1 << 20
 // hosts are the addresses of the host list that a build of this environment
 // would use.
 func hosts(environ []string) ([]string, error) {
-	c, err := config.LoadClient(readConfig, func(name string) string { return local.Getenv(environ, name) })
+	c, err := config.LoadClient(readConfig, func(name string) string { return local.Getenv(environ, name) }, nil)
 	if err != nil {
 		return nil, err
 	}

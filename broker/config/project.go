@@ -1,0 +1,229 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/crosscc/crosscc/images"
+	"github.com/crosscc/crosscc/toolchains/rootfs"
+	"github.com/crosscc/crosscc/toolchains/triple"
+)
+
+// ProjectFile is the name of a project's own settings, looked for from the working
+// directory upwards.
+const ProjectFile = ".crosscc.toml"
+
+// A Project is a project's settings as they lie there.
+type Project struct {
+	Name string // absolute, for people
+	Text []byte
+}
+
+// Dir is the project's directory.
+func (p Project) Dir() string { return path.Dir(p.Name) }
+
+// projectKeys are all that a project may set.
+func projectKeys() []string { return []string{"toolchain", "match", "native_params"} }
+
+// ProjectKeys documents the keys of a project's file.
+func ProjectKeys() []Key { return keysOf(projectSettings(&Client{})) }
+
+func projectSettings(c *Client) []setting {
+	return slices.DeleteFunc(clientSettings(c), func(s setting) bool { return !slices.Contains(projectKeys(), s.Name) })
+}
+
+// Pins say which image defines a compile, by what it is compiled for. The zero
+// value pins nothing.
+type Pins struct {
+	all  *images.Pin
+	some map[string]images.Pin // by target
+}
+
+// None reports whether nothing is pinned.
+func (p Pins) None() bool { return p.all == nil && len(p.some) == 0 }
+
+// For is the pin for a target; "" is the one of a compiler whose name says none.
+func (p Pins) For(target string) (images.Pin, bool) {
+	for _, t := range slices.Sorted(maps.Keys(p.some)) {
+		if target != "" && triple.Same(t, target) {
+			return p.some[t], true
+		}
+	}
+	if p.all != nil {
+		return *p.all, true
+	}
+	return images.Pin{}, false
+}
+
+// Rows are all pins for people, sorted: TARGET=PIN, or a pin alone.
+func (p Pins) Rows() []string {
+	var rows []string
+	for t, pin := range p.some {
+		rows = append(rows, t+"="+pin.String())
+	}
+	if p.all != nil {
+		rows = append(rows, p.all.String())
+	}
+	slices.Sort(rows)
+	return rows
+}
+
+// pinsOf reads a pin for every target, or a table of targets; from the environment
+// words of which each is PIN or TARGET=PIN.
+func pinsOf(value any) (Pins, error) {
+	switch v := value.(type) {
+	case envText:
+		return pinWords(string(v))
+	case map[string]any:
+		return pinTable(v)
+	}
+	pin, err := pinOf(value)
+	if err != nil {
+		return Pins{}, err
+	}
+	return Pins{all: &pin}, nil
+}
+
+func pinTable(table map[string]any) (Pins, error) {
+	p := Pins{some: map[string]images.Pin{}}
+	for _, target := range slices.Sorted(maps.Keys(table)) {
+		pin, err := pinOf(table[target])
+		if err == nil {
+			err = p.add(target, pin)
+		}
+		if err != nil {
+			return Pins{}, fmt.Errorf("%s: %w", target, err)
+		}
+	}
+	return p, nil
+}
+
+func pinWords(text string) (Pins, error) {
+	p := Pins{some: map[string]images.Pin{}}
+	for _, word := range strings.Fields(text) {
+		target, rest, named := strings.Cut(word, "=")
+		if !named {
+			rest = word
+		}
+		pin, err := images.ParsePin(rest)
+		switch {
+		case err != nil:
+		case named:
+			err = p.add(target, pin)
+		case p.all != nil:
+			err = fmt.Errorf("%s and %s are both for every target", *p.all, pin)
+		default:
+			p.all = &pin
+		}
+		if err != nil {
+			return Pins{}, err
+		}
+	}
+	return p, nil
+}
+
+func (p *Pins) add(target string, pin images.Pin) error {
+	if _, err := targetOf(target); err != nil {
+		return err
+	}
+	for t := range p.some {
+		if triple.Same(t, target) {
+			return fmt.Errorf("%s and %s are one target", t, target)
+		}
+	}
+	p.some[target] = pin
+	return nil
+}
+
+// applyProject sets what a project says.
+func applyProject(p *Project, c *Client) error {
+	if p == nil {
+		return nil
+	}
+	before := c.Toolchain
+	c.Toolchain = Pins{}
+	err := applyFile(p.Name, p.Text, projectSettings(c))
+	if c.Toolchain.None() {
+		c.Toolchain = before
+	} else {
+		c.ToolchainFrom = p.Name
+	}
+	return err
+}
+
+// A Distrusted is why a project's file does not count.
+type Distrusted struct {
+	Name string // absolute
+	Why  string
+}
+
+func (d *Distrusted) Error() string { return d.Name + " does not count: " + d.Why }
+
+// projectOwner judges who could have written a project's file or changed what lies
+// in its directory: it counts only when both are the user's or root's and nobody else may
+// write to them. what is "it" or "its directory".
+func projectOwner(name, what string, owner, mode, user uint32) error {
+	switch {
+	case owner != user && owner != 0:
+		return &Distrusted{name, fmt.Sprintf("%s belongs to user %d, who is neither you nor root", what, owner)}
+	case mode&0o022 != 0:
+		return &Distrusted{name, fmt.Sprintf("others may write to %s (mode %04o): chmod go-w", what, mode&0o7777)}
+	}
+	return nil
+}
+
+// FindProject finds the settings of the project that dir, an absolute clean
+// directory in root, is part of: those nearest above. nil without an error: there
+// are none. Settings that do not count are a *Distrusted, and nobody looks further up.
+// user is whose build it is.
+func FindProject(root *rootfs.Root, dir string, user uint32) (*Project, error) {
+	if !path.IsAbs(dir) {
+		return nil, nil // a working directory that is gone
+	}
+	for dir = path.Clean(dir); ; dir = path.Dir(dir) {
+		p, err := projectIn(root, dir, user)
+		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTDIR) {
+			return p, err
+		}
+		if dir == "/" {
+			return nil, nil
+		}
+	}
+}
+
+// projectIn reads the settings in one directory.
+func projectIn(root *rootfs.Root, dir string, user uint32) (*Project, error) {
+	name := path.Join(dir, ProjectFile)
+	f, err := root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	// All of one descriptor: what is judged is what is read.
+	var file unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &file); err != nil {
+		return nil, &fs.PathError{Op: "stat", Path: name, Err: err}
+	}
+	in, err := root.Stat(dir)
+	if err != nil {
+		return nil, err
+	}
+	err = cmp.Or(projectOwner(name, "it", file.Uid, file.Mode, user), projectOwner(name, "its directory", in.Uid, in.Mode, user))
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxFile+1)) // applyFile says what is too long
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	return &Project{Name: name, Text: text}, nil
+}
