@@ -166,7 +166,7 @@ func cacheKey(sys System, question []string) (string, error) {
 		return "", err
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "crosscc toolchain cache v3\nroot %s\n", root)
+	fmt.Fprintf(&b, "crosscc toolchain cache v4\nroot %s\n", root)
 	for _, name := range []string{"PATH", "COMPILER_PATH", "GCC_EXEC_PREFIX", "LIBRARY_PATH"} {
 		fmt.Fprintf(&b, "%s %q\n", name, sys.getenv(name))
 	}

@@ -66,6 +66,11 @@ func TestCacheNoticesChanges(t *testing.T) {
 		}, "as"},
 		{"it goes away again", func() { _ = os.Remove(filepath.Dir(cc1) + "/as") }, "as"},
 		{"an assembler earlier on PATH", func() { write(t, bin+"/as", "#!/bin/sh\nexec /usr/bin/as $nothing \"$@\"\n", 0o755) }, "as"},
+		{"an objcopy beside cc1", func() {
+			data, _ := os.ReadFile("/usr/bin/objcopy")
+			write(t, filepath.Dir(cc1)+"/objcopy", string(data)+"x", 0o755)
+		}, "objcopy"},
+		{"a script in its place", func() { write(t, filepath.Dir(cc1)+"/objcopy", "#!/bin/sh\n", 0o755) }, "objcopy"},
 		{"a specs file beside cc1", func() { write(t, filepath.Dir(cc1)+"/specs", "*cc1_options:\n+ -fno-common\n\n", 0o644) }, "specs"},
 		{"it changes", func() { write(t, filepath.Dir(cc1)+"/specs", "*cc1_options:\n+ -fcommon\n\n", 0o644) }, "specs"},
 		{"it goes away", func() { _ = os.Remove(filepath.Dir(cc1) + "/specs") }, "specs"},

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -151,6 +153,7 @@ func (p *prober) roles(s survey, t Toolchain) map[string][]string {
 	add("driver", s.chain(t.Path)...)
 	add("driver++", s.chain(t.CXXPath)...)
 	add("as", s.As)
+	add("objcopy", p.withLibraries(s.Objcopy)...)
 	for role, file := range s.Compiler {
 		add(role, file)
 	}
@@ -163,6 +166,12 @@ func (p *prober) roles(s survey, t Toolchain) map[string][]string {
 		}
 	}
 	return roles
+}
+
+// withLibraries is a program with its libraries: they are part of its role, because
+// other roles do not need them.
+func (p *prober) withLibraries(program string) []string {
+	return append([]string{program}, slices.Sorted(maps.Values(p.libraries(program)))...)
 }
 
 // chain is a driver and, where it is a script or a cache's link, the program

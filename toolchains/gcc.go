@@ -84,6 +84,7 @@ func (p *prober) lookAround(dirs string) {
 				continue
 			}
 			p.look(dir + "/as")
+			p.look(dir + "/objcopy")
 			for _, c := range gccCompilers {
 				p.look(dir + "/" + c.Role)
 			}

@@ -40,8 +40,8 @@ func (i Identity) Text() string {
 
 // A Fingerprint maps the roles of a toolchain's files to the hex SHA-256 of
 // their contents. It tells that a toolchain changed, or that two are the same
-// files. Roles: driver, driver++, cc1, cc1plus, cc1obj, cc1objplus, as, specs,
-// and lib:NAME for each library but the C library's own.
+// files. Roles: driver, driver++, cc1, cc1plus, cc1obj, cc1objplus, as, objcopy
+// (with its libraries), specs, and lib:NAME for each library but the C library's own.
 type Fingerprint map[string]string
 
 // A Toolchain is one compiler at one place for one target.
@@ -124,7 +124,8 @@ func MatchOf(want Toolchain, lang argv.Language, words []string, have Toolchain)
 	if len(have.Derived) > 0 {
 		return Calibrated, slices.Clone(have.Derived), ""
 	}
-	if have.Identity == want.Identity && sameRoles(want.Fingerprint, have.Fingerprint, lang) {
+	splits := want.Family == argv.GCC && slices.Contains(words, "-gsplit-dwarf") // clang does that by itself
+	if have.Identity == want.Identity && sameRoles(want.Fingerprint, have.Fingerprint, lang, splits) {
 		return Identical, nil, ""
 	}
 	return Calibrated, nil, ""
@@ -156,10 +157,11 @@ func languages(family argv.Family, print Fingerprint) []argv.Language {
 	return list
 }
 
-// sameRoles compares the fingerprints of the roles that a source in lang uses.
-// A role that one side lacks differs, and so do two empty fingerprints.
-func sameRoles(a, b Fingerprint, lang argv.Language) bool {
-	used := map[string]bool{}
+// sameRoles compares the fingerprints of the roles that a source in lang uses, with
+// objcopy's where debug information is split off. A role that one side lacks differs,
+// and so do two empty fingerprints.
+func sameRoles(a, b Fingerprint, lang argv.Language, splits bool) bool {
+	used := map[string]bool{"objcopy": splits}
 	for _, print := range []Fingerprint{a, b} {
 		for role := range print {
 			used[role] = used[role] || role == "as" || role == "specs" || strings.HasPrefix(role, "lib:")

@@ -47,6 +47,24 @@ func TestMatchOf(t *testing.T) {
 	if m, _, _ := MatchOf(Toolchain{Identity: want}, argv.C, nil, Toolchain{Identity: want, Languages: []argv.Language{argv.C}}); m != Calibrated {
 		t.Errorf("two toolchains without fingerprints are %v", m)
 	}
+	for _, tc := range []struct {
+		here, there, word string
+		want              Match
+	}{
+		{"1", "1", "-gsplit-dwarf", Identical},
+		{"1", "2", "-gsplit-dwarf", Calibrated},
+		{"1", "", "-gsplit-dwarf", Calibrated},
+		{"", "", "-gsplit-dwarf", Calibrated},
+		{"1", "2", "-g", Identical},
+		{"1", "", "-g", Identical},
+	} {
+		here, there := maps.Clone(print), maps.Clone(print)
+		here["objcopy"], there["objcopy"] = tc.here, tc.there
+		have := Toolchain{Identity: want, Fingerprint: there, Languages: []argv.Language{argv.C}}
+		if m, _, _ := MatchOf(Toolchain{Identity: want, Fingerprint: here}, argv.C, []string{"-O2", tc.word}, have); m != tc.want {
+			t.Errorf("objcopy %q and %q with %s: %v", tc.here, tc.there, tc.word, m)
+		}
+	}
 	if got := want.String(); got != "gcc 12.2.0 (Debian 12.2.0-14) for aarch64-linux-gnu" {
 		t.Error(got)
 	}

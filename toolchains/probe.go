@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path"
 	"slices"
 	"strings"
@@ -176,6 +177,7 @@ type survey struct {
 	Behind   string            // the program behind Sibling, as Real is behind Path
 	Compiler map[string]string // role → file, of the compilers proper that are there
 	As       string            // the assembler
+	Objcopy  string            // gcc: what its driver runs for -gsplit-dwarf
 }
 
 // survey asks for all languages in one run. The words after --target decide for
@@ -198,7 +200,10 @@ func (p *prober) survey(ctx context.Context, driver, target string) (survey, err
 		return s, fmt.Errorf("%s would run nothing for a source in C: %s", driver, firstLine(out.Stderr))
 	}
 	p.locate(&s)
-	return s, nil
+	if s.Family == argv.GCC {
+		err = p.askObjcopy(ctx, &s)
+	}
+	return s, err
 }
 
 func surveyWords(target string) []string {
@@ -249,7 +254,7 @@ func (p *prober) behind(driver string, r report) string {
 
 // programs lists the files of a survey once each, sorted, without `..`.
 func (s survey) programs() []string {
-	all := []string{s.Path, s.Real, s.Sibling, s.Behind, s.As}
+	all := []string{s.Path, s.Real, s.Sibling, s.Behind, s.As, s.Objcopy}
 	for _, file := range s.Compiler {
 		all = append(all, file)
 	}
@@ -336,6 +341,32 @@ func (p *prober) askAssembler(ctx context.Context, s survey, t *Toolchain) error
 	out, err := p.must(ctx, s.As, nil, "--version")
 	t.Assembler = firstLine(out.Stdout)
 	return err
+}
+
+// askObjcopy finds what gcc's driver runs behind the assembler for -gsplit-dwarf. One
+// that is a script could do anything, and counts as none: other compiles don't need it.
+func (p *prober) askObjcopy(ctx context.Context, s *survey) error {
+	out, err := p.ask(ctx, s.Path, nil, "-print-prog-name=objcopy")
+	if err != nil {
+		return err
+	}
+	file := p.find(strings.TrimSuffix(string(out.Stdout), "\n"))
+	if out.Status == 0 && path.IsAbs(file) && p.executable(file) && !p.script(file) {
+		s.Objcopy = p.Root.Plain(file)
+	}
+	return nil
+}
+
+// script reports whether a file begins as a script does.
+func (p *prober) script(file string) bool {
+	f, err := p.Root.Open(file)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = f.Close() }()
+	var head [2]byte
+	_, err = io.ReadFull(f, head[:])
+	return err == nil && string(head[:]) == "#!"
 }
 
 // parallel runs all and waits for all.

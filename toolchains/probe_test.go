@@ -93,7 +93,7 @@ func TestDriversOfOneToolchain(t *testing.T) {
 			if tc.Identity != first.Identity {
 				t.Errorf("%s is %+v, %s is %+v", name, tc.Identity, group[0], first.Identity)
 			}
-			for _, role := range []string{"cc1", "cc1plus", "as"} {
+			for _, role := range []string{"cc1", "cc1plus", "as", "objcopy"} {
 				if tc.Fingerprint[role] != first.Fingerprint[role] {
 					t.Errorf("%s and %s differ in %s", name, group[0], role)
 				}
@@ -216,7 +216,7 @@ func TestFingerprintLibraries(t *testing.T) {
 func TestPrograms(t *testing.T) {
 	h := newHost(t)
 	got, err := Programs(t.Context(), h.System, need(t, "aarch64-linux-gnu-gcc-12"))
-	want := []string{"/usr/aarch64-linux-gnu/bin/as", "/usr/bin/aarch64-linux-gnu-g++-12", "/usr/bin/aarch64-linux-gnu-gcc-12",
+	want := []string{"/usr/aarch64-linux-gnu/bin/as", "/usr/aarch64-linux-gnu/bin/objcopy", "/usr/bin/aarch64-linux-gnu-g++-12", "/usr/bin/aarch64-linux-gnu-gcc-12",
 		"/usr/lib/gcc-cross/aarch64-linux-gnu/12/cc1", "/usr/lib/gcc-cross/aarch64-linux-gnu/12/cc1plus"}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("Programs = %q, %v, want %q", got, err, want)

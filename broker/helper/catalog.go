@@ -311,7 +311,7 @@ func misfit(j *broker.Job, lang argv.Language, tc toolchains.Toolchain) (why str
 		// Defaults that differ are the client's to make explicit.
 		return "has " + tc.String() + ", which is not the one that was compared", tc.Digest() == j.With && tc.Compiles(lang)
 	}
-	m, _, why := toolchains.MatchOf(toolchains.Toolchain{Identity: j.Identity, Fingerprint: j.Fingerprint}, lang, nil, tc)
+	m, _, why := toolchains.MatchOf(toolchains.Toolchain{Identity: j.Identity, Fingerprint: j.Fingerprint}, lang, j.Args, tc)
 	switch {
 	case m == toolchains.Identical:
 		return "", true
