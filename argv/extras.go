@@ -16,6 +16,8 @@ type Output struct {
 	// Written is where the compiler writes it in that form, "" for Job: the object then says that name, so the compiler
 	// must be told it, and whoever runs it has that name lead to Job.
 	Written string
+	// Fresh says that a file of this name that is there is unlinked first, as if it were an object.
+	Fresh bool
 }
 
 // OutputKind is what an Output is, and so how compilers write it.
@@ -45,6 +47,7 @@ func (c *Command) Outputs(object, depFile string) []Output {
 		if c.dumpName != nil {
 			o.Written = *c.dumpName + suffix
 		}
+		o.Fresh = suffix == dwoSuffix && c.family != Clang // objcopy's, by BFD
 		out = append(out, o)
 	}
 	for i, name := range c.named() {
@@ -102,18 +105,53 @@ func (c *Command) suffixes() []string {
 	if c.notes() {
 		out = append(out, ".gcno")
 	}
-	if c.splits() {
-		out = append(out, ".dwo")
+	if c.splits() && !c.assembly {
+		out = append(out, dwoSuffix)
 	}
 	return out
 }
 
+// dwoSuffix is the suffix of split debug information.
+const dwoSuffix = ".dwo"
+
 // savesTemps reports whether gcc keeps what it makes on the way.
 func (c *Command) savesTemps() bool { return c.last("-save-temps", "-save-temps=obj") != "" }
 
-// splits reports whether debug information goes to a file of its own.
+// splits reports whether debug information goes to a file of its own. gcc's driver has objcopy make one behind every
+// assembler, whether there is debug information or not.
 func (c *Command) splits() bool {
 	return c.last("-gsplit-dwarf", "-gno-split-dwarf") == "-gsplit-dwarf"
+}
+
+// tracks reports whether gcc describes where variables are after optimisation. What it then writes into both halves of
+// split debug information to tell that they belong together has addresses of its own memory in it (gcc 11, 12: measured).
+func (c *Command) tracks() bool {
+	may, does := c.tracking()
+	return may && does
+}
+
+// SplitsSteadily reports whether split debug information is gcc's, and every run makes the same as long as the source does not
+// ask for optimisation by itself (an attribute, a pragma).
+func (c *Command) SplitsSteadily() bool {
+	may, does := c.tracking()
+	return c.family != Clang && c.splits() && may && !does
+}
+
+// tracking says whether gcc may describe where variables are after optimisation, and does so without being asked to optimise
+// by the source.
+func (c *Command) tracking() (may, does bool) {
+	optimises, level, tracking := false, "", ""
+	for _, w := range c.words {
+		switch {
+		case w.name == "-O":
+			optimises = w.value != "0"
+		case w.name == "-g":
+			level = w.value
+		case strings.HasPrefix(w.text[0], "-fvar-tracking"), strings.HasPrefix(w.text[0], "-fno-var-tracking"):
+			tracking = w.text[0]
+		}
+	}
+	return level != "0" && level != "1" && tracking != "-fno-var-tracking", optimises || tracking != ""
 }
 
 // measures reports whether the object writes counters at run time, into a file whose name it holds, or has a .gcno file
@@ -197,7 +235,11 @@ func (c *Command) extras(env Env) Verdict {
 		return local(Profile, w.text[0]+" without -frandom-seed=")
 	case c.savesTemps() && c.language != C:
 		return local(ExtraOutput, w.text[0]+" of another language than C") // line markers of g++ differ in a tree
-	case c.splits() && (!c.Debug() || c.assembly || len(c.outputs) == 0):
+	case c.splits() && c.family != Clang && c.LTO():
+		return local(ExtraOutput, "-gsplit-dwarf with -flto")
+	case c.splits() && c.family != Clang && c.tracks():
+		return local(ExtraOutput, "-gsplit-dwarf with optimisation: no two runs of gcc make one identification (DWO id)")
+	case c.splits() && c.family == Clang && (!c.Debug() || c.assembly || len(c.outputs) == 0):
 		return local(ExtraOutput, "-gsplit-dwarf without -g, -c and -o")
 	case c.splits() && (slices.Contains(c.Words(), "-gline-directives-only") || slices.Contains(c.Words(), "-fsplit-dwarf-inlining")):
 		return local(ExtraOutput, "-gsplit-dwarf, which clang may drop")
@@ -287,7 +329,7 @@ func (c *Command) NameWords(dir string) []string {
 	if c.family == Clang {
 		return c.clangNameWords(dir)
 	}
-	if !c.measures() && !c.has("-fprofile-use") && !c.has("-fprofile-use=") {
+	if !c.measures() && !c.splits() && !c.has("-fprofile-use") && !c.has("-fprofile-use=") {
 		return nil
 	}
 	aux := c.auxName()
@@ -303,7 +345,7 @@ func (c *Command) NameWords(dir string) []string {
 func (c *Command) clangNameWords(dir string) []string {
 	var out []string
 	if c.splits() {
-		out = append(out, "-Xclang", "-split-dwarf-file", "-Xclang", c.auxName()+".dwo")
+		out = append(out, "-Xclang", "-split-dwarf-file", "-Xclang", c.auxName()+dwoSuffix)
 	}
 	if c.counts() {
 		name := c.auxName() + ".gcda"

@@ -29,6 +29,10 @@ func TestOutputs(t *testing.T) {
 		{"clang", "-g -gsplit-dwarf -c a.c -o b/x.o", "b/x.dwo=out.dwo b/x.o=out.o"},
 		{"clang", "-g -gsplit-dwarf -gno-split-dwarf -c a.c -o b/x.o", "b/x.o=out.o"},
 		{"clang", "--coverage -c a.c", "a.gcno=out.gcno a.o=out.o"},
+		{"gcc", "-gsplit-dwarf -c s/a.c", "a.dwo=out.dwo a.o=out.o"},
+		{"gcc", "-gsplit-dwarf -g0 -c s/a.c -o b/x.o", "b/x.dwo=out.dwo b/x.o=out.o"},
+		{"gcc", "-gsplit-dwarf -S s/a.c -o b/x.s", "b/x.s=out.o"},
+		{"gcc", "-gsplit-dwarf -g -gno-split-dwarf -c a.c", "a.o=out.o"},
 	} {
 		env := envFor(t, tc.driver)
 		c := Parse(cmd(tc.args), env)
@@ -62,6 +66,8 @@ func TestNameWords(t *testing.T) {
 		{"clang", "--coverage -c s/a.c -o b/x.o", "-Xclang -coverage-data-file -Xclang /w/b/x.gcda", ""},
 		{"clang", "--coverage -fno-profile-arcs -c s/a.c -o b/x.o", "-Xclang -coverage-data-file -Xclang /w/b/x.gcda", ""},
 		{"clang", "--coverage -c s/a.c -o /b/x.o", "-Xclang -coverage-data-file -Xclang /b/x.gcda", ""},
+		{"gcc", "-g -gsplit-dwarf -MD -c s/a.c -o b/x.o", "-dumpdir b/ -dumpbase x.c -dumpbase-ext .c", "b/x.dwo"},
+		{"gcc", "-g -gsplit-dwarf -S s/a.c", "-dumpdir ∅ -dumpbase a.c -dumpbase-ext .c", ""},
 		{"clang", "-g -gsplit-dwarf -c s/a.c -o b/x.o", "-Xclang -split-dwarf-file -Xclang b/x.dwo", ""},
 	} {
 		env := envFor(t, tc.driver)

@@ -272,9 +272,8 @@ var table = []row{
 	{name: "-arch", form: separate, kind: kindTarget},
 	{name: "-g", form: joined, kind: kindDebug},
 	{name: "-gsplit-dwarf=", form: joined, kind: kindLocal, reason: ExtraOutput},
-	{name: "-gsplit-dwarf", kind: kindLocal, reason: ExtraOutput, only: GCC}, // by objcopy, which is none of a toolchain's programs
-	{name: "-gsplit-dwarf", kind: kindExtra, reason: ExtraOutput, only: Clang},
-	{name: "-gno-split-dwarf", kind: kindExtra, reason: ExtraOutput, only: Clang},
+	{name: "-gsplit-dwarf", kind: kindExtra, reason: ExtraOutput},
+	{name: "-gno-split-dwarf", kind: kindExtra, reason: ExtraOutput},
 	{name: "-gz", form: joined, kind: kindDebug},
 	{name: "-gmodules", kind: kindLocal, reason: Modules},
 	{name: "-gembed-source", kind: kindLocal, reason: ReadsFile},

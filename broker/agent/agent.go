@@ -395,6 +395,8 @@ func (c *compile) target(o broker.Output) local.Output {
 	switch made.Kind {
 	case argv.AssemblerText:
 		keep = c.toolchain.Family == argv.GCC
+	case argv.Extra:
+		keep = !made.Fresh || c.isEmpty(made.Name)
 	case argv.Object:
 		keep = c.toolchain.Family == argv.GCC && c.isEmpty(made.Name) || c.toolchain.Family == argv.Clang && c.cmd.Language().Assembles()
 	}

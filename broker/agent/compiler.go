@@ -99,8 +99,10 @@ func (c *compile) oddVariables() error {
 		if path.IsAbs(dir) {
 			continue
 		}
-		if st, err := c.s.root.Stat(c.s.abs(path.Join(dir, "as"))); err == nil && st.Mode&0o111 != 0 {
-			return stay(broker.Reason(argv.Environment), "PATH has a relative name, with an as in it")
+		for _, name := range []string{"as", "objcopy"} {
+			if st, err := c.s.root.Stat(c.s.abs(path.Join(dir, name))); err == nil && st.Mode&0o111 != 0 {
+				return stay(broker.Reason(argv.Environment), "PATH has a relative name, with %s in it", name)
+			}
 		}
 	}
 	if prefix := c.s.getenv("GCC_EXEC_PREFIX"); prefix != "" && !path.IsAbs(prefix) {

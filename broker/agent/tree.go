@@ -136,6 +136,9 @@ func (a *Agent) treeJob(c *compile, extra []string) (*broker.Job, *headers.Tree,
 	if err != nil {
 		return nil, nil, err
 	}
+	if c.cmd.SplitsSteadily() && (tree.Has("optimize") || tree.Has("pragma GCC optimize")) {
+		return nil, nil, &treeless{reason: broker.Reason(argv.ExtraOutput), text: "-gsplit-dwarf, and the source asks for optimisation", local: true}
+	}
 	env := []string{"LC_ALL=" + c.settings.locale}
 	if dated(tree) {
 		epoch, ok := c.epoch()
