@@ -18,6 +18,8 @@ type Output struct {
 	Written string
 	// Fresh says that a file of this name that is there is unlinked first, as if it were an object.
 	Fresh bool
+	// Varies says that no two runs make this file alike: it holds times.
+	Varies bool
 }
 
 // OutputKind is what an Output is, and so how compilers write it.
@@ -47,6 +49,7 @@ func (c *Command) Outputs(object, depFile string) []Output {
 		if c.dumpName != nil {
 			o.Written = *c.dumpName + suffix
 		}
+		o.Varies = suffix == traceSuffix
 		o.Fresh = suffix == dwoSuffix && c.family != Clang // objcopy's, by BFD
 		out = append(out, o)
 	}
@@ -108,8 +111,14 @@ func (c *Command) suffixes() []string {
 	if c.splits() && !c.assembly {
 		out = append(out, dwoSuffix)
 	}
+	if c.has("-ftime-trace") {
+		out = append(out, traceSuffix)
+	}
 	return out
 }
+
+// traceSuffix is the suffix of clang's time traces.
+const traceSuffix = ".json"
 
 // dwoSuffix is the suffix of split debug information.
 const dwoSuffix = ".dwo"

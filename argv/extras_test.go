@@ -29,6 +29,8 @@ func TestOutputs(t *testing.T) {
 		{"clang", "-g -gsplit-dwarf -c a.c -o b/x.o", "b/x.dwo=out.dwo b/x.o=out.o"},
 		{"clang", "-g -gsplit-dwarf -gno-split-dwarf -c a.c -o b/x.o", "b/x.o=out.o"},
 		{"clang", "--coverage -c a.c", "a.gcno=out.gcno a.o=out.o"},
+		{"clang", "-ftime-trace -ftime-trace-granularity=10 -c s/a.c", "a.json=out.json a.o=out.o"},
+		{"clang", "-ftime-trace -S s/a.c -o b/x.y.s", "b/x.y.json=out.json b/x.y.s=out.o"},
 		{"gcc", "-O2 -g -gsplit-dwarf -O0 -c a.c", "a.dwo=out.dwo a.o=out.o"},
 		{"gcc", "-O2 -g1 -gsplit-dwarf -c a.c", "a.dwo=out.dwo a.o=out.o"},
 		{"gcc", "-O2 -g -gsplit-dwarf -fno-var-tracking -c a.c", "a.dwo=out.dwo a.o=out.o"},

@@ -360,7 +360,11 @@ var table = []row{
 	{name: "-fstack-usage", kind: kindExtra, reason: ExtraOutput, only: GCC},
 	{name: "-fstack-usage", kind: kindLocal, reason: ExtraOutput, only: Clang}, // none for a source without functions
 	{name: "-fcallgraph-info", form: joined, kind: kindExtra, reason: ExtraOutput, only: GCC},
-	{name: "-ftime-trace", form: joined, kind: kindLocal, reason: ExtraOutput},
+	{name: "-ftime-trace=", form: joined, kind: kindLocal, reason: ExtraOutput}, // a file, or a directory for one
+	{name: "-ftime-trace-", form: joined, kind: kindLocal, reason: ExtraOutput},
+	{name: "-ftime-trace", kind: kindLocal, reason: ExtraOutput, only: GCC},
+	{name: "-ftime-trace", kind: kindExtra, reason: ExtraOutput, only: Clang},
+	{name: "-ftime-trace-granularity=", form: joined, kind: kindTree, reason: ExtraOutput, only: Clang},
 	{name: "-fopt-info", form: joined, kind: kindOptInfo, reason: ExtraOutput, only: GCC},
 	{name: "-fsave-optimization-record=", form: joined, kind: kindLocal, reason: ExtraOutput},
 	{name: "-fsave-optimization-record", kind: kindLocal, reason: ExtraOutput, only: GCC}, // has addresses of gcc's own memory in it

@@ -170,6 +170,7 @@ var wholePermitted = []*regexp.Regexp{
 		`profile-update=[a-z-]+|profile-values|profile-correction|profile-partial-training|profile-reorder-functions|profile-instr-generate|(no-)?coverage-mapping|(no-)?test-coverage)$`),
 	regexp.MustCompile(`^-f(no-lto|lto(=[a-z0-9]+)?)$`),
 	regexp.MustCompile(`^-mllvm -[a-z-]+=[0-9a-z-]+$`), // of those that Parse lets pass
+	regexp.MustCompile(`^-ftime-trace(-granularity=[0-9]+)?$`),
 	regexp.MustCompile(`^-R[a-z-]+(=[^\x00]*)?$|^-save-temps(=obj)?$`),
 	regexp.MustCompile(`^--?coverage$|^-g(no-)?split-dwarf$`),
 	regexp.MustCompile(`^-fopt-info[a-z-]*(=[^@\x00]*)?$`),
