@@ -48,6 +48,7 @@ if [ "$goal" = test ] || [ "$goal" = projects ]; then
         gcc-11 g++-11 gcc-11-aarch64-linux-gnu       # the version that must not match
         g++-12-i686-linux-gnu libc6-dev-i386-cross   # a target that gcc-12 serves by -m32
         clang-14 llvm-14                             # the other family, and its profiles
+        gobjc                                        # gcc's Objective-C
         ccache                                       # in front of crosscc, and below it
         util-linux                                   # unshare and setpriv
     )
