@@ -79,7 +79,7 @@ func Reasons() []ReasonDoc {
 		{OtherPrograms, "The driver is made another one: -B, -specs, -wrapper, a configuration file, an external assembler."},
 		{Plugin, "A plugin is loaded into the compiler."},
 		{PosixDriver, "The compiler is c89 or c99, a script that adds words of its own."},
-		{PrecompiledHeader, "A precompiled header is made or used."},
+		{PrecompiledHeader, "A precompiled header is made (two runs of gcc make no two alike: it is an image of its memory), or named by the command."},
 		{PreprocessOnly, "The command only preprocesses (-E, -M, -MM)."},
 		{PreprocessorOutput, "An option for preprocessed output (-C, -P, -fdirectives-only) stands in a command that compiles."},
 		{PreprocessorWords, "A word for the preprocessor (-Wp, or -Xpreprocessor) is not a plain -D, -U, -I, -MD, -MMD, -MF, -MT, -MQ or -MP."},

@@ -9,6 +9,7 @@ import (
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/fleet"
+	"github.com/crosscc/crosscc/broker/headers"
 	"github.com/crosscc/crosscc/toolchains"
 )
 
@@ -85,6 +86,9 @@ func (c *compile) preprocess() (source, error) {
 			return source{}, err
 		}
 		src.text = withComments(text, commented)
+	}
+	if bytes.Contains(src.text, []byte("\n#pragma GCC pch_preprocess ")) {
+		return source{}, stay(headers.Precompiled, "gcc takes a precompiled header: an image of its memory, which a helper does not take from a client")
 	}
 	if why := unsendable(src.text, c.toolchain.Family, c.isCXX()); why != "" {
 		return source{}, stay(reasonText, "%s", why)

@@ -244,11 +244,12 @@ func (s *scan) given(names []string) error {
 }
 
 // precompiledBy finds what clang puts in the place of -include X: X.pch or
-// X.gch. (gcc's own rule is in precompiled.)
+// X.gch, for its preprocessor as well, whose text then lacks what is in there.
+// (gcc's own rule is in precompiled.)
 func (s *scan) precompiledBy(name string) error {
 	for _, suffix := range []string{".pch", ".gch"} {
 		if h, err := s.view.Find(s.view.Cwd, name+suffix); err != nil || h.File != nil {
-			return orElse(err, files.Unsoundf(Precompiled, "%s%s exists", name, suffix))
+			return orElse(err, &files.Unsound{Reason: Precompiled, Text: name + suffix + " exists", Local: s.src.Cmd.Family() == argv.Clang})
 		}
 	}
 	return nil
