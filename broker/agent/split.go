@@ -98,6 +98,8 @@ func (a *Agent) deliverPart(c *compile) (answer, error) {
 		err = stay(broker.Reason(argv.SeveralInputs), "%s does not compile, and the driver has its rules for the others", c.cmd.Source())
 	case c.driverSpeaks(got.Stderr):
 		err = stay(reasonDiagnostics, "the driver has something to say, and says it once for all sources")
+	case !c.makesMore() && a.sampled(c, got):
+		err = a.verifyPart(c, got)
 	}
 	return got, err
 }
@@ -218,13 +220,7 @@ func (s *session) tempDir() (*os.File, error) {
 	if !path.IsAbs(name) {
 		return nil, fmt.Errorf("TMPDIR is %s, which is no absolute name", name)
 	}
-	fd, err := unix.Openat2(s.root.FD(), name, &unix.OpenHow{
-		Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
-	})
-	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: name, Err: err}
-	}
-	return os.NewFile(uintptr(fd), name), nil
+	return s.root.OpenDir(name)
 }
 
 // tempName makes up a name as the driver does for the object of the i-th source.

@@ -226,11 +226,10 @@ func (r *Root) ReadFile(name string, limit int64) ([]byte, error) {
 
 // ReadDir lists the names in a directory, sorted; more than limit is an error.
 func (r *Root) ReadDir(name string, limit int) ([]string, error) {
-	fd, err := r.open("readdir", name, unix.O_RDONLY|unix.O_DIRECTORY)
+	d, err := r.OpenDir(name)
 	if err != nil {
 		return nil, err
 	}
-	d := os.NewFile(uintptr(fd), name)
 	defer func() { _ = d.Close() }()
 	names, err := d.Readdirnames(limit + 1)
 	if err != nil && err != io.EOF {
@@ -241,6 +240,15 @@ func (r *Root) ReadDir(name string, limit int) ([]string, error) {
 	}
 	slices.Sort(names)
 	return names, nil
+}
+
+// OpenDir opens a directory for reading; its descriptor serves to make files in it.
+func (r *Root) OpenDir(name string) (*os.File, error) {
+	fd, err := r.open("open", name, unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), name), nil
 }
 
 // Real gives the absolute name, within the root, of the file that name leads

@@ -1,0 +1,76 @@
+package agent
+
+import (
+	"bytes"
+	"crypto/rand"
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/crosscc/crosscc/toolchains"
+)
+
+// verifyPart is verify for one compile of a command that is taken apart. The local
+// compiler writes into temporary files, because the build's own are not to be written
+// before all parts are done, and of a link's objects there are none. A part that
+// differs leaves the whole command to the local compiler.
+func (a *Agent) verifyPart(c *compile, got answer) error {
+	dir, err := c.s.tempDir()
+	if err != nil {
+		return c.failed(reasonUnwritten, "compile locally to compare", err)
+	}
+	defer dir.Close()
+	stem := "cc" + rand.Text()[:6]
+	files := map[string]string{c.object(): stem + path.Ext(c.object()), depsName: stem + ".d"}
+	defer func() {
+		for _, base := range files {
+			_ = unix.Unlinkat(int(dir.Fd()), base, 0) // not made: no matter
+		}
+	}()
+	at := func(name string) string { return path.Join(dir.Name(), files[name]) }
+	release := func() {}
+	if !c.s.Request.Nested {
+		if release, err = a.slots.acquire(c.s.Context()); err != nil {
+			return err
+		}
+	}
+	out, err := c.s.runAs(c.s.Context(), c.argv0, toolchains.Program{Path: c.program, Args: c.cmd.Whole(at(c.object()), at(depsName))}, maxWords)
+	release()
+	if err != nil {
+		return c.failed(reasonVerify, "compile locally to compare", err)
+	}
+	var differs []string
+	if out.Status != 0 {
+		differs = append(differs, "it does not compile locally")
+	} else {
+		differs = c.differingFiles(got, at)
+	}
+	if !c.s.Request.Terminal && (!bytes.Equal(got.Stdout, out.Stdout) || !bytes.Equal(got.Stderr, out.Stderr)) {
+		differs = append(differs, "other messages")
+	}
+	if len(differs) > 0 && a.moved(c, got) {
+		differs = []string{"a file changed meanwhile"}
+	} else if len(differs) > 0 {
+		a.distrust(c, got, c.cmd.Source()+": "+strings.Join(differs, "; "))
+	}
+	text := strings.Join(differs, "; ")
+	a.counters.Verified(text == "")
+	a.sample.note(c.s.Request.Args, got.Helper, text)
+	if text != "" {
+		a.log.WithField("source", c.cmd.Source()).WithField("command", c.s.Request.Args).Error("a helper's object is not the local one: " + text)
+		return stay(reasonVerify, "helper %s: %s of %s", got.Helper, text, c.cmd.Source())
+	}
+	return nil
+}
+
+// differingFiles compares what a helper made with the local files that at names.
+func (c *compile) differingFiles(got answer, at func(name string) string) []string {
+	var list []string
+	for _, o := range got.Outputs {
+		if err := c.sameAt(at(o.Path), o.Blob, got.match); err != nil {
+			list = append(list, strings.ReplaceAll(err.Error(), at(o.Path), o.Path))
+		}
+	}
+	return list
+}
