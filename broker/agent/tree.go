@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/crosscc/crosscc/argv"
@@ -53,6 +54,9 @@ func (a *Agent) asTree(c *compile, extra []string) (answer, error) {
 		}
 		if err := c.believeTree(got); err != nil {
 			return answer{}, err
+		}
+		if tree.Told && got.ExitCode != 0 {
+			return answer{}, stay(reasonDiagnostics, "the compile fails, and a file may have gone since the compiler was asked for their names")
 		}
 		if c.s.Request.Terminal && len(got.Stderr) > 0 {
 			if got, err = a.inColour(c, j, got); err != nil {
@@ -190,6 +194,8 @@ func (a *Agent) scan(c *compile) (headers.Source, *headers.Tree, error) {
 		return headers.Source{}, nil, &treeless{reason: headers.Option, text: "where the compiler looks for a profile is not known"}
 	}
 	key := c.key(headers.AskWords(c.cmd)...)
+	var told []string
+	var asked time.Time
 	for again := false; ; again = true {
 		d, err := a.ask(c, key)
 		if err != nil {
@@ -198,14 +204,22 @@ func (a *Agent) scan(c *compile) (headers.Source, *headers.Tree, error) {
 		src := headers.Source{
 			Cmd: c.cmd, Dir: c.s.Request.Dir, Defaults: d, Getenv: c.s.getenv, Also: also, Beside: c.writtenIn(),
 			Open: func(name string) (io.ReadCloser, error) { return c.s.root.Open(name) },
+			Told: told, Asked: asked,
 		}
 		tree, err := a.scanner.Scan(c.s.Context(), c.s.root.FD(), src)
 		if err == nil {
-			return src, tree, nil
+			return src, tree, c.tellable(src, tree)
 		}
 		u, ok := errors.AsType[*headers.Unsound](err)
 		if !ok {
 			return src, nil, c.failed(headers.Unreadable, "find the headers", err)
+		}
+		if u.Askable && told == nil {
+			asked = time.Now()
+			if told, err = c.reads(u); err != nil {
+				return src, nil, err
+			}
+			continue
 		}
 		if u.Reason != headers.Stale || again {
 			return src, nil, &treeless{reason: u.Reason, text: u.Text, local: u.Local}

@@ -41,6 +41,31 @@ func (t *Tree) Missed(text []byte, dir string) ([]string, error) {
 	return missed, nil
 }
 
+// Told reads the text of -M for Source.Told. Names that such a list can't say are
+// an error.
+func Told(text []byte) ([]string, error) {
+	names, err := dependencies(text)
+	if err != nil {
+		return nil, err
+	}
+	if len(names) > maxTold {
+		return nil, fmt.Errorf("a dependency list of %d names", len(names))
+	}
+	seen := make(map[string]bool, len(names))
+	names = slices.DeleteFunc(names, func(name string) bool {
+		again := seen[name]
+		seen[name] = true
+		return again
+	})
+	if i := slices.IndexFunc(names, func(name string) bool { return strings.Contains(name, `\`) }); i >= 0 {
+		return nil, fmt.Errorf("the dependency list has the name %q, which may be another", names[i])
+	}
+	return names, nil
+}
+
+// maxTold bounds the files that one compile says it reads.
+const maxTold = 100_000
+
 // dependencies are the names behind the colons of a makefile's rules.
 func dependencies(text []byte) ([]string, error) {
 	if len(text) > maxDeps {

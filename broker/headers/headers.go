@@ -25,6 +25,8 @@
 package headers
 
 import (
+	"time"
+
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/headers/files"
@@ -43,6 +45,11 @@ type Source struct {
 	// Beside are directories that must be in the tree where they exist: something is
 	// written there.
 	Beside []string
+	// Told is what the compiler itself says that the compile reads (its list of
+	// dependencies, -M), which it was asked for at Asked: names that only macros
+	// make are among them. Scan says which compiles need it (Unsound.Askable).
+	Told  []string
+	Asked time.Time
 	// Getenv answers for the variables that hold search paths. nil: none is
 	// set.
 	Getenv func(string) string

@@ -162,6 +162,9 @@ func (s *scan) run() error {
 	}
 	s.main = main.File
 	s.add(main, s.language())
+	if err := s.told(); err != nil {
+		return err
+	}
 	if err := s.operands(s.chains.macros); err != nil {
 		return err
 	}
@@ -179,6 +182,29 @@ func (s *scan) run() error {
 			return nil
 		}
 	}
+}
+
+// told takes in what the compiler says that it reads. Of how it came to a file
+// nothing is known, so that what that includes is looked for as in a source: more
+// may be found than is read, and all that is read is on the list itself.
+func (s *scan) told() error {
+	for _, name := range s.src.Told {
+		from := s.view.Cwd
+		if strings.HasPrefix(name, "/") {
+			from = s.view.Root
+		}
+		p, err := s.place(query{from, nowhere, name})
+		if err != nil {
+			return err
+		}
+		if p.File == nil {
+			return files.Unsoundf(Changed, "%s is gone since the compiler named it", name)
+		}
+		if err := s.follow(kid{p, s.language()}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *scan) language() files.Reading {

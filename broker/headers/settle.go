@@ -1,10 +1,10 @@
 package headers
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/crosscc/crosscc/broker/headers/files"
 	"github.com/crosscc/crosscc/broker/headers/lex"
 )
 
@@ -47,8 +47,12 @@ func (s *scan) settle() error {
 		if reason == ownMacro && p.ref.Form == lex.Wrapped && !ownTexts[p.ref.Name] {
 			reason = "" // a number, which is no file's name
 		}
+		askable := p.ref.Kind <= lex.IncludeNext && p.ref.Form != lex.Wrapped
+		if reason != "" && askable && len(s.src.Told) > 0 {
+			continue // it is among those
+		}
 		if reason != "" {
-			return files.Unsoundf(Computed, "%s: the file name %s %s", p.where(), p.ref.Name, reason)
+			return &Unsound{Reason: Computed, Text: fmt.Sprintf("%s: the file name %s %s", p.where(), p.ref.Name, reason), Askable: askable}
 		}
 		for _, name := range names {
 			if err := s.followText(p, name); err != nil {

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/headers/files"
 )
 
 // A Tree is all that a compile reads, at the client's names. No name in it has a
@@ -21,6 +22,8 @@ type Tree struct {
 	Words []string
 	// NotUTF8: some name is not UTF-8, which REAPI's messages can't carry.
 	NotUTF8 bool
+	// Told: the compiler itself was asked what it reads (Source.Told).
+	Told bool
 }
 
 // Has reports whether a word of package lex occurs in a file read.
@@ -44,11 +47,14 @@ func (t *Tree) Paths() []string {
 
 // tree puts together what a scan found.
 func (s *scan) tree() (*Tree, error) {
+	if name, ok := s.view.Settled(s.src.Asked); len(s.src.Told) > 0 && !ok {
+		return nil, files.Unsoundf(Changed, "%s changed shortly before the compiler was asked what it reads, or since", name)
+	}
 	root, clean, err := s.view.Tree(s.src.Open)
 	if err != nil {
 		return nil, err
 	}
-	t := &Tree{Root: root, NotUTF8: !clean}
+	t := &Tree{Root: root, NotUTF8: !clean, Told: len(s.src.Told) > 0}
 	for w := range s.words {
 		t.Words = append(t.Words, w)
 	}

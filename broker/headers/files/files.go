@@ -54,6 +54,8 @@ type Unsound struct {
 	// Local: preprocessed text would not hold everything either, so the job
 	// stays at home.
 	Local bool
+	// Askable: what the compiler itself lists as read would make up for it.
+	Askable bool
 }
 
 func (u *Unsound) Error() string { return u.Text }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/crosscc/crosscc/broker"
 )
@@ -41,6 +42,17 @@ func (v *View) Tree(open Open) (root *broker.Dir, clean bool, err error) {
 		return nil, false, Unsoundf(TooLarge, "names of %d bytes", b.paths)
 	}
 	return root, !b.odd8, nil
+}
+
+// Settled reports whether no file that was read changed since then, as far as the
+// clock of its file system tells; name is one that may have.
+func (v *View) Settled(since time.Time) (name string, ok bool) {
+	for i := range v.captured {
+		if c := &v.captured[i]; c.stat.ctime > since.Add(-grain).UnixNano() {
+			return c.file.Path(), false
+		}
+	}
+	return "", true
 }
 
 // A builder makes a tree, in the order of broker.Dir.All.
