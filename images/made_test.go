@@ -26,6 +26,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // An entry is a file of a layer: name, and content, or -> target, or / for a
@@ -256,4 +257,18 @@ func mustUse(t testing.TB, s *Store, d digest.Digest) *Rootfs {
 	check(t, err)
 	t.Cleanup(r.Release)
 	return r
+}
+
+// sourceOf is a source of blobs made by hand, whose root is the last.
+func sourceOf(blobs map[digest.Digest][]byte, root []byte) *Source {
+	return &Source{
+		From: "test", root: ocispec.Descriptor{Digest: digest.FromBytes(root), Size: int64(len(root))},
+		blob: func(_ context.Context, d ocispec.Descriptor, _ bool) (io.ReadCloser, error) {
+			data, ok := blobs[d.Digest]
+			if !ok {
+				return nil, os.ErrNotExist
+			}
+			return io.NopCloser(bytes.NewReader(data)), nil
+		},
+	}
 }

@@ -34,13 +34,14 @@ type Entry struct {
 	Used     time.Time         `json:"used"`
 }
 
-// Pin is how people name the image: by the digest that it was added under.
+// Pin is how people name the image: by the digest that it was added under. One
+// without a name is called local.
 func (e Entry) Pin() Pin {
 	p := Pin{Digest: e.ID}
 	if len(e.Digests) > 0 {
 		p.Digest = e.Digests[0]
 	}
-	if len(e.Names) > 0 {
+	if p.Name = "local"; len(e.Names) > 0 {
 		p.Name = e.Names[0]
 	}
 	return p

@@ -30,6 +30,7 @@ func (s *Store) unpack(ctx context.Context, r *record, progress func(Progress)) 
 	if err != nil {
 		return errors.Join(fmt.Errorf("unpack image %s: %w", r.ID, err), os.RemoveAll(work))
 	}
+	s.o.Logf("images: %s is unpacked: %d entries, %d bytes", r.Pin(), r.Entries, r.Size)
 	return nil
 }
 
@@ -135,6 +136,10 @@ func (s *Store) publish(ctx context.Context, work string, r *record) error {
 		return &merged
 	})
 	if err != nil {
+		return err
+	}
+	// One that nobody knows may stand there: its record was damaged.
+	if err := s.discard(s.rootDir(r.ID)); err != nil {
 		return err
 	}
 	return os.Rename(work, s.rootDir(r.ID))
