@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -105,6 +106,22 @@ func LoadServer(path string) (Server, error) {
 		return Server{}, err
 	}
 	return s, nil
+}
+
+// DefaultState is where the files are of a helper whose configuration says nothing.
+func DefaultState(getenv func(string) string) (string, error) {
+	if os.Geteuid() == 0 {
+		return "/var/lib/crosscc", nil
+	}
+	dir := getenv("XDG_STATE_HOME")
+	if dir == "" {
+		home := getenv("HOME")
+		if home == "" {
+			return "", errors.New("no place for the helper's state: give --state, or set HOME")
+		}
+		dir = filepath.Join(home, ".local", "state")
+	}
+	return filepath.Join(dir, "crosscc", "helper"), nil
 }
 
 func readFile(path string) ([]byte, error) {

@@ -199,7 +199,7 @@ func parseServe(env Env, args []string) (serverFlags, error) {
 		}
 	}
 	if f.server.State == "" {
-		f.server.State, err = defaultState(env)
+		f.server.State, err = config.DefaultState(env.getenv)
 	}
 	if err == nil {
 		err = unbuilt(f.server)
@@ -238,19 +238,4 @@ func unbuilt(s config.Server) error {
 		}
 	}
 	return nil
-}
-
-func defaultState(env Env) (string, error) {
-	if os.Geteuid() == 0 {
-		return "/var/lib/crosscc", nil
-	}
-	dir := env.getenv("XDG_STATE_HOME")
-	if dir == "" {
-		home := env.getenv("HOME")
-		if home == "" {
-			return "", errors.New("no place for the helper's state: give --state, or set HOME")
-		}
-		dir = filepath.Join(home, ".local", "state")
-	}
-	return filepath.Join(dir, "crosscc", "helper"), nil
 }
