@@ -89,28 +89,13 @@ func (s *Store) describe(ctx context.Context, src *Source) (image, *record, erro
 		r.Blobs = append(r.Blobs, b)
 		return s.readBlob(b)
 	}
-	d := src.root
-	var manifest []byte
-	for depth := 0; manifest == nil; depth++ {
-		if depth > maxIndexes {
-			return image{}, nil, fmt.Errorf("more than %d indexes within each other", maxIndexes)
-		}
+	manifest, err := manifestBelow(src.root, func(d ocispec.Descriptor) ([]byte, error) {
 		data, err := read(d, true, maxManifest)
-		if err != nil {
-			return image{}, nil, err
-		}
 		r.Digests = append(r.Digests, d.Digest)
-		manifests, ok, err := parseIndex(data)
-		if err != nil {
-			return image{}, nil, err
-		}
-		if !ok {
-			manifest = data
-			break
-		}
-		if d, err = choose(manifests); err != nil {
-			return image{}, nil, err
-		}
+		return data, err
+	})
+	if err != nil {
+		return image{}, nil, err
 	}
 	im, err := parseManifest(manifest, s.o.Limits.Bytes)
 	if err != nil {
@@ -129,6 +114,25 @@ func (s *Store) describe(ctx context.Context, src *Source) (image, *record, erro
 	}
 	r.Entry.Added = s.o.Now()
 	return im, r, nil
+}
+
+// manifestBelow reads the manifest that d leads to: itself, or that for this machine
+// in an index.
+func manifestBelow(d ocispec.Descriptor, read func(ocispec.Descriptor) ([]byte, error)) ([]byte, error) {
+	for range maxIndexes + 1 {
+		data, err := read(d)
+		if err != nil {
+			return nil, err
+		}
+		manifests, ok, err := parseIndex(data)
+		if err != nil || !ok {
+			return data, err
+		}
+		if d, err = choose(manifests); err != nil {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("more than %d indexes within each other", maxIndexes)
 }
 
 // note fills in what src and im say.

@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/opencontainers/go-digest"
@@ -85,7 +86,8 @@ func packed(files []File) ([]File, error) {
 
 // writeLayer writes files as a compressed layer and returns its diff id.
 func writeLayer(w io.Writer, files []File) (digest.Digest, error) {
-	z := gzip.NewWriter(w) // neither a name nor a time in its header
+	z := gzip.NewWriter(w)      // no name in its header
+	z.ModTime = time.Unix(0, 0) // nor a time: the zero Time would be one
 	sum := sha256.New()
 	out := tar.NewWriter(io.MultiWriter(z, sum))
 	for _, f := range files {

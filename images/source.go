@@ -195,7 +195,7 @@ func openEngine(ctx context.Context, pin Pin, o SourceOptions) (*Source, error) 
 	}
 	id, err := ParseDigest(found.ID)
 	if err != nil {
-		return nil, fmt.Errorf("Docker Engine: the ID of %s: %w", pin, err)
+		return nil, fmt.Errorf("image %s: its ID in the Docker Engine: %w", pin, err)
 	}
 	saved, err := e.Save(ctx, found.ID)
 	if err != nil {

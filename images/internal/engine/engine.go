@@ -36,7 +36,7 @@ func Open(host string) (*Engine, error) {
 	}
 	c, err := client.NewClientWithOpts(options...)
 	if err != nil {
-		return nil, fmt.Errorf("Docker Engine: %w", err)
+		return nil, fmt.Errorf("ask the Docker Engine: %w", err)
 	}
 	return &Engine{c}, nil
 }
@@ -88,10 +88,10 @@ func (e *Engine) Pull(ctx context.Context, reference string) error {
 		if err := messages.Decode(&m); err == io.EOF {
 			return nil
 		} else if err != nil {
-			return fmt.Errorf("Docker Engine: pull: %w", err)
+			return fmt.Errorf("pull by the Docker Engine: %w", err)
 		}
 		if m.Error != "" {
-			return fmt.Errorf("Docker Engine: pull: %s", m.Error)
+			return fmt.Errorf("pull by the Docker Engine: %s", m.Error)
 		}
 	}
 }
@@ -133,5 +133,5 @@ func kind(err error) error {
 	case client.IsErrConnectionFailed(err), strings.Contains(err.Error(), "permission denied"):
 		return fmt.Errorf("%w: %s", ErrAway, strings.TrimSpace(err.Error()))
 	}
-	return fmt.Errorf("Docker Engine: %w", err)
+	return fmt.Errorf("ask the Docker Engine: %w", err)
 }
