@@ -37,7 +37,7 @@ func (c *control) rows() []row {
 		{use: "hosts [ARGS...]", will: "list, add and remove helpers"},
 		{use: "slots", will: "show who holds the local slots"},
 		{use: "cache [ARGS...]", will: "show and trim the store"},
-		{use: "image [ARGS...]", will: "pin, add, list, check and remove images"},
+		{use: "image COMMAND [IMAGE...]", help: imageHelp, run: c.image, flags: c.imageFlags},
 		{use: "pack COMPILER... -o FILE", help: packHelp, run: c.pack, flags: c.packFlags},
 		{use: "ca [ARGS...]", will: "keep the certificates of a fleet"},
 		{use: "invite", will: "let another machine join"},

@@ -71,7 +71,7 @@ func TestStreams(t *testing.T) {
 func TestUnbuilt(t *testing.T) {
 	lines := []string{
 		"top", "top --json", "hosts", "hosts add grpc://h", "slots",
-		"cache", "cache trim --size 1G", "image", "image pin NAME:TAG", "image add FILE", "ca init", "ca --json", "invite",
+		"cache", "cache trim --size 1G", "ca init", "ca --json", "invite",
 		"join CODE", "leave", "drain", "drain host", "setup --dry-run", "dashboard", "logs -f", "--json slots",
 	}
 	p := newPlace(t)

@@ -47,6 +47,7 @@ type control struct {
 	key    bool         // explain --key
 	undo   bool         // verify --clear
 	output string       // pack -o
+	images imageOptions // image
 	out    bytes.Buffer // what goes to stdout, at once and only at the end
 }
 

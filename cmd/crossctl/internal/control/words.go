@@ -38,6 +38,8 @@ commands:
   native [COMPILER] [FLAGS...]
                            what -march=native means on this machine
   verify [N] [-- BUILD...] compile here what helpers compile, and compare
+  image pin|add|ls|rm|verify
+                           keep the container images that a helper compiles with
   pack COMPILER... -o FILE make an image of compilers, for a helper without them
   stop                     let the agent finish its jobs and go
   help [COMMAND]           this text, or a command's
@@ -48,7 +50,7 @@ options:
       --version            print the version
 
 not built yet:
-  top hosts slots cache image ca
+  top hosts slots cache ca
   invite join leave drain setup dashboard logs
 
 exit status: 0 well, 1 a finding, 2 the command line cannot be done

@@ -1,0 +1,374 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/crosscc/crosscc/broker/config"
+	"github.com/crosscc/crosscc/broker/local"
+	"github.com/crosscc/crosscc/images"
+)
+
+const imageHelp = `usage: crossctl image pin NAME:TAG | docker:NAME:TAG | FILE
+       crossctl image add NAME@DIGEST | docker:NAME@DIGEST | FILE...
+       crossctl image ls
+       crossctl image rm IMAGE...
+       crossctl image verify [IMAGE...]
+
+Keep the container images that a helper on this machine compiles with.
+
+pin prints the row for crossccd.toml that names an image for good, by its
+digest. It asks the registry; with docker: the Docker Engine. add fetches an
+image, verifies each byte of it and unpacks it; a helper that runs offers its
+compilers soon after. It looks into the Docker Engine first, then asks the
+registry. FILE is a docker archive (docker save), an OCI archive, or a directory
+in OCI layout; PATH@DIGEST picks one of several. IMAGE is a digest, its first
+digits, or a name. verify reads images again, all where none is named, and
+exits with 1 when one is not as it was.
+
+      --state DIR      the helper's state directory (crossccd serve --state)
+      --config FILE    the helper's configuration, which may say that
+      --docker ADDR    the Docker Engine: unix:///run/docker.sock, or off
+      --json           print JSON
+
+example:
+  $ crossctl image pin debian:bookworm >> /etc/crosscc/crossccd.toml
+  $ docker save my/riscv-tools:3 -o tools.tar
+  $ crossctl image add tools.tar
+  $ crossctl image ls
+`
+
+// imageOptions are the options of `crossctl image`.
+type imageOptions struct{ state, config, docker string }
+
+func (c *control) imageFlags(f *pflag.FlagSet) {
+	f.StringVar(&c.images.state, "state", "", "")
+	f.StringVar(&c.images.config, "config", "", "")
+	f.StringVar(&c.images.docker, "docker", "", "")
+}
+
+// image is `crossctl image COMMAND`.
+func (c *control) image(cmd *cobra.Command, args []string) error {
+	commands := map[string]struct {
+		min, max int
+		run      func(context.Context, []string) error
+	}{
+		"pin":    {1, 1, c.imagePin},
+		"add":    {1, 100, c.imageAdd},
+		"ls":     {0, 0, c.imageList},
+		"rm":     {1, 100, c.imageRemove},
+		"verify": {0, 100, c.imageVerify},
+	}
+	if len(args) == 0 {
+		return misused("image", "image: say pin, add, ls, rm or verify")
+	}
+	sub, ok := commands[args[0]]
+	rest := args[1:]
+	switch {
+	case !ok:
+		return misused("image", "image: unknown command %q", args[0])
+	case len(rest) < sub.min:
+		return misused("image", "image %s: no image given", args[0])
+	case len(rest) > sub.max:
+		return misused("image", "image %s: unexpected operand %q", args[0], rest[sub.max])
+	}
+	return sub.run(cmd.Context(), rest)
+}
+
+// pinned is what pin found.
+type pinned struct {
+	Reference string `json:"reference"`
+	From      string `json:"from"`             // where
+	Source    string `json:"source,omitempty"` // the file that has it
+	Pull      bool   `json:"pull"`             // its registry has it
+	Notes     string `json:"notes"`
+}
+
+// imagePin is `crossctl image pin`.
+func (c *control) imagePin(ctx context.Context, args []string) error {
+	pin, from, err := images.Resolve(ctx, args[0], images.SourceOptions{Pull: true, Engine: c.images.docker})
+	if err != nil {
+		return err
+	}
+	p := pinned{Reference: pin.String(), From: from, Pull: strings.HasPrefix(from, "registry ")}
+	p.Notes = fmt.Sprintf("%s on %s", args[0], time.Now().UTC().Format(time.DateOnly))
+	if _, err := os.Stat(from); err == nil {
+		if p.Source, err = filepath.Abs(from); err != nil {
+			return err
+		}
+	}
+	return c.print(p, func(w io.Writer) {
+		fmt.Fprintf(w, "[[image]]\nreference = %s\n", tomlText(p.Reference))
+		if p.Source != "" {
+			fmt.Fprintf(w, "source = %s\n", tomlText(p.Source))
+		}
+		if p.Pull {
+			fmt.Fprintf(w, "pull = true\n")
+		}
+		fmt.Fprintf(w, "notes = %s\n", tomlText(p.Notes))
+	})
+}
+
+// tomlText is s as a TOML string. What a basic string escapes is what JSON does.
+func tomlText(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case r < ' ' || r == 0x7f:
+			fmt.Fprintf(&b, `\u%04X`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+// store opens the helper's store of images, which must be there unless it is to be
+// made.
+func (c *control) store(create bool) (*images.Store, error) {
+	s, err := config.LoadServer(c.images.config)
+	if err != nil {
+		return nil, err
+	}
+	getenv := func(name string) string { return local.Getenv(c.env.Environ, name) }
+	state := c.images.state
+	if state == "" {
+		state = s.State
+	}
+	if dir := getenv("CROSSCC_DIR"); state == "" && dir != "" {
+		state = filepath.Join(dir, "helper") // of the helper inside the agent
+	}
+	if state == "" {
+		if state, err = config.DefaultState(getenv); err != nil {
+			return nil, err
+		}
+	}
+	dir := filepath.Join(state, "images")
+	if _, err := os.Stat(dir); !create && errors.Is(err, fs.ErrNotExist) {
+		return nil, &fault{msg: "no images are kept in " + dir, hints: []string{"say --state DIR where the helper has another place"}, status: exitFinding}
+	}
+	return images.OpenStore(dir, images.Options{MaxBytes: s.ImagesSize})
+}
+
+// imageAdd is `crossctl image add`.
+func (c *control) imageAdd(ctx context.Context, args []string) error {
+	st, err := c.store(true)
+	if err != nil {
+		return err
+	}
+	added := []images.Entry{}
+	for _, reference := range args {
+		e, err := c.addOne(ctx, st, reference)
+		if err != nil {
+			return err
+		}
+		added = append(added, e)
+	}
+	return c.print(added, func(w io.Writer) {
+		for _, e := range added {
+			fmt.Fprintln(w, e.Pin())
+		}
+	})
+}
+
+func (c *control) addOne(ctx context.Context, st *images.Store, reference string) (images.Entry, error) {
+	src, err := images.Open(ctx, reference, images.SourceOptions{Pull: true, Engine: c.images.docker, Temp: st.Temp()})
+	if err != nil {
+		return images.Entry{}, err
+	}
+	defer func() { _ = src.Close() }()
+	last := time.Now()
+	e, err := st.Add(ctx, src, func(p images.Progress) {
+		if now := time.Now(); now.Sub(last) >= progressPause {
+			last = now
+			note(c.env.Stderr, fmt.Sprintf("%s %s of %s", p.Stage, size(p.Done), size(p.Total)))
+		}
+	})
+	if err == nil && e.Skipped > 0 {
+		note(c.env.Stderr, fmt.Sprintf("%d devices and pipes of %s are left out", e.Skipped, e.Pin()))
+	}
+	return e, err
+}
+
+// progressPause is how long nothing is said of an image that comes.
+const progressPause = 2 * time.Second
+
+// size is a number of bytes for people.
+func size(n int64) string {
+	switch {
+	case n >= 10<<30:
+		return fmt.Sprintf("%d GiB", n>>30)
+	case n >= 10<<20:
+		return fmt.Sprintf("%d MiB", n>>20)
+	case n >= 10<<10:
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return fmt.Sprintf("%d B", n)
+}
+
+// imageList is `crossctl image ls`.
+func (c *control) imageList(context.Context, []string) error {
+	st, err := c.store(false)
+	if err != nil {
+		return err
+	}
+	all, err := st.List()
+	if err != nil {
+		return err
+	}
+	return c.print(all, func(w io.Writer) {
+		if len(all) == 0 {
+			return
+		}
+		rows := [][]string{{"IMAGE", "PLATFORM", "PACKED", "UNPACKED", "USED"}}
+		for _, e := range all {
+			unpacked := "-"
+			if e.Unpacked {
+				unpacked = size(e.Size)
+			}
+			rows = append(rows, []string{cell(e.Pin().String()), cell(e.Platform), size(e.Packed), unpacked, e.Used.Local().Format(time.DateTime)})
+		}
+		table(w, rows)
+	})
+}
+
+// imageRemove is `crossctl image rm`.
+func (c *control) imageRemove(ctx context.Context, args []string) error {
+	st, err := c.store(false)
+	if err != nil {
+		return err
+	}
+	found, err := findImages(st, args)
+	if err != nil {
+		return err
+	}
+	removed := []digest.Digest{}
+	for _, e := range found {
+		err := st.Remove(ctx, e.ID)
+		if errors.Is(err, images.ErrInUse) {
+			return &fault{msg: fmt.Sprintf("image %s is in use by a helper", e.Pin()), hints: []string{"stop the helper, or take the image out of its crossccd.toml and wait for its jobs"}, status: exitFinding, err: err}
+		}
+		if err != nil {
+			return err
+		}
+		removed = append(removed, e.Pin().Digest)
+	}
+	return c.print(map[string]any{"removed": removed}, func(io.Writer) {})
+}
+
+// verified is what verify found of one image.
+type verifiedImage struct {
+	Image  string          `json:"image"`
+	ID     digest.Digest   `json:"id"`
+	Damage []images.Damage `json:"damage"`
+}
+
+// imageVerify is `crossctl image verify`.
+func (c *control) imageVerify(ctx context.Context, args []string) error {
+	st, err := c.store(false)
+	if err != nil {
+		return err
+	}
+	all, err := st.List()
+	if err == nil && len(args) > 0 {
+		all, err = findImages(st, args)
+	}
+	if err != nil {
+		return err
+	}
+	results, bad := []verifiedImage{}, 0
+	for _, e := range all {
+		damage, err := st.Verify(ctx, e.ID)
+		if err != nil {
+			return err
+		}
+		if len(damage) > 0 {
+			bad++
+		}
+		results = append(results, verifiedImage{e.Pin().String(), e.ID, append([]images.Damage{}, damage...)})
+	}
+	if err := c.print(results, func(w io.Writer) { showVerified(w, results) }); err != nil {
+		return err
+	}
+	if bad > 0 {
+		return &fault{msg: fmt.Sprintf("%d images are damaged", bad), hints: []string{"crossctl image rm IMAGE, and add it again"}, status: exitFinding}
+	}
+	return nil
+}
+
+func showVerified(w io.Writer, results []verifiedImage) {
+	for _, r := range results {
+		if len(r.Damage) == 0 {
+			fmt.Fprintf(w, "ok       %s\n", plain(r.Image))
+			continue
+		}
+		fmt.Fprintf(w, "DAMAGED  %s\n", plain(r.Image))
+		for _, d := range r.Damage {
+			fmt.Fprintf(w, "  %s: %s\n", plain(d.What), plain(d.Why))
+		}
+	}
+}
+
+// leastDigits is how many digits of a digest name an image, when no other begins
+// with them.
+const leastDigits = 6
+
+// findImages are the images that words name.
+func findImages(st *images.Store, words []string) ([]images.Entry, error) {
+	all, err := st.List()
+	if err != nil {
+		return nil, err
+	}
+	var found []images.Entry
+	for _, w := range words {
+		var fit []images.Entry
+		for _, e := range all {
+			if imageNamed(e, w) {
+				fit = append(fit, e)
+			}
+		}
+		switch len(fit) {
+		case 0:
+			return nil, &fault{msg: fmt.Sprintf("no image %q is there", w), hints: []string{"crossctl image ls"}, status: exitFinding}
+		case 1:
+			found = append(found, fit[0])
+		default:
+			return nil, misused("image", "image: %q is %d images; say a digest", w, len(fit))
+		}
+	}
+	return found, nil
+}
+
+func imageNamed(e images.Entry, word string) bool {
+	if pin, err := images.ParsePin(word); err == nil {
+		word = pin.Digest.String()
+	}
+	for _, n := range e.Names {
+		if n == word {
+			return true
+		}
+	}
+	digits := strings.TrimPrefix(word, "sha256:")
+	for _, d := range append(e.Digests, e.ID) {
+		if len(digits) >= leastDigits && strings.HasPrefix(d.Encoded(), digits) {
+			return true
+		}
+	}
+	return false
+}

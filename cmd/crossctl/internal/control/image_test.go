@@ -1,0 +1,176 @@
+package control
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/crosscc/crosscc/broker/config"
+	"github.com/crosscc/crosscc/images"
+)
+
+// pack writes an image of one file and returns its digest.
+func (p *place) pack(name, content string) string {
+	p.t.Helper()
+	p.write(name+".txt", content, 0o644)
+	var b bytes.Buffer
+	d, err := images.BuildPack(&b, []images.File{{Path: "/etc/" + name, From: p.path(name + ".txt")}}, nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.write(name, b.String(), 0o644)
+	return d.String()
+}
+
+// image runs `crossctl image` without a Docker Engine.
+func (p *place) image(words ...string) said {
+	return p.run(append([]string{"image", "--docker", "off"}, words...)...)
+}
+
+func TestImages(t *testing.T) {
+	p := newPlace(t)
+	one, two := p.pack("one", "1"), p.pack("two", "2")
+	if got := p.image("ls"); got.exit != 1 || !strings.Contains(got.stderr, "no images are kept in "+p.path("state/helper/images")) {
+		t.Errorf("ls of nothing says %+v", got)
+	}
+	if got, want := p.image("add", p.path("one"), p.path("two")+"@"+two), (said{"local@" + one + "\nlocal@" + two + "\n", "", 0}); got != want {
+		t.Errorf("add says %+v, want %+v", got, want)
+	}
+	got := p.image("ls")
+	lines := strings.Split(got.stdout, "\n")
+	if got.exit != 0 || len(lines) != 4 || !strings.HasPrefix(lines[0], "IMAGE ") || !strings.Contains(got.stdout, "local@"+one) || !strings.Contains(got.stdout, "linux/") {
+		t.Errorf("ls says %+v", got)
+	}
+	var entries []images.Entry
+	if got := p.image("--json", "ls"); json.Unmarshal([]byte(got.stdout), &entries) != nil || len(entries) != 2 || !entries[0].Unpacked {
+		t.Errorf("ls --json says %+v", got)
+	}
+	if got, want := p.image("verify"), 2; got.exit != 0 || strings.Count(got.stdout, "ok       local@sha256:") != want || got.stderr != "" {
+		t.Errorf("verify says %+v", got)
+	}
+	// Damage is found.
+	broken := images.Entry{}
+	for _, e := range entries {
+		if e.Digests[0].String() == one {
+			broken = e
+		}
+	}
+	file := filepath.Join(p.path("state/helper/images/roots"), broken.ID.Encoded(), "root/etc/one")
+	if err := os.WriteFile(file, []byte("!"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	got = p.image("verify", one[7:15])
+	if got.exit != 1 || !strings.HasPrefix(got.stdout, "DAMAGED  local@"+one+"\n  etc/one: it was file 0644 1 ") ||
+		got.stderr != "crossctl: error: 1 images are damaged\ncrossctl: hint: crossctl image rm IMAGE, and add it again\n" {
+		t.Errorf("verify says %+v", got)
+	}
+	var results []verifiedImage
+	if got := p.image("verify", "--json"); got.exit != 1 || json.Unmarshal([]byte(got.stdout), &results) != nil || len(results) != 2 || len(results[0].Damage)+len(results[1].Damage) != 1 {
+		t.Errorf("verify --json says %+v", got)
+	}
+	if got := p.image("rm", "local@"+one); got != (said{"", "", 0}) {
+		t.Errorf("rm says %+v", got)
+	}
+	if got := p.image("add", p.path("one")); got.exit != 0 {
+		t.Errorf("add says %+v", got)
+	}
+	if got := p.image("verify", one); got.exit != 0 {
+		t.Errorf("verify says %+v", got)
+	}
+	// What is used stays.
+	st, err := images.OpenStore(p.path("state/helper/images"), images.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, err := st.Use(t.Context(), broken.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Release()
+	if got := p.image("rm", one); got.exit != 1 || !strings.Contains(got.stderr, "image local@"+one+" is in use by a helper\n") {
+		t.Errorf("rm says %+v", got)
+	}
+	if got := p.image("--json", "rm", two); got.exit != 0 || strings.Join(strings.Fields(got.stdout), "") != `{"removed":["`+two+`"]}` {
+		t.Errorf("rm --json says %+v", got)
+	}
+}
+
+// The row that pin prints is one that the helper's configuration takes.
+func TestImagePin(t *testing.T) {
+	p := newPlace(t)
+	sum := p.pack("o ne", "1")
+	got := p.image("pin", p.path("o ne"))
+	if got.exit != 0 || got.stderr != "" {
+		t.Fatalf("pin says %+v", got)
+	}
+	p.write("crossccd.toml", "jobs = 3\n[toolchains]\nsearch = []\n"+got.stdout, 0o644)
+	s, err := config.LoadServer(p.path("crossccd.toml"))
+	if err != nil || len(s.Images) != 1 || s.Images[0].Reference.String() != "local@"+sum || s.Images[0].Source != p.path("o ne") || s.Images[0].Pull || s.Images[0].Notes == "" {
+		t.Errorf("%s\nis read as %+v, %v", got.stdout, s.Images, err)
+	}
+	var one pinned
+	if got := p.image("pin", "--json", p.path("o ne")); json.Unmarshal([]byte(got.stdout), &one) != nil || one.Reference != "local@"+sum || one.Source == "" {
+		t.Errorf("pin --json says %+v", got)
+	}
+}
+
+// Where the images are kept: flag, configuration, the agent's own helper.
+func TestImageState(t *testing.T) {
+	p := newPlace(t)
+	p.pack("one", "1")
+	p.write("crossccd.toml", "state = '"+p.path("configured")+"'\n", 0o644)
+	for dir, words := range map[string][]string{
+		"flag": {"--state", p.path("flag"), "--config", p.path("crossccd.toml")}, "configured": {"--config", p.path("crossccd.toml")}, "state/helper": nil,
+	} {
+		if got := p.image(append([]string{"add", p.path("one")}, words...)...); got.exit != 0 {
+			t.Errorf("%s: %+v", dir, got)
+		}
+		if _, err := os.Stat(p.path(dir + "/images/roots")); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestImageErrors(t *testing.T) {
+	const see = "\ncrossctl: hint: see `crossctl image --help`\n"
+	p := newPlace(t)
+	p.pack("one", "1")
+	if got := p.image("add", p.path("one")); got.exit != 0 {
+		t.Fatalf("add says %+v", got)
+	}
+	tests := []struct {
+		args   string
+		exit   int
+		stderr string // a part
+	}{
+		{"", 2, "crossctl: error: image: say pin, add, ls, rm or verify" + see},
+		{"frob", 2, `crossctl: error: image: unknown command "frob"` + see},
+		{"pin", 2, "crossctl: error: image pin: no image given" + see},
+		{"pin a b", 2, `crossctl: error: image pin: unexpected operand "b"` + see},
+		{"ls x", 2, `crossctl: error: image ls: unexpected operand "x"` + see},
+		{"rm", 2, "crossctl: error: image rm: no image given" + see},
+		{"--frob", 2, "crossctl: error: image: unknown flag: --frob" + see},
+		{"add debian:12", 1, "and a tag may lead to another image tomorrow; pin it: crossctl image pin debian:12\n"},
+		{"add docker:debian:12", 1, "pin it: crossctl image pin debian:12\n"},
+		{"add /no/such", 1, "crossctl: error: image in /no/such: stat /no/such: no such file or directory\n"},
+		{"pin /no/such", 1, "crossctl: error: image in /no/such: stat /no/such"},
+		{"pin docker:debian:12", 1, "the Docker Engine cannot be asked"},
+		{"rm 123456", 1, "crossctl: error: no image \"123456\" is there\ncrossctl: hint: crossctl image ls\n"},
+		{"verify debian", 1, "crossctl: error: no image \"debian\" is there"},
+		{"ls --config /no/such", 1, "crossctl: error: configuration: open /no/such"},
+	}
+	for _, tt := range tests {
+		got := p.image(strings.Fields(tt.args)...)
+		if got.exit != tt.exit || !strings.Contains(got.stderr, tt.stderr) || got.stdout != "" {
+			t.Errorf("crossctl image %s says %+v\nwant %s", tt.args, got, tt.stderr)
+		}
+	}
+	for _, args := range [][]string{{"image", "--help"}, {"help", "image"}} {
+		if got := p.run(args...); got != (said{imageHelp, "", 0}) {
+			t.Errorf("crossctl %q says %+v", args, got)
+		}
+	}
+}
