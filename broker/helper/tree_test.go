@@ -144,11 +144,17 @@ func (c *client) job(tc toolchains.Toolchain, driver string, words ...string) *b
 // makes at home.
 func (c *client) same(h *Helper, driver string, words ...string) {
 	c.t.Helper()
+	c.sameAs(h, native(c.t, h), driver, words...)
+}
+
+// sameAs is same with one of several toolchains.
+func (c *client) sameAs(h *Helper, tc toolchains.Toolchain, driver string, words ...string) {
+	c.t.Helper()
 	words = append(words, "-o", "obj/a.o")
 	if err := errors.Join(os.RemoveAll(c.dir+"/obj"), os.Mkdir(c.dir+"/obj", 0o755)); err != nil {
 		c.t.Fatal(err)
 	}
-	got, err := h.Run(c.t.Context(), c.job(native(c.t, h), driver, words...))
+	got, err := h.Run(c.t.Context(), c.job(tc, driver, words...))
 	if err != nil {
 		c.t.Errorf("%s %q: %v", driver, words, err)
 		return
