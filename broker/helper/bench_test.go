@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/sandbox"
@@ -22,13 +23,42 @@ func BenchmarkRun(b *testing.B) {
 	benchmarkRun(b, h)
 }
 
-// BenchmarkImage is the same with the same compiler in an image.
-func BenchmarkImage(b *testing.B) {
+// BenchmarkImages is a trivial job that is never cached, by turns with the
+// toolchain of this machine and with the same one in an image: each figure is of
+// one of the two, under the load that both had.
+func BenchmarkImages(b *testing.B) {
+	run, err := sandbox.NewBubblewrap(sandbox.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
 	kept := newDirectories()
 	kept.put("sha256:1", imageOf(b, "/usr/bin/gcc-12"))
-	h := newImaged(b, kept)
-	await(b, h, "an image", serves(1))
-	benchmarkRun(b, h)
+	time.Sleep(3 * time.Second) // files that are just made are not trusted to be the same later
+	imaged := newImaged(b, kept)
+	await(b, imaged, "an image", serves(1))
+	host := newHelperOf(b, run, func(o *Options) { o.Search, o.Sandbox = []string{"/usr/bin/gcc-12"}, "bwrap" })
+	n := 0
+	once := func(h *Helper) {
+		n++
+		j := job(b, h, fmt.Sprintf("int f%d_%d;\n", os.Getpid(), n))
+		if res, err := h.Run(b.Context(), j); err != nil || res.ExitCode != 0 || res.Cached {
+			b.Fatalf("%+v %v", res, err)
+		}
+	}
+	for name, h := range map[string]*Helper{"host": host, "image": imaged} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				once(h)
+				b.StopTimer()
+				for _, other := range []*Helper{host, imaged} {
+					if other != h {
+						once(other)
+					}
+				}
+				b.StartTimer()
+			}
+		})
+	}
 }
 
 func benchmarkRun(b *testing.B, h *Helper) {

@@ -87,6 +87,7 @@ func goals() []goal {
 		{"sandbox around a trivial program", 5, "ms", true, partGoal("./sandbox", "Trivial/bwrap"), noPeers},
 		{"a view of 500 headers, its tree seen before", 3, "ms", true, partGoal("./broker/helper/views", "View/same"), noPeers},
 		{"a view of 500 headers, not seen before", 15, "ms", true, partGoal("./broker/helper/views", "View/cold"), noPeers},
+		{"a trivial job in a pinned image over one with the host's toolchain", 1, "ms", true, partsOver("./broker/helper", "Images/image", "Images/host"), noPeers},
 		{"agent's memory, make -j64 of 3,000 files", 200, "MiB", false, crowdGoal, noPeers},
 	}
 }
@@ -144,6 +145,15 @@ func partGoal(pkg, word string) func(*tally) (float64, bool) {
 			}
 		}
 		return 0, false
+	}
+}
+
+// partsOver is how much longer one benchmark of a package takes than another.
+func partsOver(pkg, word, than string) func(*tally) (float64, bool) {
+	return func(t *tally) (float64, bool) {
+		a, okA := partGoal(pkg, word)(t)
+		b, okB := partGoal(pkg, than)(t)
+		return a - b, okA && okB
 	}
 }
 

@@ -24,6 +24,7 @@ func parts() []part {
 	return []part{
 		{"./sandbox", "^BenchmarkT(rivial|ree)$"},
 		{"./broker/helper/views", "^BenchmarkView$"},
+		{"./broker/helper", "^BenchmarkImages$"},
 		{"./broker/headers", "^Benchmark(Cold|Warm|Floor)$"},
 		{"./cmd/crosscc/internal/wrapper", "^BenchmarkRoundTrip$"},
 	}
