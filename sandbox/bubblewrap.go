@@ -105,12 +105,30 @@ func keepDescriptors() error {
 	return nil
 }
 
-// credentialOf is nobody when we are root, and nil otherwise.
+// credentialOf is nobody when we are root, and nil otherwise. A root of a user
+// namespace that has no nobody (a container of an ordinary user's) is that user,
+// and stays so.
 func credentialOf(o Options) *syscall.Credential {
-	if os.Geteuid() != 0 {
+	if os.Geteuid() != 0 || !mapped("/proc/self/uid_map", o.UID) || !mapped("/proc/self/gid_map", o.GID) {
 		return nil
 	}
 	return &syscall.Credential{Uid: uint32(o.UID), Gid: uint32(o.GID)}
+}
+
+// mapped reports whether an id is one in our user namespace: lines FIRST ABOVE
+// COUNT (user_namespaces(7)). What can't be read has them all.
+func mapped(file string, id int) bool {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return true
+	}
+	for line := range strings.Lines(string(b)) {
+		var first, above, count int
+		if n, _ := fmt.Sscan(line, &first, &above, &count); n == 3 && id >= first && id-first < count {
+			return true
+		}
+	}
+	return false
 }
 
 // try builds a sandbox up to the point where a program would start.
@@ -265,7 +283,13 @@ func advice(said string, sysctl func(string) string) string {
 		return "allow user namespaces: sysctl user.max_user_namespaces=10000"
 	case sysctl("kernel/apparmor_restrict_unprivileged_userns") == "1":
 		return "AppArmor restricts user namespaces: sysctl kernel.apparmor_restrict_unprivileged_userns=0, or a profile for bwrap with `userns,`"
-	case strings.Contains(said, "No permissions to create") || strings.Contains(said, "Operation not permitted"):
+	case strings.Contains(said, "ENOSPC") || strings.Contains(said, "no space left on device"):
+		return "no more user namespaces are allowed, here or in the container around: sysctl user.max_user_namespaces=10000 there"
+	case strings.Contains(said, "setting up uid map"): // Linux 5.12: who maps a root must be able to set file capabilities
+		return "this root may not be shown in a user namespace: start the helper as an ordinary user (docker run --user 65534:65534), or leave it CAP_SETFCAP"
+	case strings.Contains(said, "fork/exec") && strings.Contains(said, "operation not permitted") && os.Geteuid() == 0:
+		return "root may not become an ordinary user here, as the sandbox does first: start the helper as one (docker run --user 65534:65534), or leave it CAP_SETUID and CAP_SETGID"
+	case strings.Contains(said, "No permissions to create") || strings.Contains(strings.ToLower(said), "operation not permitted"):
 		return "user namespaces are not permitted here; in a container, start it with a seccomp profile that allows unshare, clone with CLONE_NEWUSER, mount, umount2 and pivot_root (docker run --security-opt seccomp=PROFILE)"
 	}
 	return "bubblewrap must be able to make user, mount, pid, network, ipc and uts namespaces; --sandbox=none runs without walls"

@@ -35,6 +35,9 @@ func TestMain(m *testing.M) {
 		fmt.Println(err)
 		os.Exit(1)
 	}
+	if os.Getenv("SANDBOX_TEST_PROVE") != "" { // TestInContainers'
+		proveHere()
+	}
 	if p := os.Getenv("SANDBOX_TEST_MANY"); p != "" { // TestKilledAtAnyMoment's
 		runMany(p)
 	}
