@@ -24,7 +24,7 @@ import (
 
 // admit judges a job by its form.
 func (h *Helper) admit(j *broker.Job, cmd *argv.Command) error {
-	words, inputs := argv.Admit, admitText
+	words, inputs := argv.Admit, h.admitText
 	switch j.Form {
 	case broker.Preprocessed:
 	case broker.Tree:
@@ -90,7 +90,7 @@ func (h *Helper) admitTree(j *broker.Job, cmd *argv.Command) error {
 		return broker.Refusef(ReasonRejected, "the source %s is not in the tree", source)
 	}
 	if cmd.Language().IsPreprocessed() && !cmd.Language().Assembles() { // an assembler's files are the tree's
-		return opens(e.File, cmd)
+		return h.opens(e.File, cmd)
 	}
 	return nil
 }
@@ -133,7 +133,7 @@ var (
 
 // admitText refuses a job in preprocessed form whose files are not in their
 // places, or whose text makes a compiler open others.
-func admitText(j *broker.Job, cmd *argv.Command) error {
+func (h *Helper) admitText(j *broker.Job, cmd *argv.Command) error {
 	if err := admitPaths(j); err != nil {
 		return err
 	}
@@ -141,7 +141,17 @@ func admitText(j *broker.Job, cmd *argv.Command) error {
 	if !ok {
 		return broker.Refusef(ReasonRejected, "the source %s is not among the inputs", cmd.Source())
 	}
-	return opens(&f, cmd)
+	return h.opens(&f, cmd)
+}
+
+// opens is the function of that name, for as many texts at a time as there are
+// slots: a text of 2 GiB that was made for it takes minutes.
+func (h *Helper) opens(f *broker.File, cmd *argv.Command) error {
+	if err := h.looks.Acquire(h.ctx, 1); err != nil {
+		return errClosed
+	}
+	defer h.looks.Release(1)
+	return opens(f, cmd)
 }
 
 // opens refuses preprocessed text that makes a compiler open files.

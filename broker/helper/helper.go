@@ -88,7 +88,8 @@ type Helper struct {
 	o       Options
 	catalog *catalog
 	slots   *semaphore.Weighted
-	pools   []*views.Pool // where a job's view is looked for, in this order
+	pools   []*views.Pool       // where a job's view is looked for, in this order
+	looks   *semaphore.Weighted // held to look through a text (admit.go)
 
 	closers []func() error // what Open opened beside it, in that order
 
@@ -113,6 +114,7 @@ func New(o Options) (*Helper, error) {
 	h := &Helper{
 		o: o, ctx: ctx, stop: stop,
 		slots:   semaphore.NewWeighted(int64(o.Slots)),
+		looks:   semaphore.NewWeighted(int64(o.Slots)),
 		state:   broker.State{Version: o.Version, Sandbox: o.Sandbox + o.Note, Slots: o.Slots},
 		changed: make(chan struct{}),
 	}

@@ -350,7 +350,7 @@ func TestAdmitText(t *testing.T) {
 	} {
 		j := job(t, h, text)
 		cmd := argv.Parse(j.Args, argv.Env{Driver: argv.Driver{Family: argv.Clang}})
-		if err := admitText(j, cmd); (err != nil) != bad {
+		if err := h.admitText(j, cmd); (err != nil) != bad {
 			t.Errorf("%q: %v, want a refusal: %t", text, err, bad)
 		}
 	}
