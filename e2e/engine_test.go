@@ -32,7 +32,8 @@ func stopEngine() error {
 }
 
 var engineCommands = map[string]func(*testscript.TestScript, bool, []string){
-	"engine": useEngine,
+	"engine":       useEngine,
+	"image-helper": imageHelper,
 }
 
 // useEngine is `engine`: DOCKER_HOST names one.

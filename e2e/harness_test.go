@@ -106,6 +106,7 @@ func TestScripts(t *testing.T) {
 //	agents N                            so many agents run
 //	quiet DURATION                      within it nothing of ours runs but agents and helpers
 //	engine                              a Docker Engine; $DOCKER_HOST names it, for helpers too. [engine]: one can run here
+//	image-helper [-plain] NAME          the helper of docs/docker.md in a container; -plain: without its profile
 //	needs-root                          the promise is about several users, or mounts
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	all := map[string]func(*testscript.TestScript, bool, []string){"needs-root": needsRoot}
