@@ -179,8 +179,7 @@ func (b *bench) all(ctx context.Context) error {
 		b.crowd = &r
 		writeCrowd(b.out, r, w.about)
 	}
-	if b.only.MatchString(partsName) {
-		figures, left := runParts(ctx)
+	if figures, left := runParts(ctx, b.only); len(figures)+len(left) > 0 {
 		b.parts = figures
 		writeParts(b.out, figures, left)
 	}
@@ -249,7 +248,11 @@ func (b *bench) list() {
 	for _, c := range b.travellers() {
 		fmt.Fprintln(b.out, tripsName+"/"+c.name)
 	}
-	for _, name := range []string{crowdName, partsName} {
+	names := []string{crowdName}
+	for _, p := range parts() {
+		names = append(names, p.name())
+	}
+	for _, name := range names {
 		if b.only.MatchString(name) {
 			fmt.Fprintln(b.out, name)
 		}

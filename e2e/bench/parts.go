@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -20,9 +21,16 @@ const partsLimit = 4 * time.Minute
 // A part is a package's benchmarks that belong to the tables.
 type part struct{ pkg, bench string }
 
+// name is what -only is matched with: parts/sandbox/images.
+func (p part) name() string {
+	bench := strings.TrimPrefix(strings.Trim(p.bench, "^$"), "Benchmark")
+	return strings.ToLower(partsName + strings.TrimPrefix(p.pkg, ".") + "/" + bench)
+}
+
 func parts() []part {
 	return []part{
 		{"./sandbox", "^BenchmarkT(rivial|ree)$"},
+		{"./sandbox", "^BenchmarkImages$"},
 		{"./broker/helper/views", "^BenchmarkView$"},
 		{"./broker/helper", "^BenchmarkImages$"},
 		{"./broker/headers", "^Benchmark(Cold|Warm|Floor)$"},
@@ -37,9 +45,12 @@ type figureOfPart struct {
 	cpu       time.Duration // zero where the benchmark does not say
 }
 
-// runParts runs the benchmarks; left says which could not be run.
-func runParts(ctx context.Context) (figures []figureOfPart, left []string) {
+// runParts runs the benchmarks that only names; left says which could not be run.
+func runParts(ctx context.Context, only *regexp.Regexp) (figures []figureOfPart, left []string) {
 	for _, p := range parts() {
+		if !only.MatchString(p.name()) {
+			continue
+		}
 		some, err := runPart(ctx, p)
 		if err != nil {
 			left = append(left, fmt.Sprintf("benchmarks %s of %s: %v", p.bench, p.pkg, err))
