@@ -10,6 +10,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/registry"
 	"github.com/docker/docker/client"
@@ -123,12 +124,8 @@ func credentials(reference string) (string, error) {
 // kind tells an Engine that cannot be asked, and one that says no, from other
 // failures.
 func kind(err error) error {
-	_, absent := errors.AsType[interface {
-		error
-		NotFound()
-	}](err)
 	switch {
-	case absent:
+	case errdefs.IsNotFound(err):
 		return ErrAbsent
 	case client.IsErrConnectionFailed(err), strings.Contains(err.Error(), "permission denied"):
 		return fmt.Errorf("%w: %s", ErrAway, strings.TrimSpace(err.Error()))
