@@ -31,6 +31,9 @@ type Env struct {
 	// Native says that whoever runs the command will be told what native means: -march=native is then no reason to
 	// stay, and gcc's words with it stay in what a helper runs.
 	Native bool
+	// Pinned says that the compiler is an image's, so that no other one need say the same: probes of this machine and what
+	// two runs of one compiler would not make alike may go.
+	Pinned bool
 }
 
 // family is the family whose rules apply.

@@ -138,8 +138,8 @@ func (c *Command) targets(env Env) Verdict {
 }
 
 // lto leaves alone what two runs of one gcc would not make alike: names of sections come from a random number.
-func (c *Command) lto(Env) Verdict {
-	if c.LTO() && c.family != Clang && !c.has("-frandom-seed=") {
+func (c *Command) lto(env Env) Verdict {
+	if !env.Pinned && c.LTO() && c.family != Clang && !c.has("-frandom-seed=") {
 		return local(LTO, "-flto without -frandom-seed=")
 	}
 	return Verdict{}
@@ -214,7 +214,10 @@ func (c *Command) saysLong(prefix string) bool {
 }
 
 // probe knows the sources of configure, CMake and Meson: thousands of tiny compiles that ask about this machine.
-func (c *Command) probe(Env) Verdict {
+func (c *Command) probe(env Env) Verdict {
+	if env.Pinned {
+		return Verdict{}
+	}
 	base := filepath.Base(c.Source())
 	for _, p := range []string{"conftest.", "tmp.conftest.", "_configtest.", "CMakeCCompiler", "CMakeCXXCompiler"} {
 		if strings.HasPrefix(base, p) {

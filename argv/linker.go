@@ -1,0 +1,165 @@
+package argv
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// This file is the policy for words that a driver hands to the linker unread, an allowlist as security.go is: the helper's, and
+// the client's, who must know which files they name.
+//
+// The attack: a linker loads plugins (--plugin), runs scripts that name other files to read and write (-c, MRI), reads words from
+// files (@file), and writes to names (-Map, --dependency-file, --out-implib, -o). The sandbox stands behind this list.
+//
+// Odd facts: GNU ld takes long options with one dash and with two, but for those that begin with o. The operand of an option
+// stands behind "=" or is the next word, which may be in the next -Wl, of the driver's. What has no dash is an input.
+
+// linkerUse is what the linker does with an operand.
+type linkerUse int
+
+const (
+	readsNothing linkerUse = iota // text, or no operand at all
+	readsInput                    // an object or archive
+	readsScript                   // looked for in the working directory and in -L
+	readsLibrary                  // -l
+	readsDir                      // -L
+	writesMap                     // the one output that is known
+)
+
+// A linkerPart is one operand among the words for the linker, and where it stands.
+type linkerPart struct {
+	use    linkerUse
+	value  string
+	output bool
+	word   int // the driver's word that it stands in
+	part   int // of -Wl,: which of its parts, counted from 0
+	prefix string
+}
+
+// in is the driver's word with the operand replaced.
+func (p linkerPart) in(w word, value string) []string {
+	if w.name == "-Xlinker" {
+		return []string{"-Xlinker", p.prefix + value}
+	}
+	parts := strings.Split(w.value, ",")
+	parts[p.part] = p.prefix + value
+	return []string{"-Wl," + strings.Join(parts, ",")}
+}
+
+// linkerFlags are words without an operand, or with one that is a number or a mode; leading dashes are left out.
+var linkerFlags = regexp.MustCompile(`^(as-needed|no-as-needed|whole-archive|no-whole-archive|Bstatic|Bdynamic|Bsymbolic|Bsymbolic-functions|Bgroup|Bshareable|` +
+	`dn|dy|non_shared|call_shared|start-group|end-group|\(|\)|gc-sections|no-gc-sections|print-gc-sections|no-print-gc-sections|gc-keep-exported|` +
+	`strip-all|strip-debug|[sSxXrEnNgidpqtMv]|export-dynamic|no-export-dynamic|emit-relocs|(no-)?fatal-warnings|(no-)?warn-[a-z-]+|no-undefined|` +
+	`(no-)?allow-shlib-undefined|allow-multiple-definition|build-id|build-id=(none|md5|sha1|fast|tree|0x[0-9a-fA-F]+)|(no-)?eh-frame-hdr|(no-)?relax|` +
+	`discard-(all|locals|none)|(enable|disable)-new-dtags|(no-)?(copy-dt-needed-entries|add-needed)|cref|print-map|trace|verbose|stats|no-keep-memory|` +
+	`reduce-memory-overheads|pie|pic-executable|no-pie|no-dynamic-linker|shared|static|nostdlib|(no-)?[on]magic|(no-)?demangle(=[a-z-]+)?|traditional-format|` +
+	`accept-unknown-input-arch|no-define-common|orphan-handling=[a-z]+|sort-common(=[a-z]+)?|sort-section=[a-z]+|hash-style=(sysv|gnu|both)|` +
+	`compress-debug-sections=[a-z0-9-]+|icf=[a-z]+|O[0-9]?|(no-)?ld-generated-unwind-info|push-state|pop-state|(no-)?threads|threads=[0-9]+|thread-count=[0-9]+|` +
+	`unresolved-symbols=[a-z-]+|error-unresolved-symbols|(no-)?undefined-version|default-symver|dynamic-list-(data|cpp-new|cpp-typeinfo)|` +
+	`version|V|color-diagnostics(=[a-z]+)?|gdb-index|no-gdb-index|fix-cortex-[a-z0-9-]+(=[a-z]+)?|be8|use-blx|no-merge-exidx-entries|apply-dynamic-relocs|no-apply-dynamic-relocs|` +
+	`pack-dyn-relocs=[a-z+]+|check-sections|no-check-sections|(no-)?omit-global-definitions|no-strip-discarded|strip-discarded|no-ctors-in-init-array|ctors-in-init-array)$`)
+
+// linkerTexts are words whose operand is text.
+var linkerTexts = strings.Fields(`soname h rpath e entry u undefined require-defined defsym wrap z m I dynamic-linker Ttext Tdata Tbss Ttext-segment
+	Trodata-segment Tldata-segment section-start image-base format b oformat y trace-symbol exclude-libs F filter f auxiliary init fini hash-size
+	audit depaudit export-dynamic-symbol version-exports-section max-cache-size A architecture`)
+
+// linkerReads are words whose operand is read.
+var linkerReads = map[string]linkerUse{
+	"T": readsScript, "script": readsScript, "dT": readsScript, "default-script": readsScript, "version-script": readsScript, "dynamic-list": readsScript,
+	"export-dynamic-symbol-list": readsScript, "retain-symbols-file": readsScript, "L": readsDir, "library-path": readsDir, "rpath-link": readsDir,
+	"l": readsLibrary, "library": readsLibrary, "Map": writesMap, "symbol-ordering-file": readsScript, "section-ordering-file": readsScript,
+}
+
+// linkerJoined are one-letter words whose operand may follow at once.
+const linkerJoined = "hLlTeuzmIyFfbA"
+
+// A linkerWord is one word as the linker gets it.
+type linkerWord struct {
+	text       string
+	word, part int
+}
+
+// flatten judges all words for the linker, run by run of adjacent ones.
+func (t *Task) flatten() error {
+	var run []linkerWord
+	for i := 0; i <= len(t.words); i++ {
+		if i < len(t.words) && t.words[i].name == "-Wl," {
+			for n, s := range strings.Split(t.words[i].value, ",") {
+				run = append(run, linkerWord{s, i, n})
+			}
+			continue
+		}
+		if i < len(t.words) && t.words[i].name == "-Xlinker" {
+			run = append(run, linkerWord{t.words[i].value, i, 0})
+			continue
+		}
+		if err := t.linkerRun(run); err != nil {
+			return err
+		}
+		run = nil
+	}
+	if n := len(slices.DeleteFunc(slices.Clone(t.links), func(p linkerPart) bool { return !p.output })); n > 1 {
+		return fmt.Errorf("the linker is told of %d maps", n)
+	}
+	return nil
+}
+
+func (t *Task) linkerRun(run []linkerWord) error {
+	for len(run) > 0 {
+		n, err := t.linkerWord(run)
+		if err != nil {
+			return err
+		}
+		run = run[n:]
+	}
+	return nil
+}
+
+// linkerWord reads the first word of a run, and says how many it takes.
+func (t *Task) linkerWord(run []linkerWord) (int, error) {
+	w := run[0]
+	refused := fmt.Errorf("%q is not a word that an image's linker is run with", w.text)
+	switch {
+	case w.text == "" || w.text[0] == '@' || strings.ContainsRune(w.text, 0):
+		return 0, refused
+	case w.text[0] != '-':
+		t.links = append(t.links, linkerPart{use: readsInput, value: w.text, word: w.word, part: w.part})
+		return 1, nil
+	}
+	bare := strings.TrimPrefix(strings.TrimPrefix(w.text, "-"), "-")
+	if linkerFlags.MatchString(bare) {
+		return 1, nil
+	}
+	name, value, joined := strings.Cut(bare, "=")
+	if !known(name) && !strings.HasPrefix(w.text, "--") && bare != "" && strings.Contains(linkerJoined, bare[:1]) && len(bare) > 1 {
+		name, value, joined = bare[:1], bare[1:], true // -lm, -zrelro
+	}
+	if !known(name) {
+		return 0, refused
+	}
+	p := linkerPart{use: linkerReads[name], value: value, word: w.word, part: w.part, prefix: strings.TrimSuffix(w.text, value)}
+	n := 1
+	if !joined {
+		if len(run) < 2 {
+			return 0, fmt.Errorf("%s lacks its operand among the words for the linker", w.text)
+		}
+		p.value, p.word, p.part, p.prefix, n = run[1].text, run[1].word, run[1].part, "", 2
+	}
+	if p.value == "" || p.value[0] == '@' || strings.ContainsRune(p.value, 0) {
+		return 0, refused
+	}
+	if p.use == writesMap {
+		p.output = true
+		t.Outputs = append(t.Outputs, Output{Kind: Extra, Name: p.value, Job: taskMap})
+	}
+	t.links = append(t.links, p)
+	return n, nil
+}
+
+func known(name string) bool {
+	_, reads := linkerReads[name]
+	return reads || slices.Contains(linkerTexts, name)
+}

@@ -1,0 +1,375 @@
+package argv
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// This file reads commands for a toolchain that lies elsewhere altogether: an image defines compiler, headers and libraries, and
+// the client need not have any (docs/pins.md). Such a command has nobody at home to fall back to, so there links are done
+// as well, the preprocessor alone, and what only prints. Client and helper read it by the same rules, so that what one sends the
+// other takes.
+
+// TaskKind is what a Task does.
+type TaskKind int
+
+// The kinds.
+const (
+	TaskCompile    TaskKind = iota + 1 // one plain compile: Task.Command
+	TaskParts                          // several plain compiles: Task.Sources
+	TaskLink                           // a link, of sources too
+	TaskPreprocess                     // -E, -M, -MM
+	TaskQuestion                       // prints, and reads nothing of the client's
+)
+
+func (k TaskKind) String() string {
+	return [...]string{"", "compile", "compiles", "link", "preprocess", "question"}[k]
+}
+
+// A Task is a command that is run where its toolchain is. It never changes after [ReadTask].
+type Task struct {
+	Kind TaskKind
+	// Command is the compile of a TaskCompile.
+	Command *Command
+	// Sources are the sources that are read, each as the compile that the driver makes of it.
+	Sources []*Command
+	// Reads are files that the linker opens, or may: some need not be there. Relative names are from the working directory.
+	Reads []string
+	// Dirs are the directories of -L and the like. They are searched for what Reads has already.
+	Dirs []string
+	// Outputs are all files that are written, with their names in the job; not of a TaskCompile or TaskParts.
+	Outputs []Output
+
+	words []word
+	links []linkerPart
+}
+
+// Names of a task's outputs in a job.
+const taskOutput, taskMap, taskDeps = "out", "map", "rules"
+
+// ReadTask reads the words that follow the program's name. Its error says which word is in the way; what it returns without an
+// error may be run by a helper, but for the words of a TaskCompile and the like, which [AdmitWhole] judges.
+//
+// env.Pinned need not be set.
+func ReadTask(args []string, env Env) (*Task, error) {
+	env.Pinned, env.Native = true, false
+	c := Parse(args, env)
+	t := &Task{words: c.words}
+	if v := environment(env); v.Reason != "" {
+		return nil, fmt.Errorf("%s is set, which makes a compiler do something else", v.Detail)
+	}
+	switch {
+	case c.verdict.Remote:
+		t.Kind, t.Command = TaskCompile, c
+		return t, nil
+	case c.verdict.Reason == ResponseFile:
+		return nil, fmt.Errorf("response file: %s", c.verdict.Detail)
+	case c.Native():
+		return nil, fmt.Errorf("%s means this machine's processor, and the image's compiler is for any; name the processor", strings.Join(c.nativeWord().text, " "))
+	case env.Driver.Standard != "":
+		return nil, fmt.Errorf("%s is a script, which adds words of its own", env.Driver.Standard)
+	case c.printing(env).Reason != "", len(c.inputs) == 0:
+		t.Kind = TaskQuestion
+		return t, t.question()
+	case c.first(kindPreprocess) != nil:
+		t.Kind = TaskPreprocess
+		return t, t.preprocess(c, env)
+	case !c.compile && !c.assembly:
+		t.Kind = TaskLink
+		return t, t.link(c, env)
+	}
+	if s := c.Split(env); s != nil && !s.Links {
+		t.Kind, t.Sources = TaskParts, s.Compiles
+		return t, nil
+	}
+	return nil, unsaid(c.verdict)
+}
+
+// unsaid words a verdict that keeps a command from going.
+func unsaid(v Verdict) error {
+	for _, doc := range Reasons() {
+		if doc.Reason == v.Reason {
+			return fmt.Errorf("%s (%s): %s", v.Reason, v.Detail, doc.Text)
+		}
+	}
+	return fmt.Errorf("%s: %s", v.Reason, v.Detail)
+}
+
+// Words are those of the job: the command's own with the outputs' names replaced. rename says what an output of the job's is
+// called; nil leaves the job's names. They are not for a TaskCompile or TaskParts, which have [Command.Whole].
+func (t *Task) Words(rename func(job string) string) []string {
+	if rename == nil {
+		rename = func(job string) string { return job }
+	}
+	var out []string
+	link := 0
+	for i, w := range t.words {
+		text := w.text
+		switch {
+		case w.kind == kindOutput:
+			continue
+		case w.name == "-MF" && t.Kind == TaskPreprocess:
+			text = []string{"-MF", rename(taskDeps)}
+		}
+		for ; link < len(t.links) && t.links[link].word == i; link++ {
+			if p := t.links[link]; p.output {
+				text = p.in(w, rename(taskMap))
+			}
+		}
+		out = append(out, text...)
+	}
+	for _, o := range t.Outputs {
+		if o.Job != taskMap && o.Job != taskDeps {
+			out = append(out, "-o", rename(o.Job))
+		}
+	}
+	return out
+}
+
+// questions are words that make a driver print and leave, and open nothing.
+var questions = regexp.MustCompile(`^(--version|--help(=[a-z,^-]+)?|-help|--target-help|-dumpmachine|-dumpversion|-dumpfullversion|-dumpspecs|` +
+	`-v|--verbose|-Q|-###|--?print-[a-z-]+(=[^@\x00]*)?)$`)
+
+func (t *Task) question() error {
+	for _, w := range t.words {
+		if questions.MatchString(w.text[0]) && len(w.text) == 1 || w.kind == kindLanguage {
+			continue
+		}
+		if w.kind == kindInput || w.kind == kindOutput {
+			return fmt.Errorf("%q: a command that only prints reads and writes no file", w.text[0])
+		}
+		if err := t.plain(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// plain judges a word that names nothing that is opened or written.
+func (t *Task) plain(w word) error {
+	switch w.kind {
+	case kindMode, kindCPP, kindPlain, kindTarget, kindDebug, kindDiagnostic, kindTree, kindLTO, kindAssembler:
+		return admitWhole(w)
+	case kindLinker:
+		return t.driverLink(w)
+	}
+	if w.text[0] == "-v" || w.text[0] == "--verbose" {
+		return nil
+	}
+	return fmt.Errorf("%q is not a word that an image's toolchain is run with", strings.Join(w.text, " "))
+}
+
+// moreCPP are words that say how -E prints.
+var moreCPP = regexp.MustCompile(`^(-P|-C|-CC|-d[DIMNU]|-fdirectives-only|-v|-H)$`)
+
+// preprocess reads -E, -M and -MM of one source.
+func (t *Task) preprocess(c *Command, env Env) error {
+	if len(c.inputs) != 1 || c.inputs[0].name == "-" {
+		return fmt.Errorf("%s of %s: one source that is a file can be preprocessed by an image's compiler", c.first(kindPreprocess).text[0], c.inputs[len(c.inputs)-1].name)
+	}
+	rules := slices.ContainsFunc(c.words, func(w word) bool { return w.kind == kindPreprocess && w.name != "-E" })
+	part := []string{}
+	for _, w := range c.words {
+		switch {
+		case w.kind == kindPreprocess, w.kind == kindOutput, w.kind == kindMode, w.kind == kindInput, w.kind == kindLanguage:
+		case moreCPP.MatchString(w.text[0]) && len(w.text) == 1:
+		case w.kind == kindDependency && rules && w.name != "-MD" && w.name != "-MMD":
+			if w.name == "-MF" && w.value != "-" {
+				t.Outputs = append(t.Outputs, Output{Kind: Dependencies, Name: w.value, Job: taskDeps})
+			}
+		case w.kind == kindDependency:
+			return fmt.Errorf("%s beside -E makes a file whose name is the driver's choice", w.text[0])
+		case w.kind == kindLinker:
+			if err := t.driverLink(w); err != nil {
+				return err
+			}
+		default:
+			part = append(part, w.text...)
+		}
+	}
+	if len(t.Outputs) > 1 || len(c.outputs) > 1 {
+		return fmt.Errorf("the output is named more than once")
+	}
+	if len(c.outputs) == 1 && c.outputs[0] != "-" {
+		t.Outputs = append(t.Outputs, Output{Kind: AssemblerText, Name: c.outputs[0], Job: taskOutput + path.Ext(c.outputs[0])})
+	}
+	t.Reads, t.Dirs, t.links = nil, nil, nil // of words that the linker would have got
+	return t.source(c.inputs[0], part, env)
+}
+
+// source adds one source with the words of its compile.
+func (t *Task) source(in input, words []string, env Env) error {
+	if in.name == "/dev/null" {
+		in.name = "null.c" // nothing is read; the words are judged all the same
+	}
+	part := slices.Clone(words)
+	if in.x != "" {
+		part = append(part, "-x", in.x)
+	}
+	cmd := Parse(append(part, "-c", in.name, "-o", "part.o"), env)
+	if !cmd.verdict.Remote {
+		return unsaid(cmd.verdict)
+	}
+	if err := AdmitWhole(cmd); err != nil {
+		return err
+	}
+	if in.name != "null.c" {
+		t.Sources = append(t.Sources, cmd)
+	}
+	return nil
+}
+
+// link reads a link.
+func (t *Task) link(c *Command, env Env) error {
+	if len(c.outputs) > 1 {
+		return fmt.Errorf("the output is named more than once")
+	}
+	var part []string
+	for _, w := range c.words {
+		switch {
+		case w.kind == kindInput, w.kind == kindLanguage, w.kind == kindOutput, w.kind == kindLinker, isLinkOnly(w):
+		default:
+			part = append(part, w.text...)
+		}
+	}
+	for _, in := range c.inputs {
+		_, reason := languageOf(in.name, in.x, env.Driver.CXX, c.family)
+		switch {
+		case strings.HasPrefix(in.name, "@") || strings.ContainsRune(in.name, 0) || in.name == "":
+			return fmt.Errorf("input %q does not read as a file's name", in.name)
+		case in.name == "-":
+			return fmt.Errorf("a source from standard input can't be linked by an image's compiler")
+		case reason == "":
+			if err := t.source(in, part, env); err != nil {
+				return err
+			}
+		case reason == NotASource:
+			t.Reads = append(t.Reads, in.name)
+		default:
+			return unsaid(local(reason, in.name))
+		}
+	}
+	if err := t.linkWords(c); err != nil {
+		return err
+	}
+	name := "a.out"
+	if len(c.outputs) == 1 {
+		name = c.outputs[0]
+	}
+	if slices.Contains(t.Reads, name) || slices.ContainsFunc(t.Sources, func(s *Command) bool { return s.Source() == name }) {
+		return fmt.Errorf("output %s is an input as well", name)
+	}
+	t.Outputs = append(t.Outputs, Output{Kind: Object, Name: name, Job: taskOutput + path.Ext(name)})
+	t.search()
+	return nil
+}
+
+// isLinkOnly reports whether a word is the linker's alone though gcc's driver counts it among the compiler's.
+func isLinkOnly(w word) bool {
+	return w.kind == kindPlain && slices.Contains([]string{"-static-libgcc", "-static-libstdc++", "-shared-libgcc", "-rdynamic", "-s"}, w.name)
+}
+
+// linkWords judges the words of a link.
+func (t *Task) linkWords(c *Command) error {
+	if err := t.flatten(); err != nil {
+		return err
+	}
+	for _, w := range c.words {
+		switch w.kind {
+		case kindInput, kindOutput, kindLanguage:
+		case kindLinker:
+			if err := t.driverLink(w); err != nil {
+				return err
+			}
+		case kindExtra, kindReads, kindDump, kindNamed, kindOptInfo, kindDependency, kindToCPP:
+			// Words of compiles, which builds give to their links as well: without a source nothing comes of them.
+			if len(t.Sources) > 0 && w.kind != kindToCPP {
+				return fmt.Errorf("%s in a command that links makes or reads files besides: compile with -c first", w.text[0])
+			}
+			if err := admitWhole(w); err != nil {
+				return err
+			}
+		default:
+			if err := t.plain(w); err != nil && w.kind != kindXclang {
+				return err
+			}
+			if w.kind == kindXclang && len(t.Sources) == 0 {
+				return fmt.Errorf("%q is not a word that an image's toolchain links with", strings.Join(w.text, " "))
+			}
+		}
+	}
+	return nil
+}
+
+// driverLink judges a word that the driver has for the linker.
+func (t *Task) driverLink(w word) error {
+	text := strings.Join(w.text, " ")
+	if strings.ContainsRune(text, 0) || strings.HasPrefix(w.value, "@") {
+		return fmt.Errorf("%q is not a word that an image's toolchain is run with", text)
+	}
+	switch w.name {
+	case "-Wl,", "-Xlinker", "-u", "-e", "-z", "-rpath": // flatten has judged those that are handed on; the others are text
+		return nil
+	case "-l", "-L", "-T":
+		if w.value == "" {
+			return fmt.Errorf("%s without a name", w.name)
+		}
+		return nil
+	case "-framework", "--ld-path=":
+		return fmt.Errorf("%q names a program or a kind of library that images have no use for", text)
+	}
+	if !driverLinkWords.MatchString(text) {
+		return fmt.Errorf("%q is not a word that an image's toolchain is run with", text)
+	}
+	return nil
+}
+
+var driverLinkWords = regexp.MustCompile(`^(-fuse-ld=[a-z0-9.]+|-f(no-)?use-linker-plugin|-flinker-output=[a-z-]+|--?(rtlib|unwindlib)=[a-z-]+|` +
+	`-static-libgcc|-static-libstdc\+\+|-shared-libgcc|-rdynamic|-nostdlib|-nodefaultlibs|-nostartfiles|-nolibc|-s)$`)
+
+// search adds what the linker looks for in directories: libraries, and scripts that are not where they are said to be.
+func (t *Task) search() {
+	var libs []string
+	scripts := []string{}
+	for _, w := range t.words {
+		switch {
+		case w.kind != kindLinker:
+		case w.name == "-L":
+			t.Dirs = append(t.Dirs, w.value)
+		case w.name == "-l":
+			libs = append(libs, w.value)
+		case w.name == "-T":
+			scripts = append(scripts, w.value)
+		}
+	}
+	for _, p := range t.links {
+		switch p.use {
+		case readsDir:
+			t.Dirs = append(t.Dirs, p.value)
+		case readsLibrary:
+			libs = append(libs, p.value)
+		case readsScript:
+			scripts = append(scripts, p.value)
+		case readsInput:
+			t.Reads = append(t.Reads, p.value)
+		}
+	}
+	t.Reads = append(t.Reads, scripts...)
+	for _, dir := range t.Dirs {
+		for _, s := range scripts {
+			if !path.IsAbs(s) {
+				t.Reads = append(t.Reads, dir+"/"+s)
+			}
+		}
+		for _, l := range libs {
+			if name, ok := strings.CutPrefix(l, ":"); ok {
+				t.Reads = append(t.Reads, dir+"/"+name)
+				continue
+			}
+			t.Reads = append(t.Reads, dir+"/lib"+l+".so", dir+"/lib"+l+".a")
+		}
+	}
+}

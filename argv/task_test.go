@@ -1,0 +1,165 @@
+package argv
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// taskOf reads a command as client and helper do: what the client sends the helper must take, and read alike.
+func taskOf(t *testing.T, command string) (*Task, error) {
+	t.Helper()
+	words := strings.Fields(command)
+	d, ok := ParseDriver(words[0])
+	if !ok {
+		t.Fatalf("%s is no driver", words[0])
+	}
+	task, err := ReadTask(words[1:], Env{Driver: d})
+	if err != nil || task.Kind == TaskCompile || task.Kind == TaskParts {
+		return task, err
+	}
+	again, err := ReadTask(task.Words(nil), Env{Driver: d, Job: true})
+	if err != nil {
+		t.Fatalf("%s: sent as %q, which a helper refuses: %v", command, task.Words(nil), err)
+	}
+	if again.Kind != task.Kind || !slices.Equal(again.Words(nil), task.Words(nil)) {
+		t.Errorf("%s: sent as %q, which a helper reads as %q (%s)", command, task.Words(nil), again.Words(nil), again.Kind)
+	}
+	return task, nil
+}
+
+func TestReadTask(t *testing.T) {
+	for _, tt := range []struct {
+		command string
+		kind    TaskKind
+		words   string   // of the job
+		sources string   // names
+		reads   string   // names
+		outputs []string // NAME=JOB
+	}{
+		{"gcc -c conftest.c", TaskCompile, "", "", "", nil},
+		{"gcc -flto -O2 -c a.c -o a.o", TaskCompile, "", "", "", nil},
+		{"gcc -c a.c b.c", TaskParts, "", "a.c b.c", "", nil},
+		{"gcc --version", TaskQuestion, "--version", "", "", nil},
+		{"gcc -m32 -print-file-name=libc.a", TaskQuestion, "-m32 -print-file-name=libc.a", "", "", nil},
+		{"gcc -v", TaskQuestion, "-v", "", "", nil},
+		{"gcc -Q --help=target -march=armv8-a", TaskQuestion, "-Q --help=target -march=armv8-a", "", "", nil},
+		{"gcc", TaskQuestion, "", "", "", nil},
+		{"gcc -O2 a.o b.o -o prog", TaskLink, "-O2 a.o b.o -o out", "", "a.o b.o", []string{"prog=out"}},
+		{"gcc a.o", TaskLink, "a.o -o out.out", "", "a.o", []string{"a.out=out.out"}},
+		{"gcc -shared -Wl,-soname,libx.so.1 -o lib/libx.so.1 a.o", TaskLink, "-shared -Wl,-soname,libx.so.1 a.o -o out.1", "", "a.o", []string{"lib/libx.so.1=out.1"}},
+		{"g++ -std=c++17 main.cc util.o -Llib -lutil -lm -o p", TaskLink, "-std=c++17 main.cc util.o -Llib -lutil -lm -o out", "main.cc",
+			"util.o lib/libutil.so lib/libutil.a lib/libm.so lib/libm.a", []string{"p=out"}},
+		{"gcc a.o -Lx -l:libq.a -o p", TaskLink, "a.o -Lx -l:libq.a -o out", "", "a.o x/libq.a", []string{"p=out"}},
+		{"gcc a.o -T board.ld -nostdlib -Wl,-Map=out/p.map,--gc-sections -o p.elf", TaskLink,
+			"a.o -T board.ld -nostdlib -Wl,-Map=map,--gc-sections -o out.elf", "", "a.o board.ld", []string{"out/p.map=map", "p.elf=out.elf"}},
+		{"gcc a.o -Xlinker -Map -Xlinker p.map -o p", TaskLink, "a.o -Xlinker -Map -Xlinker map -o out", "", "a.o", []string{"p.map=map", "p=out"}},
+		{"gcc a.o -Wl,--version-script,v.map -Wl,-Lq -Wl,-lz -o p", TaskLink, "a.o -Wl,--version-script,v.map -Wl,-Lq -Wl,-lz -o out", "",
+			"a.o v.map q/v.map q/libz.so q/libz.a", []string{"p=out"}},
+		{"gcc -MMD -MP --coverage a.o -o p", TaskLink, "-MMD -MP --coverage a.o -o out", "", "a.o", []string{"p=out"}},
+		{"gcc -Wl,-zrelro,-znow,-O1,--as-needed,--wrap=malloc -Wl,--whole-archive,libq.a,--no-whole-archive a.o -o p", TaskLink,
+			"-Wl,-zrelro,-znow,-O1,--as-needed,--wrap=malloc -Wl,--whole-archive,libq.a,--no-whole-archive a.o -o out", "", "a.o libq.a", []string{"p=out"}},
+		{"gcc -E a.c", TaskPreprocess, "-E a.c", "a.c", "", nil},
+		{"gcc -E -dM -x c /dev/null", TaskPreprocess, "-E -dM -x c /dev/null", "", "", nil},
+		{"gcc -E -P -I inc a.h.in -x c a.c -o a.i", TaskPreprocess, "", "", "", nil}, // two inputs
+		{"gcc -E -P -I inc -x c a.in -o a.i", TaskPreprocess, "-E -P -I inc -x c a.in -o out.i", "a.in", "", []string{"a.i=out.i"}},
+		{"gcc -MM -MT a.o -MF a.d a.c", TaskPreprocess, "-MM -MT a.o -MF rules a.c", "a.c", "", []string{"a.d=rules"}},
+	} {
+		task, err := taskOf(t, tt.command)
+		if tt.kind == TaskPreprocess && tt.words == "" {
+			if err == nil {
+				t.Errorf("%s: taken", tt.command)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", tt.command, err)
+			continue
+		}
+		var sources, outputs []string
+		for _, s := range task.Sources {
+			sources = append(sources, s.Source())
+		}
+		for _, o := range task.Outputs {
+			outputs = append(outputs, o.Name+"="+o.Job)
+		}
+		words := ""
+		if task.Kind != TaskCompile && task.Kind != TaskParts {
+			words = strings.Join(task.Words(nil), " ")
+		}
+		if task.Kind != tt.kind || words != tt.words || strings.Join(sources, " ") != tt.sources ||
+			strings.Join(task.Reads, " ") != tt.reads || !slices.Equal(outputs, tt.outputs) {
+			t.Errorf("%s: %s %q, sources %q, reads %q, outputs %q\nwant %s %q, %q, %q, %q", tt.command, task.Kind, words, sources,
+				task.Reads, outputs, tt.kind, tt.words, tt.sources, tt.reads, tt.outputs)
+		}
+	}
+}
+
+func TestTaskRefuses(t *testing.T) {
+	for command, want := range map[string]string{
+		"gcc -march=native -c a.c":                        "means this machine's processor",
+		"gcc -fplugin=x.so -c a.c":                        "plugin",
+		"gcc -B. a.o -o p":                                "-B.",
+		"gcc -specs=nano.specs a.o -o p":                  "-specs=nano.specs",
+		"gcc -wrapper /bin/sh a.o -o p":                   "-wrapper",
+		"gcc -Wl,--plugin,x.so a.o -o p":                  "--plugin",
+		"gcc -Wl,-plugin=x.so a.o -o p":                   "-plugin=x.so",
+		"gcc -Wl,@words a.o -o p":                         "@words",
+		"gcc -Wl,-o,/etc/x a.o -o p":                      "-o",
+		"gcc -Wl,--out-implib=x a.o -o p":                 "--out-implib",
+		"gcc -Wl,--dependency-file=x a.o -o p":            "--dependency-file",
+		"gcc -Wl,-c,x a.o -o p":                           "-c",
+		"gcc -Wl,--sysroot=/x a.o -o p":                   "--sysroot",
+		"gcc -Wl,-Map a.o -o p":                           "lacks its operand",
+		"gcc -Wl,-Map=a,-Map=b a.o -o p":                  "2 maps",
+		"gcc -Wl,-T,@x a.o -o p":                          "-T",
+		"gcc -fuse-ld=/bin/sh a.o -o p":                   "-fuse-ld=/bin/sh",
+		"clang --ld-path=/bin/sh a.o -o p":                "--ld-path=",
+		"gcc -MD a.c -o p":                                "compile with -c first",
+		"gcc -save-temps a.c -o p":                        "compile with -c first",
+		"gcc a.c -o a.c":                                  "is an input as well",
+		"gcc a.f90 -o p":                                  "language",
+		"gcc x.h":                                         "precompiled",
+		"gcc -E -":                                        "one source that is a file",
+		"gcc -E -MD a.c":                                  "-MD beside -E",
+		"gcc --version x.c":                               "reads and writes no file",
+		"gcc --print-prog-name=as -o x":                   "reads and writes no file",
+		"gcc -xc - -o p":                                  "standard input",
+		"c99 a.c -o p":                                    "a script",
+		"gcc -Wa,-a=/etc/x a.c -o p":                      "-a=/etc/x",
+		"gcc -fdump-tree-all=/x a.o -o p":                 "-fdump-tree-all",
+		"clang -Xclang -load -Xclang x.so a.o -o p":       "-Xclang",
+		"gcc -fprofile-use=/etc/shadow a.c -o p":          "compile with -c first",
+		"gcc -ffile-prefix-map=@x=y -Wl,-rpath,@x a.o -o": "-rpath",
+	} {
+		if task, err := taskOf(t, command); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %+v, %v; want %q", command, task, err, want)
+		}
+	}
+}
+
+// FuzzTask: what is taken is taken again as it is sent, and names nothing that a response file is made of.
+func FuzzTask(f *testing.F) {
+	for _, s := range []string{"a.o -o p -Wl,-Map=x", "-E a.c -o x", "-Wl,-T -Wl,x a.c -Lx -ly", "-Xlinker -lq -Wl,a,b -shared x.o", "--version"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		words := strings.Split(text, " ")
+		env := Env{Driver: Driver{Family: GCC}}
+		task, err := ReadTask(words, env)
+		if err != nil || task.Kind == TaskCompile || task.Kind == TaskParts {
+			return
+		}
+		sent := task.Words(nil)
+		env.Job = true
+		again, err := ReadTask(sent, env)
+		if err != nil || again.Kind != task.Kind || !slices.Equal(again.Words(nil), sent) {
+			t.Fatalf("%q is sent as %q, which is read as %+v, %v", words, sent, again, err)
+		}
+		for _, o := range again.Outputs {
+			if !inside(o.Name) {
+				t.Fatalf("%q writes %q", words, o.Name)
+			}
+		}
+	})
+}
