@@ -30,6 +30,16 @@ var closedTops = [...]string{"proc", "dev", "sys", "etc", "run"}
 // openBelow are directories below /usr where people keep what they compile.
 var openBelow = [...]string{"/usr/src", "/usr/obj", "/usr/local/src"}
 
+// OfImage reports whether what lies below a top-level directory of this name is an
+// image's, where an image defines the compile: the client's is not looked at.
+func OfImage(top string) bool {
+	switch top {
+	case "usr", "bin", "sbin", "etc", "opt":
+		return true
+	}
+	return strings.HasPrefix(top, "lib")
+}
+
 // mergedUsr are the links of a root whose programs are all in /usr, and what they
 // may lead to.
 var mergedUsr = map[string][]string{
@@ -64,11 +74,13 @@ func Closed(name string) string {
 }
 
 // ClosedLink is Closed for a symbolic link with the text target.
-func ClosedLink(name, target string) string {
+func ClosedLink(name, target string) string { return closedLink(name, target, closedName) }
+
+func closedLink(name, target string, byName func(string) string) string {
 	if slices.Contains(mergedUsr[name], target) {
 		return ""
 	}
-	if why := closedName(name); why != "" {
+	if why := byName(name); why != "" {
 		return why
 	}
 	if why := closedPlace(name, true); why != "" {
@@ -94,13 +106,29 @@ func ClosedDir(name string) string {
 }
 
 // Closed says which entry of a tree is closed, and why; "" when none is.
-func (d *Dir) Closed() (name, why string) {
+func (d *Dir) Closed() (name, why string) { return d.closed(closedName) }
+
+// ClosedToLinks is Closed for a tree that is linked: the libraries in it are inputs.
+// They are data to the linker, and a loader finds none of them, since it looks in closed
+// places only.
+func (d *Dir) ClosedToLinks() (name, why string) {
+	return d.closed(func(name string) string {
+		if base := path.Base(name); strings.HasSuffix(base, ".so") || strings.Contains(base, ".so.") {
+			return ""
+		}
+		return closedName(name)
+	})
+}
+
+func (d *Dir) closed(byName func(string) string) (name, why string) {
 	for name, e := range d.All() {
 		switch {
 		case e.File != nil:
-			why = Closed(name)
+			if why = byName(name); why == "" {
+				why = closedPlace(name, false)
+			}
 		case e.Link != nil:
-			why = ClosedLink(name, e.Link.Target)
+			why = closedLink(name, e.Link.Target, byName)
 		default:
 			why = ClosedDir(name)
 		}

@@ -21,6 +21,7 @@
 //     remembered can be trusted.
 //   - plan.go: which name led where, kept between scans.
 //   - settle.go: names that are macros.
+//   - image.go: names that the headers of an image include, when one defines the compile.
 //   - tree.go: the result; deps.go: whether a compile read what it predicts.
 package headers
 
@@ -34,6 +35,7 @@ import (
 
 // A Source is one compile as the scanner needs it.
 type Source struct {
+	// Cmd is the compile; nil: nothing is compiled, and Also is all that is read.
 	Cmd *argv.Command
 	// Dir is the client's working directory: absolute, in the spelling that
 	// the compiler sees (PWD), links and all.
@@ -50,6 +52,11 @@ type Source struct {
 	// make are among them. Scan says which compiles need it (Unsound.Askable).
 	Told  []string
 	Asked time.Time
+	// Image: an image defines the compile. What the client has where the image's files
+	// are (broker.OfImage) is not looked at, and Names are those that the image's
+	// headers include, which may be found in the client's directories.
+	Image bool
+	Names *Names
 	// Getenv answers for the variables that hold search paths. nil: none is
 	// set.
 	Getenv func(string) string

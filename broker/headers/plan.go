@@ -3,6 +3,7 @@ package headers
 import (
 	"encoding/binary"
 
+	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/headers/files"
 	"github.com/crosscc/crosscc/broker/headers/lex"
 )
@@ -25,24 +26,40 @@ const (
 )
 
 // world is what is known below a root.
-func (s *Scanner) world(root int) *world {
+func (s *Scanner) world(root int, image bool) *world {
 	id, ok := files.IDOf(root)
+	key := worldKey{id, image}
 	if !ok {
-		return &world{World: s.cache.World()}
+		return s.newWorld(key)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.uses++
-	w := s.worlds[id]
+	w := s.worlds[key]
 	if w == nil {
-		w = &world{World: s.cache.World()}
-		s.worlds[id] = w
+		w = s.newWorld(key)
+		s.worlds[key] = w
 	}
 	w.used = s.uses
 	s.tidy()
-	if s.worlds[id] == nil {
-		w = &world{World: s.cache.World(), used: s.uses}
-		s.worlds[id] = w
+	if s.worlds[key] == nil {
+		w = s.newWorld(key)
+		w.used = s.uses
+		s.worlds[key] = w
+	}
+	return w
+}
+
+// A worldKey tells worlds apart: with an image, parts of a root are not seen.
+type worldKey struct {
+	files.RootID
+	image bool
+}
+
+func (s *Scanner) newWorld(key worldKey) *world {
+	w := &world{World: s.cache.World()}
+	if key.image {
+		w.Hide(broker.OfImage)
 	}
 	return w
 }
@@ -52,7 +69,7 @@ func (s *Scanner) world(root int) *world {
 func (s *Scanner) tidy() {
 	for {
 		var cost int64
-		var oldest files.RootID
+		var oldest worldKey
 		for id, w := range s.worlds {
 			cost += w.Cost()
 			if o := s.worlds[oldest]; o == nil || w.used < o.used {

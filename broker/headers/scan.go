@@ -22,14 +22,14 @@ type Scanner struct {
 	spare sync.Pool     // of *marks
 
 	mu     sync.Mutex // guards the fields below
-	worlds map[files.RootID]*world
+	worlds map[worldKey]*world
 	uses   int64 // scans so far
 }
 
 // New makes a Scanner. clock is for tests; nil means time.Now.
 func New(clock func() time.Time) *Scanner {
 	return &Scanner{
-		cache: files.NewCache(clock), slots: make(chan struct{}, runtime.GOMAXPROCS(0)), worlds: map[files.RootID]*world{},
+		cache: files.NewCache(clock), slots: make(chan struct{}, runtime.GOMAXPROCS(0)), worlds: map[worldKey]*world{},
 		spare: sync.Pool{New: func() any { return &marks{once: map[query]*place{}, words: map[string]struct{}{}} }},
 	}
 }
@@ -49,7 +49,7 @@ const maxBegins = 50
 // cause of ctx. A header that does not exist is no error: what is not there is
 // not in the tree, and the compiler says so.
 func (s *Scanner) Scan(ctx context.Context, root int, src Source) (*Tree, error) {
-	w := s.world(root)
+	w := s.world(root, src.Image)
 	began := w.Arrive()
 	select {
 	case s.slots <- struct{}{}:
@@ -57,9 +57,12 @@ func (s *Scanner) Scan(ctx context.Context, root int, src Source) (*Tree, error)
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	chains, err := readWords(src)
-	if err != nil {
-		return nil, err
+	var chains chains
+	if src.Cmd != nil {
+		var err error
+		if chains, err = readWords(src); err != nil {
+			return nil, err
+		}
 	}
 	v, err := w.View(ctx, began, root)
 	if err != nil {
@@ -123,8 +126,11 @@ func (s *scan) attempt() (*Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.search, err = findPath(s.view, s.src, s.chains); err != nil {
-		return nil, err
+	s.search = searchPath{}
+	if s.src.Cmd != nil {
+		if s.search, err = findPath(s.view, s.src, s.chains); err != nil {
+			return nil, err
+		}
 	}
 	s.plan = s.world.plan(s.view.Epoch(), s.search)
 	if err := s.run(); err != nil {
@@ -135,6 +141,9 @@ func (s *scan) attempt() (*Tree, error) {
 
 // run follows all names until none is new.
 func (s *scan) run() error {
+	if err := s.besides(); err != nil || s.src.Cmd == nil {
+		return err
+	}
 	main, err := s.place(query{s.view.Cwd, nowhere, s.src.Cmd.Source()})
 	if err != nil {
 		return err
@@ -142,6 +151,35 @@ func (s *scan) run() error {
 	if main.File == nil {
 		return files.Unsoundf(Unreadable, "%s: no such file", s.src.Cmd.Source())
 	}
+	s.main = main.File
+	s.add(main, s.language())
+	if err := s.told(); err != nil {
+		return err
+	}
+	if err := s.operands(s.chains.macros); err != nil {
+		return err
+	}
+	if err := s.given(s.chains.first); err != nil {
+		return err
+	}
+	if err := s.ofImage(); err != nil {
+		return err
+	}
+	for {
+		if err := s.drain(); err != nil {
+			return err
+		}
+		if err := s.settle(); err != nil {
+			return err
+		}
+		if len(s.queue) == 0 {
+			return nil
+		}
+	}
+}
+
+// besides takes in what is read besides the source, and directories.
+func (s *scan) besides() error {
 	for _, name := range s.src.Also {
 		from := s.view.Cwd
 		if strings.HasPrefix(name, "/") {
@@ -160,28 +198,7 @@ func (s *scan) run() error {
 			return err
 		}
 	}
-	s.main = main.File
-	s.add(main, s.language())
-	if err := s.told(); err != nil {
-		return err
-	}
-	if err := s.operands(s.chains.macros); err != nil {
-		return err
-	}
-	if err := s.given(s.chains.first); err != nil {
-		return err
-	}
-	for {
-		if err := s.drain(); err != nil {
-			return err
-		}
-		if err := s.settle(); err != nil {
-			return err
-		}
-		if len(s.queue) == 0 {
-			return nil
-		}
-	}
+	return nil
 }
 
 // told takes in what the compiler says that it reads. Of how it came to a file
@@ -326,7 +343,7 @@ func (s *scan) open(n *node) error {
 		}
 	}
 	for _, r := range macros {
-		s.macros = append(s.macros, pending{n.state, r})
+		s.macros = append(s.macros, pending{state: n.state, ref: r})
 	}
 	for _, k := range kids {
 		if err := s.follow(k); err != nil {
@@ -419,7 +436,7 @@ func troubled(where string, t lex.Trouble) error {
 // resolve follows one name that is not in the plan.
 func (s *scan) resolve(st state, r lex.Ref) error {
 	if isMacro(r) {
-		s.macros = append(s.macros, pending{st, r})
+		s.macros = append(s.macros, pending{state: st, ref: r})
 		return nil
 	}
 	if err := s.precompiled(st, r); err != nil {

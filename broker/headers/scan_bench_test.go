@@ -188,7 +188,7 @@ func BenchmarkShared(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	w := h.s.world(h.fd)
+	w := h.s.world(h.fd, false)
 	v, err := w.View(b.Context(), w.Arrive(), h.fd)
 	if err != nil {
 		b.Fatal(err)

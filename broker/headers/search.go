@@ -38,6 +38,11 @@ func readWords(src Source) (chains, error) {
 	if r.clang && slices.ContainsFunc(src.Cmd.CodegenWords(), func(w string) bool { return strings.HasPrefix(w, "-fms-") }) {
 		return c, files.Unsoundf(Option, "-fms-… looks for headers in other places")
 	}
+	if src.Image {
+		if err := r.imageRoot(); err != nil {
+			return c, err
+		}
+	}
 	cpath := pathList(src.getenv("CPATH"))
 	if r.clang {
 		c.angle, c.after = slices.Concat(c.angle, cpath, r.before), append(r.behind, c.after...)

@@ -11,7 +11,8 @@ import (
 // A pending name is a macro that stands for a file's name.
 type pending struct {
 	state
-	ref lex.Ref
+	ref   lex.Ref
+	image bool // a header of the image includes it
 }
 
 // ownMacro is the reason for a macro of the reserved names that no file defines.
@@ -46,6 +47,9 @@ func (s *scan) settle() error {
 		}
 		if reason == ownMacro && p.ref.Form == lex.Wrapped && !ownTexts[p.ref.Name] {
 			reason = "" // a number, which is no file's name
+		}
+		if reason != "" && p.image {
+			continue // what the client has of it can't be said, and mostly it has nothing
 		}
 		askable := p.ref.Kind <= lex.IncludeNext && p.ref.Form != lex.Wrapped
 		if reason != "" && askable && len(s.src.Told) > 0 {

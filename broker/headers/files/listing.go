@@ -3,6 +3,7 @@ package files
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 	"strings"
 	"time"
 
@@ -249,4 +250,34 @@ func isHonest(fd int) bool {
 		return true
 	}
 	return false
+}
+
+// Among gives those of names that are in a directory which this View has looked at,
+// and "." and ".."; where no listing can be had, all of them.
+func (v *View) Among(d *Dir, names map[string][]string) []string {
+	if !v.usable(d) {
+		v.list(d)
+	}
+	listed := v.usable(d)
+	var out []string
+	if listed && len(d.list.names) < len(names) {
+		for name := range d.list.names {
+			if names[name] != nil {
+				out = append(out, name)
+			}
+		}
+	} else {
+		for name := range names {
+			if !isDots([]byte(name)) && (!listed || d.list.has(name)) {
+				out = append(out, name)
+			}
+		}
+	}
+	for _, dots := range []string{".", ".."} {
+		if names[dots] != nil {
+			out = append(out, dots)
+		}
+	}
+	slices.Sort(out)
+	return out
 }

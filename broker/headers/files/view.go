@@ -339,6 +339,9 @@ func (v *View) look(d *Dir, name string, asDir bool) (*entry, error) {
 	if err := v.Charge(1); err != nil {
 		return nil, err
 	}
+	if d == v.Root && v.w.hidden != nil && v.w.hidden(name) {
+		return &nothing, nil
+	}
 	e := d.kids[name]
 	var err error
 	if e != nil {

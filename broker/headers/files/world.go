@@ -20,7 +20,8 @@ type World struct {
 	tick atomic.Int64  // the last job to arrive
 	cost atomic.Int64  // bytes of memory, roughly
 
-	root *Dir
+	root   *Dir
+	hidden func(name string) bool // entries of the root that are not looked at; may be nil
 	// epoch changes when something that was relied on is no longer so: a name
 	// came or went, a directory or a link is another. Contents are no part of it.
 	epoch int64
@@ -45,6 +46,10 @@ func (c *Cache) World() *World {
 	w.entries = 1
 	return w
 }
+
+// Hide keeps entries of the root directory from being looked at: they are not there.
+// It comes before the first View.
+func (w *World) Hide(hidden func(name string) bool) { w.hidden = hidden }
 
 // Cost is about how many bytes of memory the World takes.
 func (w *World) Cost() int64 { return w.cost.Load() }
