@@ -137,3 +137,39 @@ func TestRootsLoaderIsInside(t *testing.T) {
 		t.Error("the loader was asked without a sandbox")
 	}
 }
+
+// A tree is laid over all of an image: directories of both are one, and no file of the
+// image's is replaced.
+func TestTreeOverImage(t *testing.T) {
+	image, tree := openTemp(t), openTemp(t)
+	cat := need(t, "cat", "coreutils")
+	plant(t, image, cat)
+	write(t, filepath.Join(image, "usr/include/own.h"), "the image's\n")
+	write(t, filepath.Join(image, "home/image/file"), "beside\n")
+	link(t, image, "home/link", "image")
+	write(t, filepath.Join(tree, "home/me/p/a.c"), "the client's\n")
+	write(t, filepath.Join(tree, "tmp/p/b.c"), "in a scratch place\n")
+	link(t, tree, "home/link", "image")
+	link(t, tree, "home/me/p/sys", "/usr/include")
+	s := rooted(image, cat, "a.c", "/tmp/p/b.c", "/usr/include/own.h", "sys/own.h", "/home/link/file")
+	s.Whole, s.Tree, s.Dir, s.Programs = true, tree, "/home/me/p", nil
+	o, err := bwrap(t)(ctxOf(t), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Close()
+	if want := "the client's\nin a scratch place\nthe image's\nthe image's\nbeside\n"; string(o.Stdout) != want || o.ExitCode != 0 {
+		t.Errorf("status %d, %q, %q; want %q", o.ExitCode, o.Stdout, o.Stderr, want)
+	}
+	for _, name := range []string{"usr/include/own.h", "home/image/file/x", "usr/include", "home/image"} {
+		odd := openTemp(t)
+		write(t, filepath.Join(odd, name), "the client's")
+		s.Tree, s.Dir = odd, "/"
+		if o, err := bwrap(t)(ctxOf(t), s); err == nil {
+			o.Close()
+			t.Errorf("%s of the client's was laid over the image's", name)
+		} else if f, ok := errors.AsType[*Failure](err); !ok || f.Kind != Conflict {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -45,8 +45,9 @@ type Spec struct {
 	// and libraries: an unpacked image. "" means "/".
 	Root string
 	// Whole shows everything below Root, which must not be "/", but for what is
-	// the sandbox's own (/dev, /proc, /run, /sys and Out): to ask an image what it
-	// has. Such a Spec has no Programs and no Tree.
+	// the sandbox's own (/dev, /proc, /run, /sys and Out). Such a Spec has no
+	// Programs. A Tree is laid over it: what Root has under the same name, but for a
+	// directory, is a Conflict.
 	Whole bool
 	// Tree is a host directory made by the caller: each of its entries appears
 	// read-only at /. "" means none. It must be readable for the uid that the
@@ -197,8 +198,8 @@ func (s *Spec) check() error {
 		return fmt.Errorf("sandbox: root %q is not a clean absolute path", s.Root)
 	case s.Whole && !s.foreign():
 		return errors.New("sandbox: all of this machine's own root is not for a sandbox to show")
-	case s.Whole && (s.Tree != "" || len(s.Programs) > 0):
-		return errors.New("sandbox: a whole root has no room for a tree or for programs")
+	case s.Whole && len(s.Programs) > 0:
+		return errors.New("sandbox: a whole root has all of its programs")
 	}
 	if err := s.checkOut(); err != nil {
 		return err

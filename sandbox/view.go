@@ -19,6 +19,7 @@ import (
 // that is reached through a link, so no link of a tree can move a mount.
 type view struct {
 	tree  string
+	under string // a root that the tree is laid over; "" for none
 	out   string
 	fixed map[string]Bind // what the tree can't replace, by place
 	dirs  map[string]bool // places that must be directories of our own
@@ -42,6 +43,8 @@ func viewOf(s *Spec, binds []Bind, l Limits) ([]string, error) {
 	}
 	v.dirs["/dev"] = true
 	if s.Whole {
+		v.under = s.Root
+		v.share("/")
 		if err := v.whole(s.Root, "/"); err != nil {
 			return nil, err
 		}
@@ -174,6 +177,38 @@ func (v *view) merge(dir string) error {
 // where a loader or a C library looks for what to load.
 func closedDirs() []string { return []string{"/dev", "/proc", "/sys", "/etc", "/run"} }
 
+// share notes the directories that both the tree and the root below it have: these
+// become our own, with the entries of both.
+func (v *view) share(dir string) {
+	if v.tree == "" {
+		return
+	}
+	entries, _ := os.ReadDir(filepath.Join(v.tree, dir)) // merge has the error
+	for _, e := range entries {
+		p := path.Join(dir, e.Name())
+		if info, err := os.Lstat(filepath.Join(v.under, p)); e.IsDir() && err == nil && info.IsDir() {
+			v.dirs[p] = true
+			v.share(p)
+		}
+	}
+}
+
+// same reports whether the root below has that link.
+func (v *view) same(p, link string) bool {
+	text, err := os.Readlink(filepath.Join(v.under, p))
+	return err == nil && text == link
+}
+
+// taken reports whether the root below the tree has the name, and it is not the very
+// link that the tree has.
+func (v *view) taken(p, link string) bool {
+	if v.under == "" {
+		return false
+	}
+	_, err := os.Lstat(filepath.Join(v.under, p))
+	return err == nil && !v.same(p, link)
+}
+
 // whole shows what another root has in dir, but for what the sandbox has itself.
 func (v *view) whole(root, dir string) error {
 	entries, err := os.ReadDir(filepath.Join(root, dir))
@@ -223,6 +258,10 @@ func (v *view) entry(p string, e os.DirEntry) error {
 		return failf(Conflict, "the tree's %s stands where the toolchain is", p)
 	case v.dirs[p]:
 		return v.merge(p)
+	case v.taken(p, link):
+		return failf(Conflict, "both the tree and the image have %s", p)
+	case link != "" && v.under != "" && v.same(p, link):
+		// the image's is seen
 	case link != "":
 		v.add("--symlink", link, p)
 	case e.IsDir() || e.Type().IsRegular():
