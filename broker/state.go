@@ -1,6 +1,11 @@
 package broker
 
-import "github.com/crosscc/crosscc/toolchains"
+import (
+	"slices"
+	"strings"
+
+	"github.com/crosscc/crosscc/toolchains"
+)
 
 // A State is what a helper tells of itself: what REAPI has no words for. A
 // new one is sent whenever something in it changes.
@@ -25,6 +30,12 @@ type ImageState struct {
 	Phase      ImagePhase
 	Detail     string // progress, or why not; in one line
 	Toolchains int    // of the image, that are served
+	Digests    string // all that a pin of it may have, blanks between; "" while it is not there
+}
+
+// Has reports whether a pin with this digest means the image.
+func (i ImageState) Has(digest string) bool {
+	return slices.Contains(strings.Fields(i.Digests), digest)
 }
 
 // An ImagePhase is a word for that.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -84,9 +85,10 @@ type shelf struct {
 
 // An shelved is an image that is there or should be.
 type shelved struct {
-	name   string         // as people know it: a reference
-	digest string         // for Images.Use; "" while it is not there
-	rows   []config.Image // what to serve of it; none: all
+	name    string         // as people know it: a reference
+	digest  string         // for Images.Use; "" while it is not there
+	digests string         // all that a pin may have, blanks between
+	rows    []config.Image // what to serve of it; none: all
 
 	busy     bool
 	failures int
@@ -159,11 +161,11 @@ func (s *shelf) match(kept []Image) {
 		named := false
 		for _, one := range wanted {
 			if len(one.rows) > 0 && slices.Contains(k.Digests, one.rows[0].Reference.Digest.String()) {
-				one.digest, named = k.Digest, true
+				one.digest, one.digests, named = k.Digest, allDigests(k), true
 			}
 		}
 		if !named {
-			wanted[k.Name] = &shelved{name: k.Name, digest: k.Digest}
+			wanted[k.Name] = &shelved{name: k.Name, digest: k.Digest, digests: allDigests(k)}
 		}
 	}
 	for name, one := range wanted {
@@ -174,6 +176,13 @@ func (s *shelf) match(kept []Image) {
 		}
 	}
 	s.all = wanted
+}
+
+// allDigests are those that a pin of a kept image may have.
+func allDigests(k Image) string {
+	all := append(slices.Clone(k.Digests), k.Digest)
+	slices.Sort(all)
+	return strings.Join(slices.Compact(all), " ")
 }
 
 // advance takes one image a step on: gets it, or looks at it.
@@ -236,7 +245,7 @@ func (s *shelf) say(one *shelved, phase broker.ImagePhase, text string) {
 
 // tell notes what is said of an image. mu is held.
 func (s *shelf) tell(one *shelved, phase broker.ImagePhase, text string) {
-	one.told = broker.ImageState{Name: one.name, Phase: phase, Detail: text, Toolchains: len(one.found)}
+	one.told = broker.ImageState{Name: one.name, Phase: phase, Detail: text, Toolchains: len(one.found), Digests: one.digests}
 }
 
 // publish hands what is known to the catalog. mu is held.

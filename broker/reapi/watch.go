@@ -86,7 +86,7 @@ func (s *Server) stateToProto(state broker.State, same bool) *helperpb.State {
 	}
 	for _, i := range state.Images {
 		p.Images = append(p.Images, &helperpb.Image{
-			Name: i.Name, Phase: string(i.Phase), Detail: strings.ToValidUTF8(i.Detail, "\uFFFD"), Toolchains: int32(i.Toolchains),
+			Name: i.Name, Phase: string(i.Phase), Detail: strings.ToValidUTF8(i.Detail, "\uFFFD"), Toolchains: int32(i.Toolchains), Digests: i.Digests,
 		})
 	}
 	if same {
@@ -169,7 +169,7 @@ func (c *Client) Watch(ctx context.Context, f func(broker.State)) error {
 func imagesFromProto(list []*helperpb.Image) []broker.ImageState {
 	var out []broker.ImageState
 	for _, i := range list {
-		out = append(out, broker.ImageState{Name: i.Name, Phase: broker.ImagePhase(i.Phase), Detail: i.Detail, Toolchains: int(i.Toolchains)})
+		out = append(out, broker.ImageState{Name: i.Name, Phase: broker.ImagePhase(i.Phase), Detail: i.Detail, Toolchains: int(i.Toolchains), Digests: i.Digests})
 	}
 	return out
 }

@@ -177,6 +177,7 @@ type Image struct {
 	Phase         string                 `protobuf:"bytes,2,opt,name=phase,proto3" json:"phase,omitempty"`
 	Detail        string                 `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
 	Toolchains    int32                  `protobuf:"varint,4,opt,name=toolchains,proto3" json:"toolchains,omitempty"`
+	Digests       string                 `protobuf:"bytes,5,opt,name=digests,proto3" json:"digests,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -237,6 +238,13 @@ func (x *Image) GetToolchains() int32 {
 		return x.Toolchains
 	}
 	return 0
+}
+
+func (x *Image) GetDigests() string {
+	if x != nil {
+		return x.Digests
+	}
+	return ""
 }
 
 // Toolchain is toolchains.Toolchain: identity, fingerprint, place and abilities.
@@ -771,14 +779,15 @@ const file_helper_proto_rawDesc = "" +
 	"toolchains\x18\a \x03(\v2\x1c.crosscc.helper.v1.ToolchainR\n" +
 	"toolchains\x12'\n" +
 	"\x0fsame_toolchains\x18\b \x01(\bR\x0esameToolchains\x120\n" +
-	"\x06images\x18\t \x03(\v2\x18.crosscc.helper.v1.ImageR\x06images\"i\n" +
+	"\x06images\x18\t \x03(\v2\x18.crosscc.helper.v1.ImageR\x06images\"\x83\x01\n" +
 	"\x05Image\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05phase\x18\x02 \x01(\tR\x05phase\x12\x16\n" +
 	"\x06detail\x18\x03 \x01(\tR\x06detail\x12\x1e\n" +
 	"\n" +
 	"toolchains\x18\x04 \x01(\x05R\n" +
-	"toolchains\"\xcd\x04\n" +
+	"toolchains\x12\x18\n" +
+	"\adigests\x18\x05 \x01(\tR\adigests\"\xcd\x04\n" +
 	"\tToolchain\x12\x16\n" +
 	"\x06family\x18\x01 \x01(\tR\x06family\x12\x16\n" +
 	"\x06target\x18\x02 \x01(\tR\x06target\x12\x18\n" +
