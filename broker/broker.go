@@ -27,6 +27,9 @@ const (
 	Preprocessed Form = iota + 1
 	// Tree jobs carry the source and every header at the client's paths.
 	Tree
+	// Headers is no compile: the question which names the headers of an image
+	// include, answered on standard output (headers.NamesOf).
+	Headers
 )
 
 func (f Form) String() string {
@@ -35,6 +38,8 @@ func (f Form) String() string {
 		return "preprocessed"
 	case Tree:
 		return "tree"
+	case Headers:
+		return "headers"
 	}
 	return fmt.Sprintf("Form(%d)", int(f))
 }
@@ -54,6 +59,10 @@ type Job struct {
 	// helper's that was found to make the same objects as the client's. A helper
 	// runs the job with that one or not at all; "" asks for an identical one.
 	With string
+	// Image is the digest of the image that defines the job, sha256:…; "" when the
+	// client's own compiler does. Identity and Fingerprint are then of the toolchain
+	// in it. Such a job may be all that argv.ReadTask reads, and is a tree.
+	Image string
 	// Args are the words after the program, as argv.Command.Compile made them.
 	Args []string
 	// Native is what native in Args means at the client's: the words that gcc's
@@ -135,7 +144,7 @@ func (j *Job) Validate() error {
 	if len(j.Args) > MaxArgs {
 		return fmt.Errorf("%d words for the compiler, at most %d are run", len(j.Args), MaxArgs)
 	}
-	if len(j.Outputs) == 0 {
+	if len(j.Outputs) == 0 && j.Image == "" {
 		return fmt.Errorf("job names no output")
 	}
 	for _, o := range j.Outputs {

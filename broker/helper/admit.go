@@ -60,7 +60,7 @@ func admitWritten(args []string) error {
 // in tree form the name that the working directory has for its compiler (X13) and
 // the date that stands for now (X16).
 func allowedEnv(j *broker.Job, kv string) bool {
-	return kv == "LC_ALL=C" || kv == "LC_ALL=C.UTF-8" || j.Form == broker.Tree && (kv == "PWD="+j.Dir || epoch.MatchString(kv))
+	return j.Image != "" && pinnedVariable(kv) || kv == "LC_ALL=C" || kv == "LC_ALL=C.UTF-8" || j.Form == broker.Tree && (kv == "PWD="+j.Dir || epoch.MatchString(kv))
 }
 
 var epoch = regexp.MustCompile(`^SOURCE_DATE_EPOCH=[0-9]{1,12}$`)

@@ -161,6 +161,15 @@ func (h *Helper) Ready(ctx context.Context) error {
 // Key is the text whose digest is the key of the job's result, for people. It
 // names all that decides what the compile says; nothing is run.
 func (h *Helper) Key(ctx context.Context, j *broker.Job) (string, error) {
+	if j.Image != "" {
+		p, tc, err := h.planPinned(ctx, j)
+		if err != nil {
+			return "", err
+		}
+		var b strings.Builder
+		writeKey(&b, tc, p)
+		return b.String(), nil
+	}
 	p, err := h.plan(j)
 	if err != nil {
 		return "", err

@@ -372,7 +372,7 @@ func (s *shelf) locate(all []toolchains.Toolchain, one *shelved, row config.Imag
 			continue
 		}
 		own := privateOf(tc, binds)
-		*found = append(*found, located{Toolchain: tc, digest: one.digest, target: triple.Canonical(row.Target), path: at.path, private: &own})
+		*found = append(*found, located{Toolchain: tc, digest: one.digest, digests: one.digests, target: triple.Canonical(row.Target), path: at.path, private: &own})
 	}
 	return nil
 }

@@ -19,6 +19,9 @@ func writeKey(w io.Writer, tc located, p *plan) {
 	for _, role := range slices.Sorted(maps.Keys(tc.Fingerprint)) {
 		fmt.Fprintf(w, "program %q %s\n", role, tc.Fingerprint[role])
 	}
+	if p.job.Image != "" {
+		fmt.Fprintf(w, "image %q\n", tc.digest) // all of it is seen, whatever the pin calls it
+	}
 	fmt.Fprintf(w, "driver %q\n", p.driver(tc.Toolchain))
 	fmt.Fprintf(w, "called %q\n", p.job.Name)
 	fmt.Fprintf(w, "dir %q\n", p.job.Dir)

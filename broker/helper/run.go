@@ -44,6 +44,9 @@ type plan struct {
 
 // run is the path of one job through the helper.
 func (h *Helper) run(ctx context.Context, j *broker.Job) (broker.Result, error) {
+	if j.Image != "" {
+		return h.runPinned(ctx, j)
+	}
 	p, err := h.plan(j)
 	if err != nil {
 		return broker.Result{}, err
@@ -203,11 +206,15 @@ func (h *Helper) compile(ctx context.Context, tc located, p *plan) (broker.Resul
 		locale := at.localeFiles()
 		shown, speaks = append(locale, shown...), len(locale) > 0
 	}
+	pinned := p.job.Image != ""
+	if pinned { // all of the image is seen, and speaks as it does
+		shown, speaks = nil, true
+	}
 	out, err := h.o.Runner(ctx, &sandbox.Spec{
 		// A driver's own messages begin with the name that it was called by.
 		Path: driver, Args: slices.Concat([]string{p.job.Name}, nativeWords(p.job), p.args), Env: p.environ(tc), Dir: p.job.Dir,
 		Programs: shown, Root: at.dir, Tree: tree, Out: outDir, Outputs: p.outs, Limits: h.o.Limits,
-		Texts: nativeTexts(p.job),
+		Texts: nativeTexts(p.job), Whole: pinned,
 	})
 	f, ok := errors.AsType[*sandbox.Failure](err)
 	if ok && f.Kind == sandbox.Conflict && p.job.Form == broker.Tree {

@@ -155,12 +155,27 @@ func checkCompile(j *broker.Job) error {
 	if !ok {
 		return Rejectf("%q is not the name of a compiler", j.Name)
 	}
-	c := argv.Parse(j.Args, argv.Env{
+	env := argv.Env{
 		Driver: driver, Family: j.Identity.Family, Job: true,
 		ReadFile: func(string) ([]byte, error) { return nil, errors.New("a server reads no response files") },
 		Getenv:   func(string) string { return "" }, // environmentOf refused what would matter
 		Native:   len(j.Native) > 0,
-	})
+	}
+	if j.Form == broker.Headers && j.Image == "" {
+		return Rejectf("a question for the headers of no image")
+	}
+	if j.Form == broker.Headers {
+		return nil
+	}
+	if j.Image != "" {
+		t, err := argv.ReadTask(j.Args, env)
+		if err != nil {
+			return Rejectf("%v", err)
+		}
+		j.Debug = t.Command != nil && t.Command.Debug()
+		return nil
+	}
+	c := argv.Parse(j.Args, env)
 	if v := c.Verdict(); !v.Remote {
 		return Rejectf("not one plain compile: %s", v.Detail)
 	}

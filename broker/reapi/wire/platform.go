@@ -9,6 +9,7 @@ import (
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/images"
 	"github.com/crosscc/crosscc/toolchains"
 )
 
@@ -19,6 +20,7 @@ const (
 	propertyPrefix      = "crosscc-"
 	propertyFamily      = propertyPrefix + "family"
 	propertyForm        = propertyPrefix + "form"
+	propertyImage       = propertyPrefix + "image"
 	propertyNative      = propertyPrefix + "native"
 	propertyWith        = propertyPrefix + "with"
 	propertyFingerprint = propertyPrefix + "fingerprint-"
@@ -43,6 +45,7 @@ func platformOf(j *broker.Job) *repb.Platform {
 		propertyForm:   j.Form.String(),
 		propertyNative: strings.Join(j.Native, " "),
 		propertyWith:   j.With,
+		propertyImage:  j.Image,
 	}
 	id := j.Identity
 	for name, value := range identityFields(&id) {
@@ -98,6 +101,9 @@ func readProperty(p *repb.Platform_Property, j *broker.Job) error {
 		j.Identity.Family, known = ParseFamily(p.Value)
 	case propertyWith:
 		j.With, known = p.Value, true
+	case propertyImage:
+		_, err := images.ParseDigest(p.Value) // to look it up among those that are there, and for nothing else
+		j.Image, known = p.Value, err == nil
 	case propertyForm:
 		j.Form, known = formOf(p.Value)
 	case propertyNative:
@@ -118,7 +124,7 @@ func readProperty(p *repb.Platform_Property, j *broker.Job) error {
 }
 
 func formOf(s string) (broker.Form, bool) {
-	for _, f := range []broker.Form{broker.Preprocessed, broker.Tree} {
+	for _, f := range []broker.Form{broker.Preprocessed, broker.Tree, broker.Headers} {
 		if f.String() == s {
 			return f, true
 		}

@@ -1,0 +1,233 @@
+package helper
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/headers"
+)
+
+// This file runs jobs that an image defines (broker.Job.Image): the compiler sees all of
+// the image with the client's tree laid over it, and links and questions run as well. The
+// client names an image by its digest; one that is not on the shelf is not got because of
+// a job.
+
+// pin reads a job of an image's as a command line again. What it refuses is what plan
+// does, but for what an image's toolchain may do.
+func (h *Helper) pin(j *broker.Job) (*plan, error) {
+	if err := j.Validate(); err != nil {
+		return nil, broker.Refusef(ReasonRejected, "%v", err)
+	}
+	d, ok := argv.ParseDriver(j.Name)
+	if !ok {
+		return nil, broker.Refusef(ReasonRejected, "%q is not the name of a compiler", j.Name)
+	}
+	if j.Form != broker.Tree || len(j.Native) > 0 || j.With != "" {
+		return nil, broker.Refusef(ReasonRejected, "a job that an image defines is a tree, for no processor or toolchain of the client's")
+	}
+	t, err := argv.ReadTask(j.Args, argv.Env{
+		Driver: d, Family: j.Identity.Family, Job: true,
+		ReadFile: func(string) ([]byte, error) { return nil, errors.New("a helper reads no response files") },
+		Getenv:   func(string) string { return "" },
+	})
+	if err != nil {
+		return nil, broker.Refusef(ReasonRejected, "%v", err)
+	}
+	for _, kv := range j.Env {
+		if !allowedEnv(j, kv) {
+			return nil, broker.Refusef(ReasonRejected, "the environment says %s, which is not honoured here", kv)
+		}
+	}
+	p := &plan{job: j, cxx: d.CXX, env: append([]string{"TMPDIR=/tmp"}, j.Env...), root: j.Root}
+	switch t.Kind {
+	case argv.TaskCompile:
+		if err := argv.AdmitWhole(t.Command); err != nil {
+			return nil, broker.Refusef(ReasonRejected, "%v", err)
+		}
+		p.cmd = t.Command
+		if err := p.write(); err != nil {
+			return nil, err
+		}
+	case argv.TaskParts:
+		return nil, broker.Refusef(ReasonRejected, "not one plain compile: several sources")
+	default:
+		if err := p.writeTask(t); err != nil {
+			return nil, err
+		}
+	}
+	return p, h.admitPinned(j, t)
+}
+
+// writeTask is write for what is no plain compile.
+func (p *plan) writeTask(t *argv.Task) error {
+	names := map[string]string{}
+	for i, o := range t.Outputs {
+		names[o.Job] = fmt.Sprint(i) + path.Ext(o.Job)
+	}
+	p.args = t.Words(func(job string) string { return path.Join(outDir, names[job]) })
+	for _, o := range p.job.Outputs {
+		if names[o] != "" && !slices.Contains(p.outs, names[o]) {
+			p.outs = append(p.outs, names[o])
+		}
+	}
+	if len(p.outs) != len(names) || len(p.outs) != len(p.job.Outputs) {
+		return broker.Refusef(ReasonRejected, "outputs %q are not what the command makes", p.job.Outputs)
+	}
+	return nil
+}
+
+// admitPinned is admitTree for a tree that an image is below.
+func (h *Helper) admitPinned(j *broker.Job, t *argv.Task) error {
+	if h.o.Sandbox == "none" {
+		return broker.Refusef(ReasonTreeClosed, "without a sandbox no image is served")
+	}
+	closed := j.Root.Closed
+	if t.Kind == argv.TaskLink {
+		closed = j.Root.ClosedToLinks
+	}
+	if name, why := closed(); why != "" {
+		return broker.Refusef(ReasonTreeClosed, "%s of the tree is closed: %s", name, why)
+	}
+	if why := broker.Closed(path.Join(j.Dir, "a")); why != "" {
+		return broker.Refusef(ReasonTreeClosed, "working directory %s is closed: %s", j.Dir, why)
+	}
+	if _, e, ok := j.Root.Lookup(j.Dir); !ok || e.Dir == nil {
+		return broker.Refusef(ReasonRejected, "working directory %s is not in the tree", j.Dir)
+	}
+	sources := t.Sources
+	if t.Command != nil {
+		sources = append(sources, t.Command)
+	}
+	for _, cmd := range sources {
+		name := cmd.Source()
+		if !path.IsAbs(name) {
+			name = j.Dir + "/" + name // not cleaned: links and `..` are the tree's to say
+		}
+		_, e, ok := j.Root.Lookup(name)
+		if ok && e.File != nil && cmd.Language().IsPreprocessed() && !cmd.Language().Assembles() {
+			if err := opens(e.File, cmd); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// pinned finds the toolchain that a job of an image's names.
+func (c *catalog) pinned(j *broker.Job) (located, error) {
+	c.mu.Lock()
+	list := c.found
+	c.mu.Unlock()
+	here := false
+	for _, l := range list {
+		if l.digest == "" || !slices.Contains(strings.Fields(l.digests), j.Image) {
+			continue
+		}
+		here = true
+		if l.Identity == j.Identity && l.Fingerprint.Equal(j.Fingerprint) {
+			return l, nil
+		}
+	}
+	if here {
+		return located{}, broker.Refusef(ReasonNoMatch, "serves no such toolchain of the image %s", j.Image)
+	}
+	return located{}, broker.Refusef(ReasonNoMatch, "does not serve the image %s", j.Image)
+}
+
+// planPinned is a job of an image's with its toolchain.
+func (h *Helper) planPinned(ctx context.Context, j *broker.Job) (*plan, located, error) {
+	p, err := h.pin(j)
+	if err == nil {
+		err = h.Ready(ctx)
+	}
+	if err != nil {
+		return nil, located{}, err
+	}
+	tc, err := h.catalog.pinned(j)
+	if err != nil {
+		return nil, located{}, err
+	}
+	own, err := h.catalog.privateOf(tc)
+	if err == nil {
+		err = admitPrivate(j, own)
+	}
+	return p, tc, err
+}
+
+// runPinned is run for a job of an image's. Nothing in an image changes, so what was
+// found before the wait for a slot is true behind it.
+func (h *Helper) runPinned(ctx context.Context, j *broker.Job) (broker.Result, error) {
+	if j.Form == broker.Headers {
+		return h.headers(ctx, j)
+	}
+	p, tc, err := h.planPinned(ctx, j)
+	if err != nil {
+		return broker.Result{}, err
+	}
+	key := keyOf(tc, p)
+	if res, err := h.cached(key, j); err == nil {
+		return res, nil
+	}
+	release, err := h.acquire(ctx)
+	if err != nil {
+		return broker.Result{}, err
+	}
+	defer release()
+	res, err := h.compile(ctx, tc, p)
+	if err == nil && res.ExitCode == 0 {
+		h.keep(key, res)
+	}
+	return res, err
+}
+
+// headers tells the names that the headers of an image include, which are found once.
+func (h *Helper) headers(ctx context.Context, j *broker.Job) (broker.Result, error) {
+	if err := h.Ready(ctx); err != nil {
+		return broker.Result{}, err
+	}
+	h.catalog.mu.Lock()
+	list := h.catalog.found
+	h.catalog.mu.Unlock()
+	i := slices.IndexFunc(list, func(l located) bool { return slices.Contains(strings.Fields(l.digests), j.Image) })
+	if i < 0 {
+		return broker.Result{}, broker.Refusef(ReasonNoMatch, "does not serve the image %s", j.Image)
+	}
+	key := broker.DigestOf([]byte("crosscc image headers v1\n" + list[i].digest + "\n"))
+	if data, err := h.o.Store.Action(key); err == nil {
+		var r record
+		if json.Unmarshal(data, &r) == nil {
+			return broker.Result{Stdout: r.Stdout, Cached: true}, nil
+		}
+	}
+	release, err := h.acquire(ctx)
+	if err != nil {
+		return broker.Result{}, err
+	}
+	defer release()
+	at, err := h.catalog.hold(ctx, list[i])
+	if err != nil {
+		return broker.Result{}, err
+	}
+	defer at.release()
+	text, err := headers.NamesOf(ctx, at.dir)
+	if err != nil {
+		return broker.Result{}, err
+	}
+	res := broker.Result{Stdout: text}
+	h.keep(key, res)
+	return res, nil
+}
+
+// pinnedVariables are the directories that a compiler takes from its environment.
+var pinnedVariables = []string{"CPATH=", "C_INCLUDE_PATH=", "CPLUS_INCLUDE_PATH=", "OBJC_INCLUDE_PATH=", "OBJCPLUS_INCLUDE_PATH=", "LIBRARY_PATH="}
+
+func pinnedVariable(kv string) bool {
+	return slices.ContainsFunc(pinnedVariables, func(name string) bool { return strings.HasPrefix(kv, name) })
+}
