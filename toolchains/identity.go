@@ -105,6 +105,7 @@ func MatchOf(want Toolchain, lang argv.Language, words []string, have Toolchain)
 	if have.Version != want.Version {
 		return None, nil, fmt.Sprintf("has %s, this build uses %s", have.short(), want.Version)
 	}
+	text := lang == argv.Asm // which no compiler proper sees
 	if lang = base(lang); !slices.Contains(have.Languages, lang) {
 		return None, nil, fmt.Sprintf("has %s without %s", have.short(), lang)
 	}
@@ -125,7 +126,7 @@ func MatchOf(want Toolchain, lang argv.Language, words []string, have Toolchain)
 		return Calibrated, slices.Clone(have.Derived), ""
 	}
 	splits := want.Family == argv.GCC && slices.Contains(words, "-gsplit-dwarf") // clang does that by itself
-	if have.Identity == want.Identity && sameRoles(want.Fingerprint, have.Fingerprint, lang, splits) {
+	if have.Identity == want.Identity && sameRoles(want.Fingerprint, have.Fingerprint, lang, text, splits) {
 		return Identical, nil, ""
 	}
 	return Calibrated, nil, ""
@@ -157,10 +158,11 @@ func languages(family argv.Family, print Fingerprint) []argv.Language {
 	return list
 }
 
-// sameRoles compares the fingerprints of the roles that a source in lang uses, with
-// objcopy's where debug information is split off. A role that one side lacks differs,
-// and so do two empty fingerprints.
-func sameRoles(a, b Fingerprint, lang argv.Language, splits bool) bool {
+// sameRoles compares the fingerprints of the roles that a source in lang uses; one
+// that is text for the assembler alone uses no compiler proper, and one whose debug
+// information is split off uses objcopy. A role that one side lacks differs, and so
+// do two empty fingerprints.
+func sameRoles(a, b Fingerprint, lang argv.Language, text, splits bool) bool {
 	used := map[string]bool{"objcopy": splits}
 	for _, print := range []Fingerprint{a, b} {
 		for role := range print {
@@ -170,7 +172,7 @@ func sameRoles(a, b Fingerprint, lang argv.Language, splits bool) bool {
 	for _, c := range gccCompilers {
 		if c.Language == lang {
 			used[c.Driver] = true
-			used[c.Role] = used[c.Role] || a[c.Role] != "" || b[c.Role] != ""
+			used[c.Role] = !text && (used[c.Role] || a[c.Role] != "" || b[c.Role] != "")
 		}
 	}
 	for _, role := range slices.Sorted(maps.Keys(used)) {

@@ -2,8 +2,10 @@ package agent
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"maps"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -11,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
@@ -144,10 +147,11 @@ func (a *Agent) try(c *compile, p fleet.Prospect) {
 	}
 }
 
-// corpusScript compiles standard input in a directory of its own and prints the
-// object. It needs a shell, mktemp, cat and rm, as every build's root has them.
+// corpusScript compiles standard input in a directory of its own, the one that it is
+// called by, and prints the object. It needs a shell, mkdir, cat and rm, as every
+// build's root has them.
 const corpusScript = `umask 077
-d=$(mktemp -d "${TMPDIR:-/tmp}/crosscc.XXXXXX") || exit 125
+d=$0; mkdir "$d" || exit 125
 trap 'rm -rf "$d"' 0
 trap 'exit 125' 1 2 13 15
 cd "$d" && d=$(pwd -P) && PWD=$d && export PWD && cat >` + corpusName + ` || exit 125
@@ -167,16 +171,43 @@ func (a *Agent) corpusHome(ctx context.Context, c *compile, q *calibrate.Questio
 		}
 		defer release()
 	}
-	words := slices.Concat([]string{"-c", corpusScript, "sh", c.program}, q.Words, u.Words, targetWords(c),
+	dir, err := c.s.tempDir()
+	if err != nil {
+		return calibrate.Outcome{}, err
+	}
+	defer dir.Close()
+	base := "crosscc." + rand.Text()[:8]
+	words := slices.Concat([]string{"-c", corpusScript, path.Join(dir.Name(), base), c.program}, q.Words, u.Words, targetWords(c),
 		[]string{"-x", u.Language.XName(), "-c", corpusName, "-o", corpusObject})
 	out, err := c.s.runAs(ctx, "/bin/sh", toolchains.Program{Path: "/bin/sh", Args: words, Env: []string{"LC_ALL=C", "LANGUAGE="}, Stdin: u.Source}, maxCorpusObject)
-	if err != nil {
+	if err != nil { // the wrapper is gone, perhaps killed with all that it ran
+		removeCorpus(dir, base)
 		return calibrate.Outcome{}, err
 	}
 	if out.Status >= scriptFailed {
 		return calibrate.Outcome{}, fmt.Errorf("compile the corpus locally: status %d: %.200q", out.Status, out.Stderr)
 	}
 	return calibrate.Outcome{Object: out.Stdout, Status: out.Status, Stderr: out.Stderr}, nil
+}
+
+// removeCorpus removes what the script would have, when it could not. What it ran may
+// still be ending.
+func removeCorpus(dir *os.File, base string) {
+	at := int(dir.Fd())
+	for range 20 {
+		fd, err := unix.Openat(at, base, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return // it never was, or is gone
+		}
+		for _, name := range []string{corpusName, corpusObject} {
+			_ = unix.Unlinkat(fd, name, 0)
+		}
+		_ = unix.Close(fd)
+		if unix.Unlinkat(at, base, unix.AT_REMOVEDIR) == nil {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 }
 
 // targetWords are what the compiler takes from the name that it was called by, and
