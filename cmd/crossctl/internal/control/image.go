@@ -172,17 +172,21 @@ func (c *control) imageAdd(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	added := []images.Entry{}
+	added, pins := []images.Entry{}, []images.Pin{}
 	for _, reference := range args {
 		e, err := c.addOne(ctx, st, reference)
 		if err != nil {
 			return err
 		}
-		added = append(added, e)
+		pin, err := images.ParsePin(reference) // it may have other names by now
+		if err != nil {
+			pin = e.Pin()
+		}
+		added, pins = append(added, e), append(pins, pin)
 	}
 	return c.print(added, func(w io.Writer) {
-		for _, e := range added {
-			fmt.Fprintln(w, e.Pin())
+		for _, p := range pins {
+			fmt.Fprintln(w, p)
 		}
 	})
 }
