@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/crosscc/crosscc/sandbox/internal/cgroup"
 	"github.com/crosscc/crosscc/sandbox/internal/engine"
 	"github.com/crosscc/crosscc/sandbox/internal/graft"
 	"github.com/crosscc/crosscc/sandbox/internal/inner"
@@ -166,6 +167,7 @@ func (w *warm) job(ctx context.Context, s *Spec, l Limits, program string, overf
 		return nil, true, failf(Killed, "its container ended: %v", err)
 	}
 	e = &ending{started: end.Error == "", stdout: st.out.wait(), stderr: st.err.wait(), tmp: w.conn.Tmp}
+	e.events = cgroup.Events{Killed: end.Events.Killed, Unforked: end.Events.Unforked}
 	if s.Out != "" {
 		e.out = w.conn.Out
 	}

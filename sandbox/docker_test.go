@@ -214,6 +214,35 @@ func TestWarmManyAtOnce(t *testing.T) {
 	}
 }
 
+// TestDockerBoundsTheWhole: processes that are each within their limits are together
+// too much, and that is told as what it is.
+func TestDockerBoundsTheWhole(t *testing.T) {
+	r := onDocker(t)
+	for name, tc := range map[string]struct {
+		source string
+		limits Limits
+	}{
+		"memory of several": {`#include <string.h>
+			#include <stdlib.h>
+			#include <unistd.h>
+			#include <sys/wait.h>
+			int main() { for (int i = 0; i < 4; i++) if (!fork()) { memset(malloc(40 << 20), 1, 40 << 20); pause(); }
+			int st; wait(&st); return 1; }`, Limits{Sum: 96 << 20}},
+		"files in memory": {`#include <fcntl.h>
+			#include <unistd.h>
+			int main() { char b[4096] = {1}; int f = open("/tmp/f", O_CREAT | O_WRONLY, 0600); while (write(f, b, 4096) > 0) ; return 1; }`,
+			Limits{Sum: 64 << 20, Temp: 1 << 30}},
+	} {
+		s := spec(build(t, tc.source))
+		s.Limits = tc.limits
+		o, err := r(ctxOf(t), s)
+		if f, ok := errors.AsType[*Failure](err); !ok || f.Kind != Memory {
+			t.Errorf("%s: got %+v, %v", name, o, err)
+		}
+		t.Log(err)
+	}
+}
+
 // TestDockerHelperKilled: SIGKILL for the helper is the end of its containers, and the
 // next helper finds none.
 func TestDockerHelperKilled(t *testing.T) {

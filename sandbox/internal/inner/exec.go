@@ -2,6 +2,7 @@ package inner
 
 import (
 	"fmt"
+	"os"
 	"runtime"
 	"syscall"
 	"unsafe"
@@ -55,6 +56,9 @@ func (j *Job) exec() error {
 
 // enter changes root, user and directory, and drops every capability.
 func (j *Job) enter() error {
+	// When the container's memory is out the program goes, and not process 1. Where that
+	// can't be said the container may go: the job is lost then, and its reason vague.
+	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0)
 	if err := unix.Chroot(j.Root); err != nil {
 		return fmt.Errorf("chroot %s: %w", j.Root, err)
 	}

@@ -214,6 +214,7 @@ func (s *server) run(files []*os.File) (*End, error) {
 		Stdin: files[1], Stdout: files[2], Stderr: files[3], ExtraFiles: []*os.File{files[0], tell},
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}
+	before := readEvents(groups)
 	err = cmd.Start()
 	tell.Close()
 	closeAll(files[1:]) // whoever reads them waits for the last writer
@@ -233,8 +234,12 @@ func (s *server) run(files []*os.File) (*End, error) {
 		e.Status = uint32(ws)
 	}
 	e.Others, err = s.endOthers()
+	e.Events = readEvents(groups).since(before)
 	return e, err
 }
+
+// groups is where a container finds its own control group.
+const groups = "/sys/fs/cgroup"
 
 // endOthers kills what a program left behind. kill(-1) means every process but
 // process 1, and no other is there.
@@ -375,13 +380,17 @@ func becomeJob() error {
 	if err := unix.CloseRange(jobFile, ^uint(0)>>32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return fmt.Errorf("close descriptors (Linux 5.11): %w", err)
 	}
-	f := os.NewFile(jobFile, "job")
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	var j Job
-	if err := gob.NewDecoder(f).Decode(&j); err != nil {
+	j, err := readJob(os.NewFile(jobFile, "job"))
+	if err != nil {
 		return fmt.Errorf("read the job: %w", err)
 	}
 	return j.exec()
+}
+
+func readJob(f *os.File) (*Job, error) {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	j := &Job{}
+	return j, gob.NewDecoder(f).Decode(j)
 }

@@ -72,6 +72,7 @@ type End struct {
 	MaxRSS int64 // bytes
 	// Others: the program left processes behind. They were killed.
 	Others bool
+	Events Events
 }
 
 // maxMessage bounds one message, and maxFiles the descriptors with it.
