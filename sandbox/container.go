@@ -83,7 +83,11 @@ func (d *docker) newWarm(ctx context.Context, key string, s *Spec, l Limits, bin
 		return w, err
 	}
 	var waits []string
-	if w.stage, waits, err = newStage(root, late, s, l, binds); err != nil {
+	fixed, err := fixedWords(s, l, binds)
+	if err != nil {
+		return w, err
+	}
+	if w.stage, waits, err = newStage(root, late, fixed); err != nil {
 		return w, err
 	}
 	calls, err := listen(socket)

@@ -242,6 +242,9 @@ func (d *docker) inContainer(ctx context.Context, w *warm, s *Spec, l Limits, pr
 // discards it, and then tells busy.
 func (d *docker) take(ctx context.Context, s *Spec, l Limits, binds []Bind) (*warm, error) {
 	key, err := keyOf(s, l, binds)
+	if f, ok := errors.AsType[*Failure](err); ok {
+		return nil, f
+	}
 	if err != nil {
 		return nil, &Failure{Kind: Setup, Detail: "programs to show", Err: err}
 	}
@@ -281,7 +284,11 @@ func keyOf(s *Spec, l Limits, binds []Bind) (string, error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "%q %d %d %d %d\n", s.Out, l.Temp, l.OutputSum, l.Sum, l.Processes)
 	if s.Whole {
-		fmt.Fprintf(h, "%q\n", s.Root)
+		words, err := fixedWords(s, l, binds)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(h, "%q\n", words)
 	}
 	for _, b := range binds {
 		stamp := ""

@@ -153,23 +153,33 @@ func TestTreeOverImage(t *testing.T) {
 	link(t, tree, "home/me/p/sys", "/usr/include")
 	s := rooted(image, cat, "a.c", "/tmp/p/b.c", "/usr/include/own.h", "sys/own.h", "/home/link/file")
 	s.Whole, s.Tree, s.Dir, s.Programs = true, tree, "/home/me/p", nil
-	o, err := bwrap(t)(ctxOf(t), s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer o.Close()
-	if want := "the client's\nin a scratch place\nthe image's\nthe image's\nbeside\n"; string(o.Stdout) != want || o.ExitCode != 0 {
-		t.Errorf("status %d, %q, %q; want %q", o.ExitCode, o.Stdout, o.Stderr, want)
-	}
-	for _, name := range []string{"usr/include/own.h", "home/image/file/x", "usr/include", "home/image"} {
-		odd := openTemp(t)
-		write(t, filepath.Join(odd, name), "the client's")
-		s.Tree, s.Dir = odd, "/"
-		if o, err := bwrap(t)(ctxOf(t), s); err == nil {
-			o.Close()
-			t.Errorf("%s of the client's was laid over the image's", name)
-		} else if f, ok := errors.AsType[*Failure](err); !ok || f.Kind != Conflict {
-			t.Errorf("%s: %v", name, err)
+	words := s.Args
+	for by, r := range walled(t) {
+		s.Tree, s.Dir, s.Args = tree, "/home/me/p", words
+		o, err := r(ctxOf(t), s)
+		if err != nil {
+			t.Fatalf("%s: %v", by, err)
+		}
+		if want := "the client's\nin a scratch place\nthe image's\nthe image's\nbeside\n"; string(o.Stdout) != want || o.ExitCode != 0 {
+			t.Errorf("%s: status %d, %q, %q; want %q", by, o.ExitCode, o.Stdout, o.Stderr, want)
+		}
+		o.Close()
+		odd := openTemp(t) // a tree that has directories of the image's in other places
+		write(t, filepath.Join(odd, "usr/include/more.h"), "the client's\n")
+		s.Tree, s.Dir, s.Args = odd, "/", []string{cat, "/usr/include/more.h", "/usr/include/own.h"}
+		if o, err := r(ctxOf(t), s); err != nil || string(o.Stdout) != "the client's\nthe image's\n" {
+			t.Errorf("%s: got %+v, %v", by, o, err)
+		}
+		for _, name := range []string{"usr/include/own.h", "home/image/file/x", "usr/include", "home/image"} {
+			odd := openTemp(t)
+			write(t, filepath.Join(odd, name), "the client's")
+			s.Tree, s.Dir = odd, "/"
+			if o, err := r(ctxOf(t), s); err == nil {
+				o.Close()
+				t.Errorf("%s: %s of the client's was laid over the image's", by, name)
+			} else if f, ok := errors.AsType[*Failure](err); !ok || f.Kind != Conflict {
+				t.Errorf("%s: %s: %v", by, name, err)
+			}
 		}
 	}
 }

@@ -34,14 +34,33 @@ type stage struct {
 	own   []string          // places that the job on stage has, parents first
 }
 
-// newStage makes the part that all jobs with these programs share.
-// waits are those of its places that lie in wait, as enter's.
-func newStage(dir, late string, s *Spec, l Limits, binds []Bind) (g *stage, waits []string, err error) {
-	g = &stage{dir: dir, late: late, fixed: map[string]bool{"/": true}, binds: map[string]string{}, tmpfs: map[string]int64{}}
-	words, err := viewOf(&Spec{Path: "/none", Args: []string{"none"}, Dir: "/", Out: s.Out, Root: s.Root, Whole: s.Whole}, binds, l)
-	if err == nil {
-		_, err = g.play(words, nil)
+// fixedWords say what all jobs with these programs share, and a container's mounts
+// with it. All of an image is mounted around the directories that the tree has too, so
+// then they depend on the tree.
+func fixedWords(s *Spec, l Limits, binds []Bind) ([]string, error) {
+	if !s.Whole {
+		return viewOf(&Spec{Path: "/none", Args: []string{"none"}, Dir: "/", Out: s.Out}, binds, l)
 	}
+	words, err := viewOf(s, binds, l)
+	var kept []string
+	for i, w := range words {
+		switch {
+		case w == "--":
+			return append(kept, w, "none"), err
+		case w == "--ro-bind" && strings.HasPrefix(words[i+1], s.Root+"/"), w == "--dev-bind":
+			kept = append(kept, words[i:i+3]...)
+		case w == "--size":
+			kept = append(kept, words[i:i+4]...)
+		}
+	}
+	return nil, err
+}
+
+// newStage makes the part that is for every job. waits are those of its places that
+// lie in wait, as enter's.
+func newStage(dir, late string, fixed []string) (g *stage, waits []string, err error) {
+	g = &stage{dir: dir, late: late, fixed: map[string]bool{"/": true}, binds: map[string]string{}, tmpfs: map[string]int64{}}
+	_, err = g.play(fixed, nil)
 	waits = g.waits()
 	for _, p := range g.own {
 		g.fixed[p] = true
@@ -134,6 +153,11 @@ func (g *stage) waits() (list []string) {
 func (g *stage) place(p string, f func(host string) error) error {
 	if g.fixed[p] {
 		return nil
+	}
+	for d := path.Dir(p); d != "/"; d = path.Dir(d) {
+		if g.binds[d] != "" { // it would not be seen
+			return fmt.Errorf("%s lies below the mount %s", p, d)
+		}
 	}
 	if err := g.directory(path.Dir(p)); err != nil {
 		return err
