@@ -86,7 +86,7 @@ func TestKilled(t *testing.T) {
 		wants = append(wants, show(t, mustUse(t, s, e.ID).Dir))
 	}
 	seen := make(map[string]int) // what was found after a kill
-	for range 20 {
+	for range 15 {
 		kill(t, dir, layouts)
 		for folder := range folders {
 			if files, err := os.ReadDir(filepath.Join(dir, folder)); err == nil && len(files) > 0 {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -311,14 +312,26 @@ func nothing(t *testing.T, s *Store, above string) {
 	}
 }
 
-// A million entries of a small layer are refused when the bound is passed.
+// A million entries of a layer that is some kilobytes long are refused when the bound
+// is passed.
 func TestMillionEntries(t *testing.T) {
-	one := tarOf(t, entry{"d", "/"})[:512]
-	data := append(bytes.Repeat(one, 1_000_000), make([]byte, 1024)...)
+	var some bytes.Buffer
+	w := gzip.NewWriter(&some)
+	_, err := w.Write(bytes.Repeat(tarOf(t, entry{"d", "/"})[:512], 10_000))
+	check(t, err)
+	check(t, w.Close())
+	data := bytes.Repeat(some.Bytes(), 100) // one gzip after the other is a gzip
+	config := []byte(`{"rootfs": {"type": "layers", "diff_ids": ["` + someDigest + `"]}}`)
+	manifest := fmt.Appendf(nil, `{"config": {"digest": %q, "size": %d}, "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": %q, "size": %d}]}`,
+		digest.FromBytes(config), len(config), digest.FromBytes(data), len(data))
+	blobs := map[digest.Digest][]byte{}
+	for _, b := range [][]byte{config, manifest, data} {
+		blobs[digest.FromBytes(b)] = b
+	}
 	above := t.TempDir()
 	s, err := OpenStore(filepath.Join(above, "images"), Options{})
 	check(t, err)
-	_, err = add(t, s, layoutOf(t, imageOf(t, compression.GZip, data)))
+	_, err = s.Add(context.Background(), sourceOf(blobs, manifest), nil)
 	if err == nil || !strings.Contains(err.Error(), "the image has more than 500000 entries, which is the limit") {
 		t.Errorf("got %v", err)
 	}

@@ -51,6 +51,10 @@ func (t *Tree) place(h *tar.Header, name string, r io.Reader) error {
 	if h.Typeflag == tar.TypeLink {
 		return t.link(h, dir, real)
 	}
+	if h.Typeflag == tar.TypeDir && t.known[real] {
+		t.touch(real)
+		return nil
+	}
 	there, err := t.makeRoom(dir, base, h.Typeflag == tar.TypeDir)
 	if err != nil {
 		return err
