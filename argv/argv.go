@@ -1,17 +1,20 @@
 // Package argv reads the command line of a gcc or clang driver: args in, an immutable [Command] and a verdict out.
 //
 // It is pure: no file, no environment and no process but what [Env] offers. A newcomer starts with [Parse], then reads
-// the option table (table.go), which says of every option that matters what it means to us; a new option is a new row.
-// verdict.go turns what was read into "one plain compile" or "local, because", reasons.go lists the becauses,
+// package option, whose table says of every option that matters what it means to us and whose reasons say why a command is
+// local; a new option is a new row there. verdict.go turns what was read into "one plain compile" or "local, because",
 // output.go and extras.go compute the names that the driver would choose, split.go takes commands apart that have several
 // sources or link, whole.go makes the command line of the tree form ([Command.Whole]), rewrite.go the two of the
 // preprocessed form ([Command.Preprocess] on the client, [Command.Compile] on the helper), and security.go is the helper's
-// own policy ([Admit], [AdmitWhole]).
+// own policy ([Admit], [AdmitWhole]). Package response reads response files.
 package argv
 
 import (
 	"slices"
 	"strings"
+
+	"github.com/crosscc/crosscc/argv/option"
+	"github.com/crosscc/crosscc/argv/response"
 )
 
 // Env is everything outside the words that [Parse] needs.
@@ -51,7 +54,7 @@ func (e Env) family() Family {
 type Command struct {
 	given       []string // all words, response files expanded
 	family      Family
-	words       []word
+	words       []option.Word
 	cpp         []string // what -Wp, and -Xpreprocessor hand to the preprocessor, in order
 	inputs      []input
 	outputs     []string
@@ -64,15 +67,6 @@ type Command struct {
 	verdict     Verdict
 }
 
-// word is one option with its operand, or one input.
-type word struct {
-	kind   kind
-	name   string   // the option's name in the table, "" for inputs and words that are not there
-	value  string   // its operand
-	text   []string // as the compiler gets it: one word or two
-	reason Reason   // of a local word
-}
-
 // input is one source (or object, or library) and the -x that was in effect where it stood.
 type input struct {
 	name, x string
@@ -82,9 +76,9 @@ type input struct {
 // reason.
 func Parse(args []string, env Env) *Command {
 	c := &Command{given: slices.Clone(args), family: env.family()}
-	words, err := expand(args, env.ReadFile)
+	words, err := response.Expand(args, env.ReadFile)
 	if err != nil {
-		c.verdict = local(ResponseFile, err.Error())
+		c.verdict = local(option.ResponseFile, err.Error())
 		return c
 	}
 	c.given = words
@@ -102,19 +96,19 @@ func Parse(args []string, env Env) *Command {
 func (c *Command) scan() {
 	x := ""
 	for rest := c.given; len(rest) > 0; {
-		w, n := read(rest, c.family)
+		w, n := option.Read(rest, c.family)
 		rest = rest[n:]
-		switch w.kind {
-		case kindInput:
-			c.inputs = append(c.inputs, input{w.value, x})
-		case kindLanguage:
-			x = w.value
-		case kindOutput:
-			c.outputs = append(c.outputs, w.value)
-		case kindMode:
-			c.compile = c.compile || w.name == "-c"
-			c.assembly = c.assembly || w.name == "-S"
-		case kindToCPP:
+		switch w.Kind {
+		case option.KindInput:
+			c.inputs = append(c.inputs, input{w.Value, x})
+		case option.KindLanguage:
+			x = w.Value
+		case option.KindOutput:
+			c.outputs = append(c.outputs, w.Value)
+		case option.KindMode:
+			c.compile = c.compile || w.Name == "-c"
+			c.assembly = c.assembly || w.Name == "-S"
+		case option.KindToCPP:
 			c.cpp = append(c.cpp, preprocessorWords(w)...)
 		}
 		c.words = append(c.words, w)
@@ -122,51 +116,11 @@ func (c *Command) scan() {
 }
 
 // preprocessorWords splits a -Wp, word at its commas; -Xpreprocessor has one word.
-func preprocessorWords(w word) []string {
-	if w.name == "-Wp," {
-		return strings.Split(w.value, ",")
+func preprocessorWords(w option.Word) []string {
+	if w.Name == "-Wp," {
+		return strings.Split(w.Value, ",")
 	}
-	return []string{w.value}
-}
-
-// read takes the next word, and its operand where the table says that it has one.
-func read(rest []string, f Family) (word, int) {
-	s := rest[0]
-	if s == "" || s == "-" || s[0] != '-' {
-		return word{kind: kindInput, value: s, text: []string{s}}, 1
-	}
-	r := lookup(s, f)
-	if r == nil {
-		return word{kind: kindPlain, text: []string{s}}, 1
-	}
-	w := word{kind: r.kind, name: r.name, reason: r.reason, text: []string{s}}
-	n := 1
-	switch {
-	case r.form == joined, r.form == either && s != r.name:
-		w.value = s[len(r.name):]
-	case r.form == separate, r.form == either:
-		if len(rest) < 2 {
-			// The compiler has words of its own for this.
-			w.kind, w.reason = kindLocal, MissingOperand
-			return w, 1
-		}
-		w.value, w.text, n = rest[1], []string{s, rest[1]}, 2
-	}
-	return r.short(w, f), n
-}
-
-// short gives an option in its GNU long spelling (--define-macro X) the short one's name and meaning. Its text stays:
-// what the compiler has against the word it says in the user's own spelling.
-func (r *row) short(w word, f Family) word {
-	if r.alias == "" {
-		return w
-	}
-	to := lookup(r.alias, f)
-	w.kind, w.name, w.reason = to.kind, to.name, to.reason
-	if to.form == joined {
-		w.value = (r.alias + w.value)[len(to.name):]
-	}
-	return w
+	return []string{w.Value}
 }
 
 // Words is the whole command line, response files expanded: what explain prints. Parsing it again gives an equal
@@ -194,8 +148,8 @@ func (c *Command) Assembly() bool { return c.assembly }
 func (c *Command) Target() string {
 	t := ""
 	for _, w := range c.words {
-		if w.name == "--target=" || w.name == "-target" {
-			t = w.value
+		if w.Name == "--target=" || w.Name == "-target" {
+			t = w.Value
 		}
 	}
 	return t
@@ -203,12 +157,12 @@ func (c *Command) Target() string {
 
 // TargetWords are the words that select machine, CPU and ABI (--target, -arch, -m…), in order: for the expected kind
 // of object, and for probes.
-func (c *Command) TargetWords() []string { return c.pick(kindTarget) }
+func (c *Command) TargetWords() []string { return c.pick(option.KindTarget) }
 
 // CodegenWords are the words that the compiler proper is moved by: all but inputs, outputs, dependency, preprocessor,
 // linker and diagnostics words. They are the key of whatever is remembered for a set of options.
 func (c *Command) CodegenWords() []string {
-	return c.pick(kindPlain, kindTree, kindTarget, kindDebug, kindAssembler, kindXclang)
+	return c.pick(option.KindPlain, option.KindTree, option.KindTarget, option.KindDebug, option.KindAssembler, option.KindXclang)
 }
 
 // installationWords are clang's options that choose the gcc installation, C library or runtime beside it, by which its
@@ -223,19 +177,19 @@ var installationWords = []string{
 func (c *Command) FeatureWords() []string {
 	out := c.CodegenWords()
 	for _, w := range c.words {
-		if c.family == Clang && slices.Contains(installationWords, w.name) {
-			out = append(out, w.text...)
+		if c.family == Clang && slices.Contains(installationWords, w.Name) {
+			out = append(out, w.Text...)
 		}
 	}
 	return out
 }
 
 // pick gives the texts of the words of these kinds.
-func (c *Command) pick(kinds ...kind) []string {
+func (c *Command) pick(kinds ...option.Kind) []string {
 	var out []string
 	for _, w := range c.words {
-		if slices.Contains(kinds, w.kind) && !c.drops(&w) {
-			out = append(out, w.text...)
+		if slices.Contains(kinds, w.Kind) && !c.drops(&w) {
+			out = append(out, w.Text...)
 		}
 	}
 	return out
@@ -245,8 +199,8 @@ func (c *Command) pick(kinds ...kind) []string {
 func (c *Command) Debug() bool {
 	on := false
 	for _, w := range c.words {
-		if w.kind == kindDebug && w.name == "-g" {
-			on = debugLevel(w.value, on)
+		if w.Kind == option.KindDebug && w.Name == "-g" {
+			on = debugLevel(w.Value, on)
 		}
 	}
 	return on
@@ -256,8 +210,8 @@ func (c *Command) Debug() bool {
 func (c *Command) Compresses() bool {
 	how := "=none"
 	for _, w := range c.words {
-		if w.name == "-gz" {
-			how = w.value
+		if w.Name == "-gz" {
+			how = w.Value
 		}
 	}
 	return how != "=none"
@@ -286,12 +240,12 @@ func (c *Command) Colour() string {
 	when := ""
 	for _, w := range c.words {
 		switch {
-		case w.kind != kindDiagnostic:
-		case w.name == "-fdiagnostics-color=":
-			when = w.value
-		case w.name == "-fdiagnostics-color", w.name == "-fcolor-diagnostics":
+		case w.Kind != option.KindDiagnostic:
+		case w.Name == "-fdiagnostics-color=":
+			when = w.Value
+		case w.Name == "-fdiagnostics-color", w.Name == "-fcolor-diagnostics":
 			when = "always"
-		case w.name == "-fno-diagnostics-color", w.name == "-fno-color-diagnostics":
+		case w.Name == "-fno-diagnostics-color", w.Name == "-fno-color-diagnostics":
 			when = "never"
 		}
 	}

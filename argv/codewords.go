@@ -1,6 +1,10 @@
 package argv
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/crosscc/crosscc/argv/option"
+)
 
 // CodeWords are the set of options that decides, beside the source, what the compiler proper makes: all words but those
 // that are known to name inputs, outputs, headers and macros, or to move only what is said. Words of which nothing is
@@ -11,25 +15,25 @@ import "strings"
 func (c *Command) CodeWords() (words []string, ok bool) {
 	last := map[string]int{}
 	for i, w := range c.words {
-		last[w.name] = i
+		last[w.Name] = i
 	}
 	for i, w := range c.words {
-		switch w.kind {
-		case kindInput, kindOutput, kindMode, kindLanguage, kindDependency, kindCPP, kindToCPP, kindDiagnostic:
+		switch w.Kind {
+		case option.KindInput, option.KindOutput, option.KindMode, option.KindLanguage, option.KindDependency, option.KindCPP, option.KindToCPP, option.KindDiagnostic:
 			continue
-		case kindLinker:
+		case option.KindLinker:
 			continue
-		case kindExtra, kindNamed, kindOptInfo, kindReads, kindDump:
+		case option.KindExtra, option.KindNamed, option.KindOptInfo, option.KindReads, option.KindDump:
 			// Such a file is written or read for any source that this is compiled with.
 			return nil, false
 		}
 		switch {
-		case w.native() && last[w.name] == i && !c.keepsNative:
+		case w.Native() && last[w.Name] == i && !c.keepsNative:
 			return nil, false
-		case c.drops(&w), copied(w.text[0]):
+		case c.drops(&w), copied(w.Text[0]):
 			continue
 		}
-		words = append(words, w.text...)
+		words = append(words, w.Text...)
 	}
 	return words, true
 }

@@ -3,27 +3,19 @@ package argv
 import (
 	"regexp"
 	"strings"
+
+	"github.com/crosscc/crosscc/argv/option"
 )
 
 // Family is a compiler's kin: what decides how a command line is read.
-type Family int
+type Family = option.Family
 
 // The families. Unknown is what a name like cc leaves open.
 const (
-	Unknown Family = iota
-	GCC
-	Clang
+	Unknown = option.Unknown
+	GCC     = option.GCC
+	Clang   = option.Clang
 )
-
-func (f Family) String() string {
-	switch f {
-	case GCC:
-		return "gcc"
-	case Clang:
-		return "clang"
-	}
-	return "unknown"
-}
 
 // Driver is what the base name of a compiler driver says: aarch64-linux-gnu-g++-12.
 type Driver struct {

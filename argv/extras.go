@@ -4,6 +4,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/crosscc/crosscc/argv/option"
 )
 
 // Output is one file that a compile leaves.
@@ -152,12 +154,12 @@ func (c *Command) tracking() (may, does bool) {
 	optimises, level, tracking := false, "", ""
 	for _, w := range c.words {
 		switch {
-		case w.name == "-O":
-			optimises = w.value != "0"
-		case w.name == "-g":
-			level = w.value
-		case strings.HasPrefix(w.text[0], "-fvar-tracking"), strings.HasPrefix(w.text[0], "-fno-var-tracking"):
-			tracking = w.text[0]
+		case w.Name == "-O":
+			optimises = w.Value != "0"
+		case w.Name == "-g":
+			level = w.Value
+		case strings.HasPrefix(w.Text[0], "-fvar-tracking"), strings.HasPrefix(w.Text[0], "-fno-var-tracking"):
+			tracking = w.Text[0]
 		}
 	}
 	return level != "0" && level != "1" && tracking != "-fno-var-tracking", optimises || tracking != ""
@@ -184,14 +186,14 @@ func (c *Command) on(names ...string) bool {
 
 // has reports whether an option of this name is there.
 func (c *Command) has(name string) bool {
-	return slices.ContainsFunc(c.words, func(w word) bool { return w.name == name })
+	return slices.ContainsFunc(c.words, func(w option.Word) bool { return w.Name == name })
 }
 
 // last is which of these options stands last; "" when none is there.
 func (c *Command) last(names ...string) string {
 	for _, w := range slices.Backward(c.words) {
-		if slices.Contains(names, w.name) {
-			return w.name
+		if slices.Contains(names, w.Name) {
+			return w.Name
 		}
 	}
 	return ""
@@ -201,61 +203,39 @@ func (c *Command) last(names ...string) string {
 func (c *Command) named() []string {
 	var out []string
 	for i := range c.words {
-		if name := c.words[i].outputName(); name != "" {
+		if name := c.words[i].OutputName(); name != "" {
 			out = append(out, name)
 		}
 	}
 	return out
 }
 
-// outputName is the file that a word makes the compile write; "" when it names none.
-func (w *word) outputName() string {
-	switch w.kind {
-	case kindNamed:
-		return w.value
-	case kindOptInfo:
-		if _, name, ok := strings.Cut(w.value, "="); ok && name != "stderr" && name != "stdout" {
-			return name
-		}
-	}
-	return ""
-}
-
-// renamed is a word with the file that it names called otherwise.
-func (w *word) renamed(to string) []string {
-	if w.kind == kindNamed {
-		return []string{w.text[0], to}
-	}
-	before, _, _ := strings.Cut(w.text[0], "=")
-	return []string{before + "=" + to}
-}
-
 // extras judges further outputs: those whose name or number can't be told, and those that two runs of one compiler would
 // not make alike.
 func (c *Command) extras(env Env) Verdict {
-	w := c.first(kindExtra)
+	w := c.first(option.KindExtra)
 	if w == nil {
 		return Verdict{}
 	}
 	switch {
 	case strings.HasPrefix(c.Output()[strings.LastIndexByte(c.Output(), '/')+1:], "."):
-		return local(ExtraOutput, w.text[0]+" with a hidden output")
+		return local(option.ExtraOutput, w.Text[0]+" with a hidden output")
 	case c.measures() && c.family != Clang && !c.has("-frandom-seed="):
-		return local(Profile, w.text[0]+" without -frandom-seed=")
+		return local(option.Profile, w.Text[0]+" without -frandom-seed=")
 	case c.savesTemps() && c.language != C:
-		return local(ExtraOutput, w.text[0]+" of another language than C") // line markers of g++ differ in a tree
+		return local(option.ExtraOutput, w.Text[0]+" of another language than C") // line markers of g++ differ in a tree
 	case c.splits() && c.family != Clang && c.LTO():
-		return local(ExtraOutput, "-gsplit-dwarf with -flto")
+		return local(option.ExtraOutput, "-gsplit-dwarf with -flto")
 	case c.splits() && c.family != Clang && c.tracks():
-		return local(ExtraOutput, "-gsplit-dwarf with optimisation: no two runs of gcc make one identification (DWO id)")
+		return local(option.ExtraOutput, "-gsplit-dwarf with optimisation: no two runs of gcc make one identification (DWO id)")
 	case c.splits() && c.family == Clang && (!c.Debug() || c.assembly || len(c.outputs) == 0):
-		return local(ExtraOutput, "-gsplit-dwarf without -g, -c and -o")
+		return local(option.ExtraOutput, "-gsplit-dwarf without -g, -c and -o")
 	case c.splits() && (slices.Contains(c.Words(), "-gline-directives-only") || slices.Contains(c.Words(), "-fsplit-dwarf-inlining")):
-		return local(ExtraOutput, "-gsplit-dwarf, which clang may drop")
+		return local(option.ExtraOutput, "-gsplit-dwarf, which clang may drop")
 	case c.family != Clang && c.LTO() && (c.has("-fstack-usage") || c.has("-fcallgraph-info")):
-		return local(ExtraOutput, w.text[0]+" with -flto, which leaves that to the link")
+		return local(option.ExtraOutput, w.Text[0]+" with -flto, which leaves that to the link")
 	case c.language.Assembles():
-		return local(ExtraOutput, w.text[0]+" of an assembler source")
+		return local(option.ExtraOutput, w.Text[0]+" of an assembler source")
 	}
 	return Verdict{}
 }
@@ -282,28 +262,28 @@ func (c *Command) namedOutputs(Env) Verdict {
 	names := c.named()
 	infos := 0
 	for _, w := range c.words {
-		if w.kind == kindOptInfo {
+		if w.Kind == option.KindOptInfo {
 			infos++
 		}
 	}
 	switch {
 	case infos > 1:
-		return local(ExtraOutput, "several -fopt-info")
+		return local(option.ExtraOutput, "several -fopt-info")
 	case len(names) > maxNamed:
-		return local(ExtraOutput, "more than nine further outputs are named")
+		return local(option.ExtraOutput, "more than nine further outputs are named")
 	case len(names) > 0 && c.language.Assembles():
-		return local(ExtraOutput, names[0]+" of an assembler source")
+		return local(option.ExtraOutput, names[0]+" of an assembler source")
 	case len(names) > 0 && c.recorded() != "":
-		return local(ExtraOutput, names[0]+" with "+c.recorded()+", which records the name")
+		return local(option.ExtraOutput, names[0]+" with "+c.recorded()+", which records the name")
 	case c.has("-aux-info") && c.language != C && c.language != CPPOutput:
-		return local(ExtraOutput, "-aux-info of another language than C")
+		return local(option.ExtraOutput, "-aux-info of another language than C")
 	}
 	for i, name := range names {
 		if name == "-" || strings.HasPrefix(name, "/dev/") || strings.HasPrefix(name, "-") {
-			return local(ExtraOutput, "output "+name)
+			return local(option.ExtraOutput, "output "+name)
 		}
 		if slices.Contains(names[:i], name) || name == c.Output() {
-			return local(AmbiguousOutput, name)
+			return local(option.AmbiguousOutput, name)
 		}
 	}
 	return Verdict{}
@@ -312,19 +292,19 @@ func (c *Command) namedOutputs(Env) Verdict {
 // dumpNames reads the words that NameWords adds to a job of gcc's. A user's own are local: they have rules of their own for
 // each version.
 func (c *Command) dumpNames(env Env) Verdict {
-	w := c.first(kindDump)
+	w := c.first(option.KindDump)
 	if w == nil {
 		return Verdict{}
 	}
 	values := map[string][]string{}
 	for _, w := range c.words {
-		if w.kind == kindDump {
-			values[w.name] = append(values[w.name], w.value)
+		if w.Kind == option.KindDump {
+			values[w.Name] = append(values[w.Name], w.Value)
 		}
 	}
 	dirs, bases, exts := values["-dumpdir"], values["-dumpbase"], values["-dumpbase-ext"]
 	if !env.Job || len(dirs) != 1 || len(bases) != 1 || len(exts) != 1 || strings.ContainsRune(bases[0], '/') || !strings.HasSuffix(bases[0], exts[0]) {
-		return local(ExtraOutput, strings.Join(w.text, " "))
+		return local(option.ExtraOutput, strings.Join(w.Text, " "))
 	}
 	name := dirs[0] + strings.TrimSuffix(bases[0], exts[0])
 	c.dumpName = &name
@@ -371,24 +351,24 @@ func (c *Command) clangNameWords(dir string) []string {
 func (c *Command) Reads(dir string) ([]string, bool) {
 	var out []string
 	for _, w := range c.words {
-		if w.kind != kindReads {
+		if w.Kind != option.KindReads {
 			continue
 		}
-		switch use := strings.HasPrefix(w.name, "-fprofile-use"); {
+		switch use := strings.HasPrefix(w.Name, "-fprofile-use"); {
 		case !use:
-			out = append(out, w.value, w.value+"/default.profdata")
-		case c.family == Clang && w.value == "":
+			out = append(out, w.Value, w.Value+"/default.profdata")
+		case c.family == Clang && w.Value == "":
 			out = append(out, "default.profdata")
 		case c.family == Clang:
-			out = append(out, w.value, w.value+"/default.profdata")
-		case w.value == "":
+			out = append(out, w.Value, w.Value+"/default.profdata")
+		case w.Value == "":
 			out = append(out, c.auxName()+".gcda")
 		default:
 			name, ok := mangled(c.auxName()+".gcda", dir)
 			if !ok {
 				return nil, false
 			}
-			out = append(out, w.value+"/"+name)
+			out = append(out, w.Value+"/"+name)
 		}
 	}
 	return out, true
@@ -407,14 +387,14 @@ func mangled(name, dir string) (string, bool) {
 func (c *Command) OnlyTree() (Reason, string) {
 	switch {
 	case c.LTO():
-		return LTO, "-flto"
+		return option.LTO, "-flto"
 	case c.language.Assembles():
-		return Assembler, "assembler text"
+		return option.Assembler, "assembler text"
 	}
 	for _, w := range c.words {
-		switch w.kind {
-		case kindTree, kindExtra, kindNamed, kindOptInfo, kindDump, kindReads:
-			return w.reason, strings.Join(w.text, " ")
+		switch w.Kind {
+		case option.KindTree, option.KindExtra, option.KindNamed, option.KindOptInfo, option.KindDump, option.KindReads:
+			return w.Reason, strings.Join(w.Text, " ")
 		}
 	}
 	return "", ""

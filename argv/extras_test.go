@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/crosscc/crosscc/argv/option"
 )
 
 func TestOutputs(t *testing.T) {
@@ -103,13 +105,13 @@ func TestOnlyTree(t *testing.T) {
 		driver, args string
 		want         Reason
 	}{
-		{"gcc", "-O2 -g -c a.c", ""}, {"gcc", "-flto -fno-lto -c a.c", ""}, {"gcc", "-flto -frandom-seed=1 -c a.c", LTO}, {"clang", "-flto=thin -c a.c", LTO},
-		{"gcc", "-fsanitize=address -c a.c", Sanitizer}, {"gcc", "-S -fverbose-asm a.c", RecordedCommand}, {"gcc", "-frecord-gcc-switches -c a.c", RecordedCommand},
-		{"gcc", "-fdiagnostics-format=json -c a.c", DiagnosticsFormat}, {"gcc", "-fdiagnostics-parseable-fixits -c a.c", DiagnosticsFormat},
-		{"gcc", "-c a.s", Assembler}, {"clang", "-c a.S", Assembler},
-		{"gcc", "-fstack-usage -c a.c", ExtraOutput}, {"gcc", "-fopt-info -c a.c", ExtraOutput}, {"clang", "--serialize-diagnostics x -c a.c", ExtraOutput},
-		{"clang", "-fprofile-instr-generate -fcoverage-mapping -c a.c", Profile}, {"gcc", "-fprofile-use -c a.c", Profile},
-		{"clang", "-fsanitize-ignorelist=x -c a.c", Sanitizer},
+		{"gcc", "-O2 -g -c a.c", ""}, {"gcc", "-flto -fno-lto -c a.c", ""}, {"gcc", "-flto -frandom-seed=1 -c a.c", option.LTO}, {"clang", "-flto=thin -c a.c", option.LTO},
+		{"gcc", "-fsanitize=address -c a.c", option.Sanitizer}, {"gcc", "-S -fverbose-asm a.c", option.RecordedCommand}, {"gcc", "-frecord-gcc-switches -c a.c", option.RecordedCommand},
+		{"gcc", "-fdiagnostics-format=json -c a.c", option.DiagnosticsFormat}, {"gcc", "-fdiagnostics-parseable-fixits -c a.c", option.DiagnosticsFormat},
+		{"gcc", "-c a.s", option.Assembler}, {"clang", "-c a.S", option.Assembler},
+		{"gcc", "-fstack-usage -c a.c", option.ExtraOutput}, {"gcc", "-fopt-info -c a.c", option.ExtraOutput}, {"clang", "--serialize-diagnostics x -c a.c", option.ExtraOutput},
+		{"clang", "-fprofile-instr-generate -fcoverage-mapping -c a.c", option.Profile}, {"gcc", "-fprofile-use -c a.c", option.Profile},
+		{"clang", "-fsanitize-ignorelist=x -c a.c", option.Sanitizer},
 	} {
 		c := Parse(cmd(tc.args), envFor(t, tc.driver))
 		if got, _ := c.OnlyTree(); !c.Verdict().Remote || got != tc.want {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/crosscc/crosscc/argv/option"
 )
 
 // fuzzEnvs are the readers of a fuzzed command line: both families, both languages, with one response file.
@@ -46,7 +48,7 @@ func checkRemote(t *testing.T, c *Command, env Env) {
 		return
 	}
 	if words := c.Preprocess("/d"); words != nil {
-		if v := Parse(words, env).Verdict(); v.Reason != PreprocessOnly {
+		if v := Parse(words, env).Verdict(); v.Reason != option.PreprocessOnly {
 			t.Fatalf("%q: the preprocessor run %q is %+v", c.Words(), words, v)
 		}
 	}
@@ -80,45 +82,6 @@ func withoutMaps(words []string) []string {
 		}
 	}
 	return out
-}
-
-// quote writes words as a response file.
-func quote(words []string) []byte {
-	var b strings.Builder
-	for _, w := range words {
-		for i := range len(w) {
-			if isSpace(w[i]) || strings.IndexByte(`'"\`, w[i]) >= 0 {
-				b.WriteByte('\\')
-			}
-			b.WriteByte(w[i])
-		}
-		b.WriteByte('\n')
-	}
-	return []byte(b.String())
-}
-
-// FuzzSplit: no panic, and a response file that is read can be written and read again.
-func FuzzSplit(f *testing.F) {
-	for _, s := range []string{"", "-O2 'a b'", `"x\"y" \ z`, "'open", "a\\\n\tb", "\xef\xbb\xbf", "@x @y"} {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		words, err := split(b)
-		if err != nil {
-			return
-		}
-		again, err := split(quote(words))
-		if len(words) > 0 && bom(words[0]) {
-			return // quoting moved a mark to the file's beginning
-		}
-		if err != nil || !slices.Equal(words, again) {
-			t.Fatalf("%q was read as %q and comes back as %q, %v", b, words, again, err)
-		}
-	})
-}
-
-func bom(s string) bool {
-	return strings.HasPrefix(s, "\xff\xfe") || strings.HasPrefix(s, "\xfe\xff") || strings.HasPrefix(s, "\xef\xbb\xbf")
 }
 
 // checkWhole: the tree form is the same compile, and its own tree form.
@@ -178,7 +141,7 @@ func checkSplit(t *testing.T, c *Command, env Env) {
 		return
 	}
 	link := Parse(s.Link(objects), env)
-	if again := link.Split(env); link.Verdict().Reason != Link || again != nil {
+	if again := link.Split(env); link.Verdict().Reason != option.Link || again != nil {
 		t.Fatalf("%q: the link %q is %+v", c.Words(), link.Words(), link.Verdict())
 	}
 }

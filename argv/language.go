@@ -1,6 +1,10 @@
 package argv
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/crosscc/crosscc/argv/option"
+)
 
 // Language is a source language as -x names it.
 type Language int
@@ -91,7 +95,7 @@ func languageOf(name, x string, cxx bool, f Family) (Language, Reason) {
 	}
 	_, suffix := splitSuffix(name)
 	if headers[suffix] {
-		return NoLanguage, PrecompiledHeader
+		return NoLanguage, option.PrecompiledHeader
 	}
 	l, ok := suffixLanguages[suffix]
 	if !ok && f == Clang {
@@ -99,9 +103,9 @@ func languageOf(name, x string, cxx bool, f Family) (Language, Reason) {
 	}
 	switch {
 	case otherSources[suffix]:
-		return NoLanguage, OtherLanguage
+		return NoLanguage, option.OtherLanguage
 	case !ok:
-		return NoLanguage, NotASource
+		return NoLanguage, option.NotASource
 	case cxx && l == C:
 		l = CXX
 	case cxx && l == CPPOutput:
@@ -118,9 +122,9 @@ func namedLanguage(x string) (Language, Reason) {
 		}
 	}
 	if strings.HasSuffix(x, "-header") {
-		return NoLanguage, PrecompiledHeader
+		return NoLanguage, option.PrecompiledHeader
 	}
-	return NoLanguage, OtherLanguage
+	return NoLanguage, option.OtherLanguage
 }
 
 // Base is the language that a preprocessed text was written in, and C for assembler, whose preprocessor is C's; of every
@@ -147,17 +151,17 @@ func (c *Command) misread(cxx bool) string {
 	x, fresh, over := "", false, false
 	for _, w := range c.words {
 		switch {
-		case w.kind == kindLanguage:
-			x, fresh, over = w.value, true, false
-		case w.kind != kindInput || x == "":
+		case w.Kind == option.KindLanguage:
+			x, fresh, over = w.Value, true, false
+		case w.Kind != option.KindInput || x == "":
 		case fresh:
-			if fresh = false; x == "none" && wrapped(w.value) {
-				return w.value
+			if fresh = false; x == "none" && wrapped(w.Value) {
+				return w.Value
 			}
-		case x != "none" && (over || wrapped(w.value) && x != "c++"):
-			return w.value
+		case x != "none" && (over || wrapped(w.Value) && x != "c++"):
+			return w.Value
 		default:
-			over = over || wrapped(w.value)
+			over = over || wrapped(w.Value)
 		}
 	}
 	return ""

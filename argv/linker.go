@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/crosscc/crosscc/argv/option"
 )
 
 // This file is the policy for words that a driver hands to the linker unread, an allowlist as security.go is: the helper's, and
@@ -39,11 +41,11 @@ type linkerPart struct {
 }
 
 // in is the driver's word with the operand replaced.
-func (p linkerPart) in(w word, value string) []string {
-	if w.name == "-Xlinker" {
+func (p linkerPart) in(w option.Word, value string) []string {
+	if w.Name == "-Xlinker" {
 		return []string{"-Xlinker", p.prefix + value}
 	}
-	parts := strings.Split(w.value, ",")
+	parts := strings.Split(w.Value, ",")
 	parts[p.part] = p.prefix + value
 	return []string{"-Wl," + strings.Join(parts, ",")}
 }
@@ -86,14 +88,14 @@ type linkerWord struct {
 func (t *Task) flatten() error {
 	var run []linkerWord
 	for i := 0; i <= len(t.words); i++ {
-		if i < len(t.words) && t.words[i].name == "-Wl," {
-			for n, s := range strings.Split(t.words[i].value, ",") {
+		if i < len(t.words) && t.words[i].Name == "-Wl," {
+			for n, s := range strings.Split(t.words[i].Value, ",") {
 				run = append(run, linkerWord{s, i, n})
 			}
 			continue
 		}
-		if i < len(t.words) && t.words[i].name == "-Xlinker" {
-			run = append(run, linkerWord{t.words[i].value, i, 0})
+		if i < len(t.words) && t.words[i].Name == "-Xlinker" {
+			run = append(run, linkerWord{t.words[i].Value, i, 0})
 			continue
 		}
 		if err := t.linkerRun(run); err != nil {

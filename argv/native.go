@@ -3,8 +3,9 @@ package argv
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
+
+	"github.com/crosscc/crosscc/argv/option"
 )
 
 // This file is about -march=native, -mtune=native and -mcpu=native: the value stands for the CPU of whoever runs the
@@ -15,25 +16,16 @@ import (
 // spec: words that [AdmitNative] admits. Everything else gets explicit words behind the others, native gone
 // ([Command.Explicit]).
 
-// nativeNames are the options whose value may be native.
-var nativeNames = []string{"-march=", "-mcpu=", "-mtune="}
-
-// native: the value is "native". clang splits it at its plus signs first: -mcpu=native+crypto.
-func (w word) native() bool {
-	cpu, _, _ := strings.Cut(w.value, "+")
-	return w.kind == kindTarget && strings.EqualFold(cpu, "native") && slices.Contains(nativeNames, w.name)
-}
-
 // Native reports whether a word says native and no later one of its name overrides it.
 func (c *Command) Native() bool { return c.nativeWord() != nil }
 
-func (c *Command) nativeWord() *word {
-	last := map[string]*word{}
+func (c *Command) nativeWord() *option.Word {
+	last := map[string]*option.Word{}
 	for i := range c.words {
-		last[c.words[i].name] = &c.words[i]
+		last[c.words[i].Name] = &c.words[i]
 	}
-	for _, name := range nativeNames {
-		if w := last[name]; w != nil && w.native() {
+	for _, name := range option.NativeNames {
+		if w := last[name]; w != nil && w.Native() {
 			return w
 		}
 	}
@@ -42,7 +34,7 @@ func (c *Command) nativeWord() *word {
 
 // drops reports whether a word stays out of what a helper and a probe are told: native, which at a helper would be
 // another CPU, unless it is told what that means.
-func (c *Command) drops(w *word) bool { return w.native() && !c.keepsNative }
+func (c *Command) drops(w *option.Word) bool { return w.Native() && !c.keepsNative }
 
 // NativeWords are what the meaning of native depends on, native among them, for asking the client's compiler: -m words,
 // and with clang all that [Command.FeatureWords] are.
@@ -59,8 +51,8 @@ func (c *Command) NativeWords() []string {
 func (c *Command) Explicit(words ...string) []string {
 	var out []string
 	for rest := c.given; len(rest) > 0; {
-		w, n := read(rest, c.family)
-		if !w.native() {
+		w, n := option.Read(rest, c.family)
+		if !w.Native() {
 			out = append(out, rest[:n]...)
 		}
 		rest = rest[n:]

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/crosscc/crosscc/argv/option"
 )
 
 // What a helper is told of native, and what the client's compiler is asked.
@@ -24,7 +26,7 @@ func TestNative(t *testing.T) {
 		{GCC, "-DX=-march=native -I -mtune=native -c a.c", false, "-DX=-march=native -I -mtune=native -c a.c -o out.o", "", "-DX=-march=native -I -mtune=native -c a.c -mX"},
 	} {
 		env := Env{Driver: Driver{Family: tc.family}, ReadFile: func(string) ([]byte, error) { return []byte("-O2 -mtune=native"), nil }}
-		if v := Parse(strings.Fields(tc.words), env).Verdict(); v.Remote == tc.counts || tc.counts && v.Reason != Native {
+		if v := Parse(strings.Fields(tc.words), env).Verdict(); v.Remote == tc.counts || tc.counts && v.Reason != option.Native {
 			t.Errorf("%s, not resolved: %+v", tc.words, v)
 		}
 		env.Native = true

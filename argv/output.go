@@ -3,6 +3,8 @@ package argv
 import (
 	"slices"
 	"strings"
+
+	"github.com/crosscc/crosscc/argv/option"
 )
 
 // Deps is the dependency file that a compile writes beside its output.
@@ -98,11 +100,11 @@ func (c *Command) depWords() depWords {
 	var d depWords
 	for i, w := range c.words {
 		switch {
-		case w.kind == kindDependency:
+		case w.Kind == option.KindDependency:
 			d.driver(w)
 		case c.family == Clang && c.clangRewrite(i):
-			d.md, d.mmd = d.md || strings.HasPrefix(w.value, "-MD"), d.mmd || strings.HasPrefix(w.value, "-MMD")
-			_, d.file, _ = strings.Cut(w.value, ",")
+			d.md, d.mmd = d.md || strings.HasPrefix(w.Value, "-MD"), d.mmd || strings.HasPrefix(w.Value, "-MMD")
+			_, d.file, _ = strings.Cut(w.Value, ",")
 			d.named = true
 		}
 	}
@@ -114,8 +116,8 @@ func (c *Command) depWords() depWords {
 }
 
 // driver adds one word that the driver itself reads.
-func (d *depWords) driver(w word) {
-	switch w.name {
+func (d *depWords) driver(w option.Word) {
+	switch w.Name {
 	case "-MD":
 		d.md = true
 	case "-MMD":
@@ -123,9 +125,9 @@ func (d *depWords) driver(w word) {
 	case "-MP":
 		d.phony = true
 	case "-MF":
-		d.file, d.named = w.value, true
+		d.file, d.named = w.Value, true
 	case "-MT", "-MQ":
-		d.targets = append(d.targets, w.text...)
+		d.targets = append(d.targets, w.Text...)
 	}
 }
 
@@ -187,7 +189,7 @@ func (c *Command) badCPPWord() string {
 
 func (c *Command) badClangCPPWord() string {
 	for i, w := range c.words {
-		if w.kind != kindToCPP || c.clangRewrite(i) {
+		if w.Kind != option.KindToCPP || c.clangRewrite(i) {
 			continue
 		}
 		for _, s := range preprocessorWords(w) {
@@ -203,6 +205,6 @@ func (c *Command) badClangCPPWord() string {
 // FILE.
 func (c *Command) clangRewrite(i int) bool {
 	w := c.words[i]
-	parts := strings.Split(w.value, ",")
-	return w.name == "-Wp," && len(parts) == 2 && (parts[0] == "-MD" || parts[0] == "-MMD")
+	parts := strings.Split(w.Value, ",")
+	return w.Name == "-Wp," && len(parts) == 2 && (parts[0] == "-MD" || parts[0] == "-MMD")
 }

@@ -1,6 +1,10 @@
 package argv
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/crosscc/crosscc/argv/option"
+)
 
 // Preprocess gives the words of the client's own preprocessor run, which writes to standard output. With a depFile
 // and a command that makes dependencies, they go there, for the very target that the whole compile would name. -g
@@ -13,14 +17,14 @@ func (c *Command) Preprocess(depFile string) []string {
 	deps := depFile != "" && d.wanted
 	var out []string
 	for _, w := range c.words {
-		switch w.kind {
-		case kindMode, kindOutput, kindAssembler, kindDependency, kindToCPP:
-		case kindDiagnostic:
+		switch w.Kind {
+		case option.KindMode, option.KindOutput, option.KindAssembler, option.KindDependency, option.KindToCPP:
+		case option.KindDiagnostic:
 			if c.family == Clang || cppDiagnostic(w) {
-				out = append(out, w.text...)
+				out = append(out, w.Text...)
 			}
 		default:
-			out = append(out, w.text...)
+			out = append(out, w.Text...)
 		}
 	}
 	if c.family == Clang {
@@ -63,7 +67,7 @@ func (c *Command) keptCPP(deps bool) []string {
 	if c.family == Clang {
 		words = nil
 		for i, w := range c.words {
-			if w.kind == kindToCPP && !c.clangRewrite(i) {
+			if w.Kind == option.KindToCPP && !c.clangRewrite(i) {
 				words = append(words, preprocessorWords(w)...)
 			}
 		}
@@ -89,10 +93,10 @@ func (c *Command) keptCPP(deps bool) []string {
 func (c *Command) Compile(input, output string, extra ...string) []string {
 	var out []string
 	for _, w := range c.words {
-		switch w.kind {
-		case kindPlain, kindTarget, kindDebug, kindDiagnostic, kindAssembler, kindXclang:
+		switch w.Kind {
+		case option.KindPlain, option.KindTarget, option.KindDebug, option.KindDiagnostic, option.KindAssembler, option.KindXclang:
 			if !c.drops(&w) {
-				out = append(out, w.text...)
+				out = append(out, w.Text...)
 			}
 		}
 	}
@@ -115,8 +119,8 @@ func (c *Command) Compile(input, output string, extra ...string) []string {
 func (c *Command) clangCompile() []string {
 	var out []string
 	for _, w := range c.words {
-		if w.name == "-fmacro-prefix-map=" || w.name == "-ffile-prefix-map=" {
-			out = append(out, "-Xclang", "-fmacro-prefix-map="+w.value)
+		if w.Name == "-fmacro-prefix-map=" || w.Name == "-ffile-prefix-map=" {
+			out = append(out, "-Xclang", "-fmacro-prefix-map="+w.Value)
 		}
 	}
 	return append(out, "-Qunused-arguments")
@@ -137,11 +141,11 @@ var cppWarnings = map[string]bool{
 }
 
 // cppDiagnostic reports whether a diagnostics word concerns the preprocessor.
-func cppDiagnostic(w word) bool {
-	if w.name != "-W" {
+func cppDiagnostic(w option.Word) bool {
+	if w.Name != "-W" {
 		return true
 	}
-	s := strings.TrimPrefix(w.value, "no-")
+	s := strings.TrimPrefix(w.Value, "no-")
 	s = strings.TrimPrefix(s, "error=")
 	s, _, _ = strings.Cut(s, "=")
 	return cppWarnings[s]
@@ -159,10 +163,10 @@ var lostWarnings = map[string]bool{
 func (c *Command) FailsOnLost() bool {
 	all, named := false, false
 	for _, w := range c.words {
-		if w.name != "-W" {
+		if w.Name != "-W" {
 			continue
 		}
-		switch s, ok := strings.CutPrefix(w.value, "error="); {
+		switch s, ok := strings.CutPrefix(w.Value, "error="); {
 		case ok:
 			named = named || lostWarnings[s]
 		case s == "error":
@@ -183,10 +187,10 @@ func (c *Command) ReadsComments() bool {
 	}
 	extra, explicit := false, ""
 	for _, w := range c.words {
-		if w.name != "-W" {
+		if w.Name != "-W" {
 			continue
 		}
-		switch s := strings.TrimPrefix(w.value, "error="); {
+		switch s := strings.TrimPrefix(w.Value, "error="); {
 		case s == "" || s == "extra":
 			extra = true
 		case s == "no-extra":

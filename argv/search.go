@@ -1,5 +1,7 @@
 package argv
 
+import "github.com/crosscc/crosscc/argv/option"
+
 // An Option is one word of a command line with its operand, under the name that the option table gives it:
 // "--include-directory=x" is {"-I", "x"}, "--sysroot=x" and "--sysroot x" are {"--sysroot", "x"}.
 type Option struct {
@@ -13,12 +15,12 @@ func (c *Command) Preprocessor() []Option {
 	var out []Option
 	for _, w := range c.words {
 		switch {
-		case w.kind == kindXclang && isCC1Directory(w.value):
-			out = append(out, Option{"-Xclang", w.value}) // the directory is the next -Xclang's
-		case w.kind == kindCPP && w.name == "--sysroot=":
-			out = append(out, Option{"--sysroot", w.value})
-		case w.kind == kindCPP:
-			out = append(out, Option{w.name, w.value})
+		case w.Kind == option.KindXclang && isCC1Directory(w.Value):
+			out = append(out, Option{"-Xclang", w.Value}) // the directory is the next -Xclang's
+		case w.Kind == option.KindCPP && w.Name == "--sysroot=":
+			out = append(out, Option{"--sysroot", w.Value})
+		case w.Kind == option.KindCPP:
+			out = append(out, Option{w.Name, w.Value})
 		}
 	}
 	for words := c.cpp; len(words) > 0; {

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/crosscc/crosscc/argv/option"
 )
 
 // This file is the helper's policy. It is alone so that it can be read in one go, and it is an allowlist so that a
@@ -85,10 +87,10 @@ var assemblerPermitted = regexp.MustCompile(`^(--(no)?execstack|--fatal-warnings
 var assemblerDebug = regexp.MustCompile(`^(-g|--?gdwarf-[2-5])$`)
 
 // plainAssembler reports whether all that a -Wa, or -Xassembler word hands on is permitted.
-func plainAssembler(w word, l Language) bool {
-	words := []string{w.value}
-	if w.name == "-Wa," {
-		words = strings.Split(w.value, ",")
+func plainAssembler(w option.Word, l Language) bool {
+	words := []string{w.Value}
+	if w.Name == "-Wa," {
+		words = strings.Split(w.Value, ",")
 	}
 	for _, s := range words {
 		if l.Assembles() && assemblerDebug.MatchString(s) {
@@ -150,13 +152,13 @@ func isCC1Directory(s string) bool {
 // to nobody here.
 func (c *Command) filesOfWords(Env) Verdict {
 	for _, w := range c.words {
-		values := []string{w.value}
-		switch w.kind {
-		case kindInput:
-			values[0] = w.value[strings.LastIndexByte(w.value, '/')+1:]
-		case kindAssembler, kindXclang:
+		values := []string{w.Value}
+		switch w.Kind {
+		case option.KindInput:
+			values[0] = w.Value[strings.LastIndexByte(w.Value, '/')+1:]
+		case option.KindAssembler, option.KindXclang:
 			continue // their lists have nothing like that
-		case kindToCPP:
+		case option.KindToCPP:
 			values = nil
 			for _, s := range preprocessorWords(w) {
 				_, value, _ := cppOption([]string{s})
@@ -164,7 +166,7 @@ func (c *Command) filesOfWords(Env) Verdict {
 			}
 		}
 		if slices.ContainsFunc(values, func(s string) bool { return strings.HasPrefix(s, "@") }) {
-			return local(ResponseFile, strings.Join(w.text, " "))
+			return local(option.ResponseFile, strings.Join(w.Text, " "))
 		}
 	}
 	return Verdict{}
@@ -203,21 +205,21 @@ func inside(name string) bool {
 }
 
 // admit judges one word with its operand.
-func admit(w word) error {
-	s := strings.Join(w.text, " ")
-	if w.name == "-std=" {
-		s = w.name + w.value // --std=c99 as well
+func admit(w option.Word) error {
+	s := strings.Join(w.Text, " ")
+	if w.Name == "-std=" {
+		s = w.Name + w.Value // --std=c99 as well
 	}
 	ok := false
-	switch w.kind {
-	case kindInput, kindOutput, kindMode, kindLanguage:
+	switch w.Kind {
+	case option.KindInput, option.KindOutput, option.KindMode, option.KindLanguage:
 		ok = true // judged by Admit and Parse
-	case kindAssembler, kindXclang:
+	case option.KindAssembler, option.KindXclang:
 		ok = true // judged by Parse, by the lists above
-	case kindPlain, kindTarget, kindDebug, kindDiagnostic:
+	case option.KindPlain, option.KindTarget, option.KindDebug, option.KindDiagnostic:
 		ok = permittedWord(s)
 	}
-	if !ok || slices.ContainsFunc(w.text, func(s string) bool { return strings.HasPrefix(s, "@") }) {
+	if !ok || slices.ContainsFunc(w.Text, func(s string) bool { return strings.HasPrefix(s, "@") }) {
 		return fmt.Errorf("option %q is not one that a helper runs", s)
 	}
 	return nil

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/crosscc/crosscc/argv/option"
 )
 
 // Split is a command that compiles several sources, or compiles and links, taken apart.
@@ -17,7 +19,7 @@ type Split struct {
 	Output string
 
 	family  Family
-	words   []word
+	words   []option.Word
 	sources []bool // of each word that is an input
 }
 
@@ -43,10 +45,10 @@ const maxSplit = 64
 // links. Of clang's that is to be asked where it links: some of its versions compile otherwise then, and it says for the whole
 // command which words were of no use.
 func (c *Command) Split(env Env) *Split {
-	s := &Split{Links: c.verdict.Reason == Link, family: c.family, words: c.words}
+	s := &Split{Links: c.verdict.Reason == option.Link, family: c.family, words: c.words}
 	switch {
-	case c.verdict.Reason != Link && c.verdict.Reason != SeveralInputs, len(c.inputs) > maxSplit,
-		c.lastIndex(kindLanguage) > c.lastIndex(kindInput), s.Links && (c.LTO() || c.first(kindExtra) != nil || len(c.outputs) > 1 || c.profiles()),
+	case c.verdict.Reason != option.Link && c.verdict.Reason != option.SeveralInputs, len(c.inputs) > maxSplit,
+		c.lastIndex(option.KindLanguage) > c.lastIndex(option.KindInput), s.Links && (c.LTO() || c.first(option.KindExtra) != nil || len(c.outputs) > 1 || c.profiles()),
 		!s.Links && len(c.outputs) > 0, len(c.named()) > 0, c.misread(env.Driver.CXX) != "":
 		return nil
 	}
@@ -55,7 +57,7 @@ func (c *Command) Split(env Env) *Split {
 		switch {
 		case reason == "" && in.name != "-":
 			s.Compiles = append(s.Compiles, nil)
-		case reason != NotASource || !s.Links:
+		case reason != option.NotASource || !s.Links:
 			return nil
 		}
 		s.sources = append(s.sources, reason == "")
@@ -90,7 +92,7 @@ func (c *Command) Split(env Env) *Split {
 
 // profiles reports whether a word has a profile in it, whose name follows from the program's where gcc links.
 func (c *Command) profiles() bool {
-	return c.family != Clang && slices.ContainsFunc(c.words, func(w word) bool { return w.reason == Profile })
+	return c.family != Clang && slices.ContainsFunc(c.words, func(w option.Word) bool { return w.Reason == option.Profile })
 }
 
 // splitDeps reports whether dependencies that a command with a link makes are those of one compile with other words: by the
@@ -108,10 +110,10 @@ func (c *Command) partWords(in input, links bool, n int) []string {
 	var out []string
 	for _, w := range c.words {
 		switch {
-		case w.kind == kindInput, w.kind == kindLanguage, w.kind == kindOutput, w.kind == kindMode:
-		case w.kind == kindLinker && c.family == Clang && links: // of no use, it would say
+		case w.Kind == option.KindInput, w.Kind == option.KindLanguage, w.Kind == option.KindOutput, w.Kind == option.KindMode:
+		case w.Kind == option.KindLinker && c.family == Clang && links: // of no use, it would say
 		default:
-			out = append(out, w.text...)
+			out = append(out, w.Text...)
 		}
 	}
 	if c.family == Clang && links {
@@ -164,10 +166,10 @@ func (s *Split) Link(objects []string) []string {
 	}
 	inputs, n := 0, 0
 	for _, w := range s.words {
-		switch w.kind {
-		case kindLanguage: // of sources
-		case kindInput:
-			text := w.text
+		switch w.Kind {
+		case option.KindLanguage: // of sources
+		case option.KindInput:
+			text := w.Text
 			if s.sources[inputs] {
 				text = objects[n : n+1]
 				n++
@@ -175,7 +177,7 @@ func (s *Split) Link(objects []string) []string {
 			inputs++
 			out = append(out, text...)
 		default:
-			out = append(out, w.text...)
+			out = append(out, w.Text...)
 		}
 	}
 	return out

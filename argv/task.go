@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/crosscc/crosscc/argv/option"
 )
 
 // This file reads commands for a toolchain that lies elsewhere altogether: an image defines compiler, headers and libraries, and
@@ -43,7 +45,7 @@ type Task struct {
 	// Outputs are all files that are written, with their names in the job; not of a TaskCompile or TaskParts.
 	Outputs []Output
 
-	words []word
+	words []option.Word
 	links []linkerPart
 }
 
@@ -65,16 +67,16 @@ func ReadTask(args []string, env Env) (*Task, error) {
 	case c.verdict.Remote:
 		t.Kind, t.Command = TaskCompile, c
 		return t, nil
-	case c.verdict.Reason == ResponseFile:
+	case c.verdict.Reason == option.ResponseFile:
 		return nil, fmt.Errorf("response file: %s", c.verdict.Detail)
 	case c.Native():
-		return nil, fmt.Errorf("%s means this machine's processor, and the image's compiler is for any; name the processor", strings.Join(c.nativeWord().text, " "))
+		return nil, fmt.Errorf("%s means this machine's processor, and the image's compiler is for any; name the processor", strings.Join(c.nativeWord().Text, " "))
 	case env.Driver.Standard != "":
 		return nil, fmt.Errorf("%s is a script, which adds words of its own", env.Driver.Standard)
 	case c.printing(env).Reason != "", len(c.inputs) == 0:
 		t.Kind = TaskQuestion
 		return t, t.question()
-	case c.first(kindPreprocess) != nil:
+	case c.first(option.KindPreprocess) != nil:
 		t.Kind = TaskPreprocess
 		return t, t.preprocess(c, env)
 	case !c.compile && !c.assembly:
@@ -90,7 +92,7 @@ func ReadTask(args []string, env Env) (*Task, error) {
 
 // unsaid words a verdict that keeps a command from going.
 func unsaid(v Verdict) error {
-	for _, doc := range Reasons() {
+	for _, doc := range option.Reasons() {
 		if doc.Reason == v.Reason {
 			return fmt.Errorf("%s (%s): %s", v.Reason, v.Detail, doc.Text)
 		}
@@ -107,11 +109,11 @@ func (t *Task) Words(rename func(job string) string) []string {
 	var out []string
 	link := 0
 	for i, w := range t.words {
-		text := w.text
+		text := w.Text
 		switch {
-		case w.kind == kindOutput:
+		case w.Kind == option.KindOutput:
 			continue
-		case w.name == "-MF" && t.Kind == TaskPreprocess:
+		case w.Name == "-MF" && t.Kind == TaskPreprocess:
 			text = []string{"-MF", rename(taskDeps)}
 		}
 		for ; link < len(t.links) && t.links[link].word == i; link++ {
@@ -135,11 +137,11 @@ var questions = regexp.MustCompile(`^(--version|--help(=[a-z,^-]+)?|-help|--targ
 
 func (t *Task) question() error {
 	for _, w := range t.words {
-		if questions.MatchString(w.text[0]) && len(w.text) == 1 || w.kind == kindLanguage {
+		if questions.MatchString(w.Text[0]) && len(w.Text) == 1 || w.Kind == option.KindLanguage {
 			continue
 		}
-		if w.kind == kindInput || w.kind == kindOutput {
-			return fmt.Errorf("%q: a command that only prints reads and writes no file", w.text[0])
+		if w.Kind == option.KindInput || w.Kind == option.KindOutput {
+			return fmt.Errorf("%q: a command that only prints reads and writes no file", w.Text[0])
 		}
 		if err := t.plain(w); err != nil {
 			return err
@@ -149,17 +151,17 @@ func (t *Task) question() error {
 }
 
 // plain judges a word that names nothing that is opened or written.
-func (t *Task) plain(w word) error {
-	switch w.kind {
-	case kindMode, kindCPP, kindPlain, kindTarget, kindDebug, kindDiagnostic, kindTree, kindLTO, kindAssembler:
+func (t *Task) plain(w option.Word) error {
+	switch w.Kind {
+	case option.KindMode, option.KindCPP, option.KindPlain, option.KindTarget, option.KindDebug, option.KindDiagnostic, option.KindTree, option.KindLTO, option.KindAssembler:
 		return admitWhole(w)
-	case kindLinker:
+	case option.KindLinker:
 		return t.driverLink(w)
 	}
-	if w.text[0] == "-v" || w.text[0] == "--verbose" {
+	if w.Text[0] == "-v" || w.Text[0] == "--verbose" {
 		return nil
 	}
-	return fmt.Errorf("%q is not a word that an image's toolchain is run with", strings.Join(w.text, " "))
+	return fmt.Errorf("%q is not a word that an image's toolchain is run with", strings.Join(w.Text, " "))
 }
 
 // moreCPP are words that say how -E prints.
@@ -168,26 +170,26 @@ var moreCPP = regexp.MustCompile(`^(-P|-C|-CC|-d[DIMNU]|-fdirectives-only|-v|-H)
 // preprocess reads -E, -M and -MM of one source.
 func (t *Task) preprocess(c *Command, env Env) error {
 	if len(c.inputs) != 1 || c.inputs[0].name == "-" {
-		return fmt.Errorf("%s of %s: one source that is a file can be preprocessed by an image's compiler", c.first(kindPreprocess).text[0], c.inputs[len(c.inputs)-1].name)
+		return fmt.Errorf("%s of %s: one source that is a file can be preprocessed by an image's compiler", c.first(option.KindPreprocess).Text[0], c.inputs[len(c.inputs)-1].name)
 	}
-	rules := slices.ContainsFunc(c.words, func(w word) bool { return w.kind == kindPreprocess && w.name != "-E" })
+	rules := slices.ContainsFunc(c.words, func(w option.Word) bool { return w.Kind == option.KindPreprocess && w.Name != "-E" })
 	part := []string{}
 	for _, w := range c.words {
 		switch {
-		case w.kind == kindPreprocess, w.kind == kindOutput, w.kind == kindMode, w.kind == kindInput, w.kind == kindLanguage:
-		case moreCPP.MatchString(w.text[0]) && len(w.text) == 1:
-		case w.kind == kindDependency && rules && w.name != "-MD" && w.name != "-MMD":
-			if w.name == "-MF" && w.value != "-" {
-				t.Outputs = append(t.Outputs, Output{Kind: Dependencies, Name: w.value, Job: taskDeps})
+		case w.Kind == option.KindPreprocess, w.Kind == option.KindOutput, w.Kind == option.KindMode, w.Kind == option.KindInput, w.Kind == option.KindLanguage:
+		case moreCPP.MatchString(w.Text[0]) && len(w.Text) == 1:
+		case w.Kind == option.KindDependency && rules && w.Name != "-MD" && w.Name != "-MMD":
+			if w.Name == "-MF" && w.Value != "-" {
+				t.Outputs = append(t.Outputs, Output{Kind: Dependencies, Name: w.Value, Job: taskDeps})
 			}
-		case w.kind == kindDependency:
-			return fmt.Errorf("%s beside -E makes a file whose name is the driver's choice", w.text[0])
-		case w.kind == kindLinker:
+		case w.Kind == option.KindDependency:
+			return fmt.Errorf("%s beside -E makes a file whose name is the driver's choice", w.Text[0])
+		case w.Kind == option.KindLinker:
 			if err := t.driverLink(w); err != nil {
 				return err
 			}
 		default:
-			part = append(part, w.text...)
+			part = append(part, w.Text...)
 		}
 	}
 	if len(t.Outputs) > 1 || len(c.outputs) > 1 {
@@ -230,9 +232,9 @@ func (t *Task) link(c *Command, env Env) error {
 	var part []string
 	for _, w := range c.words {
 		switch {
-		case w.kind == kindInput, w.kind == kindLanguage, w.kind == kindOutput, w.kind == kindLinker, isLinkOnly(w):
+		case w.Kind == option.KindInput, w.Kind == option.KindLanguage, w.Kind == option.KindOutput, w.Kind == option.KindLinker, isLinkOnly(w):
 		default:
-			part = append(part, w.text...)
+			part = append(part, w.Text...)
 		}
 	}
 	for _, in := range c.inputs {
@@ -246,7 +248,7 @@ func (t *Task) link(c *Command, env Env) error {
 			if err := t.source(in, part, env); err != nil {
 				return err
 			}
-		case reason == NotASource:
+		case reason == option.NotASource:
 			t.Reads = append(t.Reads, in.name)
 		default:
 			return unsaid(local(reason, in.name))
@@ -268,8 +270,8 @@ func (t *Task) link(c *Command, env Env) error {
 }
 
 // isLinkOnly reports whether a word is the linker's alone though gcc's driver counts it among the compiler's.
-func isLinkOnly(w word) bool {
-	return w.kind == kindPlain && slices.Contains([]string{"-static-libgcc", "-static-libstdc++", "-shared-libgcc", "-rdynamic", "-s"}, w.name)
+func isLinkOnly(w option.Word) bool {
+	return w.Kind == option.KindPlain && slices.Contains([]string{"-static-libgcc", "-static-libstdc++", "-shared-libgcc", "-rdynamic", "-s"}, w.Name)
 }
 
 // linkWords judges the words of a link.
@@ -278,26 +280,26 @@ func (t *Task) linkWords(c *Command) error {
 		return err
 	}
 	for _, w := range c.words {
-		switch w.kind {
-		case kindInput, kindOutput, kindLanguage:
-		case kindLinker:
+		switch w.Kind {
+		case option.KindInput, option.KindOutput, option.KindLanguage:
+		case option.KindLinker:
 			if err := t.driverLink(w); err != nil {
 				return err
 			}
-		case kindExtra, kindReads, kindDump, kindNamed, kindOptInfo, kindDependency, kindToCPP:
+		case option.KindExtra, option.KindReads, option.KindDump, option.KindNamed, option.KindOptInfo, option.KindDependency, option.KindToCPP:
 			// Words of compiles, which builds give to their links as well: without a source nothing comes of them.
-			if len(t.Sources) > 0 && w.kind != kindToCPP {
-				return fmt.Errorf("%s in a command that links makes or reads files besides: compile with -c first", w.text[0])
+			if len(t.Sources) > 0 && w.Kind != option.KindToCPP {
+				return fmt.Errorf("%s in a command that links makes or reads files besides: compile with -c first", w.Text[0])
 			}
 			if err := admitWhole(w); err != nil {
 				return err
 			}
 		default:
-			if err := t.plain(w); err != nil && w.kind != kindXclang {
+			if err := t.plain(w); err != nil && w.Kind != option.KindXclang {
 				return err
 			}
-			if w.kind == kindXclang && len(t.Sources) == 0 {
-				return fmt.Errorf("%q is not a word that an image's toolchain links with", strings.Join(w.text, " "))
+			if w.Kind == option.KindXclang && len(t.Sources) == 0 {
+				return fmt.Errorf("%q is not a word that an image's toolchain links with", strings.Join(w.Text, " "))
 			}
 		}
 	}
@@ -305,17 +307,17 @@ func (t *Task) linkWords(c *Command) error {
 }
 
 // driverLink judges a word that the driver has for the linker.
-func (t *Task) driverLink(w word) error {
-	text := strings.Join(w.text, " ")
-	if strings.ContainsRune(text, 0) || strings.HasPrefix(w.value, "@") {
+func (t *Task) driverLink(w option.Word) error {
+	text := strings.Join(w.Text, " ")
+	if strings.ContainsRune(text, 0) || strings.HasPrefix(w.Value, "@") {
 		return fmt.Errorf("%q is not a word that an image's toolchain is run with", text)
 	}
-	switch w.name {
+	switch w.Name {
 	case "-Wl,", "-Xlinker", "-u", "-e", "-z", "-rpath": // flatten has judged those that are handed on; the others are text
 		return nil
 	case "-l", "-L", "-T":
-		if w.value == "" {
-			return fmt.Errorf("%s without a name", w.name)
+		if w.Value == "" {
+			return fmt.Errorf("%s without a name", w.Name)
 		}
 		return nil
 	case "-framework", "--ld-path=":
@@ -336,13 +338,13 @@ func (t *Task) search() {
 	scripts := []string{}
 	for _, w := range t.words {
 		switch {
-		case w.kind != kindLinker:
-		case w.name == "-L":
-			t.Dirs = append(t.Dirs, w.value)
-		case w.name == "-l":
-			libs = append(libs, w.value)
-		case w.name == "-T":
-			scripts = append(scripts, w.value)
+		case w.Kind != option.KindLinker:
+		case w.Name == "-L":
+			t.Dirs = append(t.Dirs, w.Value)
+		case w.Name == "-l":
+			libs = append(libs, w.Value)
+		case w.Name == "-T":
+			scripts = append(scripts, w.Value)
 		}
 	}
 	for _, p := range t.links {

@@ -4,7 +4,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/crosscc/crosscc/argv/option"
 )
+
+// Reason is why a command is run locally: a slug of package option's.
+type Reason = option.Reason
 
 // Verdict says whether a command may be compiled elsewhere.
 type Verdict struct {
@@ -14,7 +19,7 @@ type Verdict struct {
 }
 
 // Slot reports whether a local run takes one of the machine's slots: all do but those that only print.
-func (v Verdict) Slot() bool { return v.Reason != Prints && v.Reason != NoInput }
+func (v Verdict) Slot() bool { return v.Reason != option.Prints && v.Reason != option.NoInput }
 
 func local(r Reason, detail string) Verdict { return Verdict{Reason: r, Detail: detail} }
 
@@ -34,9 +39,9 @@ func (c *Command) judge(env Env) Verdict {
 }
 
 // first finds the first word of a kind; nil when there is none.
-func (c *Command) first(k kind) *word {
+func (c *Command) first(k option.Kind) *option.Word {
 	for i := range c.words {
-		if c.words[i].kind == k {
+		if c.words[i].Kind == k {
 			return &c.words[i]
 		}
 	}
@@ -45,37 +50,37 @@ func (c *Command) first(k kind) *word {
 
 // printing finds what makes the driver print and leave. Without input, so do -v and the like.
 func (c *Command) printing(Env) Verdict {
-	if w := c.first(kindPrints); w != nil {
-		return local(Prints, w.text[0])
+	if w := c.first(option.KindPrints); w != nil {
+		return local(option.Prints, w.Text[0])
 	}
-	if w := c.first(kindLocal); w != nil && w.reason == Verbose && len(c.inputs) == 0 {
-		return local(Prints, w.text[0])
+	if w := c.first(option.KindLocal); w != nil && w.Reason == option.Verbose && len(c.inputs) == 0 {
+		return local(option.Prints, w.Text[0])
 	}
 	return Verdict{}
 }
 
 func (c *Command) posix(env Env) Verdict {
 	if s := env.Driver.Standard; s != "" {
-		return local(PosixDriver, s)
+		return local(option.PosixDriver, s)
 	}
 	return Verdict{}
 }
 
 // action finds commands that end before an object or go on behind it.
 func (c *Command) action(Env) Verdict {
-	if w := c.first(kindPreprocess); w != nil {
-		return local(PreprocessOnly, w.text[0])
+	if w := c.first(option.KindPreprocess); w != nil {
+		return local(option.PreprocessOnly, w.Text[0])
 	}
 	for _, w := range c.words {
-		if w.kind == kindLocal && w.reason == OtherAction {
-			return local(OtherAction, w.text[0])
+		if w.Kind == option.KindLocal && w.Reason == option.OtherAction {
+			return local(option.OtherAction, w.Text[0])
 		}
 	}
 	switch {
 	case len(c.inputs) == 0:
-		return local(NoInput, "")
+		return local(option.NoInput, "")
 	case !c.compile && !c.assembly:
-		return local(Link, "")
+		return local(option.Link, "")
 	}
 	return Verdict{}
 }
@@ -83,16 +88,16 @@ func (c *Command) action(Env) Verdict {
 func (c *Command) oneInput(Env) Verdict {
 	switch {
 	case len(c.inputs) > 1:
-		return local(SeveralInputs, c.inputs[1].name)
+		return local(option.SeveralInputs, c.inputs[1].name)
 	case c.Source() == "-":
-		return local(Stdin, "-")
+		return local(option.Stdin, "-")
 	}
 	return Verdict{}
 }
 
 func (c *Command) localWord(Env) Verdict {
-	if w := c.first(kindLocal); w != nil {
-		return local(w.reason, strings.Join(w.text, " "))
+	if w := c.first(option.KindLocal); w != nil {
+		return local(w.Reason, strings.Join(w.Text, " "))
 	}
 	return Verdict{}
 }
@@ -100,22 +105,22 @@ func (c *Command) localWord(Env) Verdict {
 // source judges the name and language of the one input.
 func (c *Command) source(env Env) Verdict {
 	if name := c.misread(env.Driver.CXX); name != "" {
-		return local(OtherLanguage, "g++ has rules of its own for "+name+" behind -x")
+		return local(option.OtherLanguage, "g++ has rules of its own for "+name+" behind -x")
 	}
 	for _, w := range c.words {
-		if l, why := namedLanguage(w.value); w.kind == kindLanguage && w.value != "none" && l == NoLanguage {
-			return local(why, strings.Join(w.text, " ")) // behind the source too: clang knows the name or ends
+		if l, why := namedLanguage(w.Value); w.Kind == option.KindLanguage && w.Value != "none" && l == NoLanguage {
+			return local(why, strings.Join(w.Text, " ")) // behind the source too: clang knows the name or ends
 		}
 	}
 	if c.badLanguage != "" {
 		return local(c.badLanguage, c.Source())
 	}
 	if c.language.Assembles() && c.assembly {
-		return local(Assembler, "-S of "+c.Source()) // makes nothing, or preprocesses
+		return local(option.Assembler, "-S of "+c.Source()) // makes nothing, or preprocesses
 	}
 	if stem, _ := splitSuffix(c.Source()); stem == "" {
 		// The families name the object of "dir/.c" or "dir/" differently.
-		return local(NotASource, c.Source())
+		return local(option.NotASource, c.Source())
 	}
 	return Verdict{}
 }
@@ -123,16 +128,16 @@ func (c *Command) source(env Env) Verdict {
 // targets finds "native" where it still counts, and more than one -arch.
 func (c *Command) targets(env Env) Verdict {
 	if w := c.nativeWord(); w != nil && !env.Native {
-		return local(Native, w.text[0])
+		return local(option.Native, w.Text[0])
 	}
 	arches := 0
 	for _, w := range c.words {
-		if w.name == "-arch" {
+		if w.Name == "-arch" {
 			arches++
 		}
 	}
 	if arches > 1 {
-		return local(SeveralTargets, "-arch")
+		return local(option.SeveralTargets, "-arch")
 	}
 	return Verdict{}
 }
@@ -140,7 +145,7 @@ func (c *Command) targets(env Env) Verdict {
 // lto leaves alone what two runs of one gcc would not make alike: names of sections come from a random number.
 func (c *Command) lto(env Env) Verdict {
 	if !env.Pinned && c.LTO() && c.family != Clang && !c.has("-frandom-seed=") {
-		return local(LTO, "-flto without -frandom-seed=")
+		return local(option.LTO, "-flto without -frandom-seed=")
 	}
 	return Verdict{}
 }
@@ -157,19 +162,19 @@ func (c *Command) passed(env Env) Verdict {
 	var cc1 []string
 	for _, w := range c.words {
 		switch {
-		case w.kind == kindXclang:
-			cc1 = append(cc1, w.value)
-		case w.name == "-mllvm" && !llvmPermitted.MatchString(w.value):
-			return local(Internals, strings.Join(w.text, " "))
-		case w.kind == kindAssembler && !plainAssembler(w, c.language):
-			return local(AssemblerWords, strings.Join(w.text, " "))
+		case w.Kind == option.KindXclang:
+			cc1 = append(cc1, w.Value)
+		case w.Name == "-mllvm" && !llvmPermitted.MatchString(w.Value):
+			return local(option.Internals, strings.Join(w.Text, " "))
+		case w.Kind == option.KindAssembler && !plainAssembler(w, c.language):
+			return local(option.AssemblerWords, strings.Join(w.Text, " "))
 		}
 	}
 	if bad := badCC1Word(cc1, env.Job); bad != "" {
-		return local(Internals, "-Xclang "+bad)
+		return local(option.Internals, "-Xclang "+bad)
 	}
 	if bad := c.badCPPWord(); bad != "" {
-		return local(PreprocessorWords, bad)
+		return local(option.PreprocessorWords, bad)
 	}
 	return Verdict{}
 }
@@ -178,11 +183,11 @@ func (c *Command) passed(env Env) Verdict {
 func (c *Command) output(Env) Verdict {
 	switch {
 	case len(c.outputs) > 1:
-		return local(AmbiguousOutput, "-o "+c.outputs[1])
+		return local(option.AmbiguousOutput, "-o "+c.outputs[1])
 	case c.Output() == "-" || c.Output() == "/dev/stdout":
-		return local(Stdout, "-o "+c.Output())
+		return local(option.Stdout, "-o "+c.Output())
 	case c.Output() == "" || filepath.Clean(c.Output()) == filepath.Clean(c.Source()):
-		return local(AmbiguousOutput, "-o "+c.Output())
+		return local(option.AmbiguousOutput, "-o "+c.Output())
 	}
 	return Verdict{}
 }
@@ -194,23 +199,25 @@ func (c *Command) dependencies(Env) Verdict {
 	deps, _ := c.Deps()
 	switch {
 	case !d.wanted && (d.named || d.phony || d.cpp || len(d.targets) > 0):
-		return local(DependencyOptions, "no -MD or -MMD")
+		return local(option.DependencyOptions, "no -MD or -MMD")
 	case !d.wanted:
 		return Verdict{}
 	case c.language.IsPreprocessed():
-		return local(DependencyOptions, "-MD of "+c.Source())
+		return local(option.DependencyOptions, "-MD of "+c.Source())
 	case c.family == Clang && d.md && d.mmd && c.saysLong("--write-"):
 		// clang says of one of -MD and -MMD that it is not used, but not where it is spelt so.
-		return local(DependencyOptions, "--write-dependencies and another")
+		return local(option.DependencyOptions, "--write-dependencies and another")
 	case deps.File == "" || deps.File == "-" || deps.File == "/dev/stdout":
-		return local(DependencyOptions, "-MF "+deps.File)
+		return local(option.DependencyOptions, "-MF "+deps.File)
 	}
 	return Verdict{}
 }
 
 // saysLong reports whether a word for dependencies is spelt with this beginning.
 func (c *Command) saysLong(prefix string) bool {
-	return slices.ContainsFunc(c.words, func(w word) bool { return w.kind == kindDependency && strings.HasPrefix(w.text[0], prefix) })
+	return slices.ContainsFunc(c.words, func(w option.Word) bool {
+		return w.Kind == option.KindDependency && strings.HasPrefix(w.Text[0], prefix)
+	})
 }
 
 // probe knows the sources of configure, CMake and Meson: thousands of tiny compiles that ask about this machine.
@@ -221,17 +228,17 @@ func (c *Command) probe(env Env) Verdict {
 	base := filepath.Base(c.Source())
 	for _, p := range []string{"conftest.", "tmp.conftest.", "_configtest.", "CMakeCCompiler", "CMakeCXXCompiler"} {
 		if strings.HasPrefix(base, p) {
-			return local(Probe, c.Source())
+			return local(option.Probe, c.Source())
 		}
 	}
 	exact := []string{"testCCompiler.c", "testCXXCompiler.cxx", "sanitycheckc.c", "sanitycheckcpp.cc"}
 	if slices.Contains(exact, base) || c.Source() == "/dev/null" || c.Output() == "/dev/null" {
-		return local(Probe, c.Source())
+		return local(option.Probe, c.Source())
 	}
 	for _, name := range []string{c.Source(), c.Output()} {
 		for _, dir := range []string{"CMakeFiles/CMakeTmp/", "CMakeFiles/CMakeScratch/", "/cmTC_", "meson-private/"} {
 			if strings.Contains("/"+name, dir) {
-				return local(Probe, name)
+				return local(option.Probe, name)
 			}
 		}
 	}
@@ -255,12 +262,12 @@ func environment(env Env) Verdict {
 		"WATCHOS_DEPLOYMENT_TARGET", "XROS_DEPLOYMENT_TARGET", "DRIVERKIT_DEPLOYMENT_TARGET",
 	} {
 		if env.Getenv(name) != "" {
-			return local(Environment, name)
+			return local(option.Environment, name)
 		}
 	}
 	for _, lib := range strings.FieldsFunc(env.Getenv("LD_PRELOAD"), func(r rune) bool { return r == ':' || r == ' ' }) {
 		if !harmless(filepath.Base(lib)) {
-			return local(Environment, "LD_PRELOAD")
+			return local(option.Environment, "LD_PRELOAD")
 		}
 	}
 	return Verdict{}

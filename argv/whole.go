@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/crosscc/crosscc/argv/option"
 )
 
 // Whole gives the words for compiling the source itself, with its headers, into the file output: the tree form of the
@@ -17,11 +19,11 @@ func (c *Command) Whole(output, depFile string, extra ...string) []string {
 	named := 0
 	for i := range c.words {
 		switch w := &c.words[i]; {
-		case w.outputName() != "":
-			out = append(out, w.renamed(namedFile(output, named))...)
+		case w.OutputName() != "":
+			out = append(out, w.Renamed(namedFile(output, named))...)
 			named++
 		case c.whole(w):
-			out = append(out, w.text...)
+			out = append(out, w.Text...)
 		}
 	}
 	out = append(append(out, extra...), c.keptCPP(d.wanted)...)
@@ -39,13 +41,13 @@ func (c *Command) Whole(output, depFile string, extra ...string) []string {
 }
 
 // whole reports whether a word goes along as it is.
-func (c *Command) whole(w *word) bool {
-	switch w.kind {
-	case kindPlain, kindTree, kindExtra, kindDump, kindOptInfo, kindReads, kindLTO, kindTarget, kindDebug, kindDiagnostic, kindAssembler, kindXclang:
+func (c *Command) whole(w *option.Word) bool {
+	switch w.Kind {
+	case option.KindPlain, option.KindTree, option.KindExtra, option.KindDump, option.KindOptInfo, option.KindReads, option.KindLTO, option.KindTarget, option.KindDebug, option.KindDiagnostic, option.KindAssembler, option.KindXclang:
 		return !c.drops(w)
-	case kindCPP:
+	case option.KindCPP:
 		return c.family != Clang || !c.unusedWithoutDefaults(w)
-	case kindLinker:
+	case option.KindLinker:
 		return true // clang says of each that it is not used, gcc of some that it does not know them
 	}
 	return false
@@ -57,20 +59,20 @@ func (c *Command) whole(w *word) bool {
 // were of use, by the language and by each other; in the tree form those directories are given by name.
 func (c *Command) Untellable() string {
 	if c.family != Clang {
-		if c.lastIndex(kindLanguage) > c.lastIndex(kindInput) {
+		if c.lastIndex(option.KindLanguage) > c.lastIndex(option.KindInput) {
 			return "an -x stands behind the source"
 		}
 		return ""
 	}
 	choices := map[string]bool{}
 	for _, w := range c.words {
-		switch w.name {
+		switch w.Name {
 		case unusedIsFine:
 			return ""
 		case "-stdlib=", "--stdlib=":
 			choices["-stdlib="] = true
 		case "-nostdinc", "-nostdinc++", "-nostdlibinc", "-nobuiltininc", "-ibuiltininc":
-			choices[w.name] = true
+			choices[w.Name] = true
 		}
 	}
 	cxx := c.language == CXX || c.language == ObjCXX
@@ -82,9 +84,9 @@ func (c *Command) Untellable() string {
 }
 
 // lastIndex is where the last word of a kind stands; -1 when there is none.
-func (c *Command) lastIndex(k kind) int {
+func (c *Command) lastIndex(k option.Kind) int {
 	for i := len(c.words) - 1; i >= 0; i-- {
-		if c.words[i].kind == k {
+		if c.words[i].Kind == k {
 			return i
 		}
 	}
@@ -93,12 +95,12 @@ func (c *Command) lastIndex(k kind) int {
 
 // unusedWithoutDefaults finds words that only choose among clang's own include directories. Those are given by name, so
 // clang would say that the word was not used.
-func (c *Command) unusedWithoutDefaults(w *word) bool {
-	switch w.name {
+func (c *Command) unusedWithoutDefaults(w *option.Word) bool {
+	switch w.Name {
 	case "-stdlib=", "--stdlib=", "-nobuiltininc":
 		return true
 	case "-ibuiltininc":
-		return slices.ContainsFunc(c.words, func(w word) bool { return w.name == "-nobuiltininc" })
+		return slices.ContainsFunc(c.words, func(w option.Word) bool { return w.Name == "-nobuiltininc" })
 	}
 	return false
 }
@@ -140,21 +142,21 @@ func AdmitWhole(c *Command) error {
 
 // admitWhole judges one word. Those for the preprocessor name directories and files of the client's, macros and
 // targets, which are text; the linker's are not acted upon, because nothing is linked.
-func admitWhole(w word) error {
-	switch w.kind {
-	case kindCPP, kindToCPP, kindDependency, kindLinker:
-		if slices.ContainsFunc(w.text, func(s string) bool { return strings.HasPrefix(s, "@") || strings.ContainsRune(s, 0) }) {
-			return fmt.Errorf("option %q is not one that a helper runs", w.text)
+func admitWhole(w option.Word) error {
+	switch w.Kind {
+	case option.KindCPP, option.KindToCPP, option.KindDependency, option.KindLinker:
+		if slices.ContainsFunc(w.Text, func(s string) bool { return strings.HasPrefix(s, "@") || strings.ContainsRune(s, 0) }) {
+			return fmt.Errorf("option %q is not one that a helper runs", w.Text)
 		}
 		return nil
-	case kindReads:
-		if slices.ContainsFunc(w.text, func(s string) bool { return strings.ContainsRune(s, 0) }) || strings.HasPrefix(w.value, "@") || w.value == "-" {
-			return fmt.Errorf("option %q is not one that a helper runs", w.text)
+	case option.KindReads:
+		if slices.ContainsFunc(w.Text, func(s string) bool { return strings.ContainsRune(s, 0) }) || strings.HasPrefix(w.Value, "@") || w.Value == "-" {
+			return fmt.Errorf("option %q is not one that a helper runs", w.Text)
 		}
 		return nil // a file of the client's, as every name in a tree is
-	case kindTree, kindExtra, kindDump, kindOptInfo, kindNamed, kindLTO:
-		if !slices.ContainsFunc(wholePermitted, func(r *regexp.Regexp) bool { return r.MatchString(strings.Join(w.text, " ")) }) {
-			return fmt.Errorf("option %q is not one that a helper runs", w.text)
+	case option.KindTree, option.KindExtra, option.KindDump, option.KindOptInfo, option.KindNamed, option.KindLTO:
+		if !slices.ContainsFunc(wholePermitted, func(r *regexp.Regexp) bool { return r.MatchString(strings.Join(w.Text, " ")) }) {
+			return fmt.Errorf("option %q is not one that a helper runs", w.Text)
 		}
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/argv/option"
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/toolchains"
 )
@@ -92,7 +93,7 @@ func (c *compile) readWords(words []string, f argv.Family) error {
 func (c *compile) oddVariables() error {
 	for dir := range strings.SplitSeq(c.s.getenv("COMPILER_PATH"), ":") {
 		if c.s.getenv("COMPILER_PATH") != "" && !path.IsAbs(dir) {
-			return stay(broker.Reason(argv.Environment), "COMPILER_PATH has a relative name")
+			return stay(broker.Reason(option.Environment), "COMPILER_PATH has a relative name")
 		}
 	}
 	for dir := range strings.SplitSeq(c.s.getenv("PATH"), ":") { // by which gcc finds its assembler
@@ -101,16 +102,16 @@ func (c *compile) oddVariables() error {
 		}
 		for _, name := range []string{"as", "objcopy"} {
 			if st, err := c.s.root.Stat(c.s.abs(path.Join(dir, name))); err == nil && st.Mode&0o111 != 0 {
-				return stay(broker.Reason(argv.Environment), "PATH has a relative name, with %s in it", name)
+				return stay(broker.Reason(option.Environment), "PATH has a relative name, with %s in it", name)
 			}
 		}
 	}
 	if prefix := c.s.getenv("GCC_EXEC_PREFIX"); prefix != "" && !path.IsAbs(prefix) {
-		return stay(broker.Reason(argv.Environment), "GCC_EXEC_PREFIX is a relative name")
+		return stay(broker.Reason(option.Environment), "GCC_EXEC_PREFIX is a relative name")
 	}
 	for _, name := range []string{"GCC_EXEC_PREFIX", "COMPILER_PATH", "GCC_ROOT", "GCC_COMPARE_DEBUG", "DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES"} {
 		if c.s.isSet(name) && c.s.getenv(name) == "" {
-			return stay(broker.Reason(argv.Environment), "%s is set to nothing", name)
+			return stay(broker.Reason(option.Environment), "%s is set to nothing", name)
 		}
 	}
 	return nil

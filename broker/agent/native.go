@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/argv/option"
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/monitor"
 	"github.com/crosscc/crosscc/toolchains"
@@ -21,7 +22,7 @@ func (a *Agent) resolve(c *compile) error {
 	}
 	n, err := a.native(c)
 	if err != nil {
-		return c.failed(broker.Reason(argv.Native), "ask "+c.program, err)
+		return c.failed(broker.Reason(option.Native), "ask "+c.program, err)
 	}
 	// Words that are sizes and nothing else stay: without any the helper would not
 	// know native.
@@ -34,7 +35,7 @@ func (a *Agent) resolve(c *compile) error {
 		return nil
 	}
 	if c.split != nil {
-		return stay(broker.Reason(argv.Native), "its words are spelt out, which is done for one source in a command only")
+		return stay(broker.Reason(option.Native), "its words are spelt out, which is done for one source in a command only")
 	}
 	return c.readWords(c.cmd.Explicit(n.Words...), c.toolchain.Family)
 }

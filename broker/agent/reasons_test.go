@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/argv/option"
 )
 
 var update = flag.Bool("update", false, "write docs/reasons.md")
@@ -40,7 +40,7 @@ Every compile that crosscc leaves to the build's own compiler has a reason with 
 ## What the command line says
 
 `)
-	for _, r := range argv.Reasons() {
+	for _, r := range option.Reasons() {
 		fmt.Fprintf(&b, "* `%s`: %s\n", r.Reason, r.Text)
 	}
 	b.WriteString("\n## What the source, the compiler or the helpers say\n\n")
@@ -62,7 +62,7 @@ func TestReasonsAreUnique(t *testing.T) {
 		}
 		seen[reason] = true
 	}
-	for _, r := range argv.Reasons() {
+	for _, r := range option.Reasons() {
 		add(string(r.Reason), r.Text)
 	}
 	for _, r := range Reasons() {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/argv/option"
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/fleet"
 	"github.com/crosscc/crosscc/broker/local"
@@ -74,7 +75,7 @@ func (a *Agent) deliverParts(c *compile) error {
 		a.counters.Remote(got.match, got.Cached)
 	}
 	if c.split.Links {
-		a.counters.Local(broker.Reason(argv.Link), "of objects that were compiled elsewhere")
+		a.counters.Local(broker.Reason(option.Link), "of objects that were compiled elsewhere")
 	}
 	return nil
 }
@@ -95,7 +96,7 @@ func (a *Agent) deliverPart(c *compile) (answer, error) {
 	switch {
 	case err != nil:
 	case got.ExitCode != 0:
-		err = stay(broker.Reason(argv.SeveralInputs), "%s does not compile, and the driver has its rules for the others", c.cmd.Source())
+		err = stay(broker.Reason(option.SeveralInputs), "%s does not compile, and the driver has its rules for the others", c.cmd.Source())
 	case c.driverSpeaks(got.Stderr):
 		err = stay(reasonDiagnostics, "the driver has something to say, and says it once for all sources")
 	case !c.makesMore() && a.sampled(c, got):
@@ -201,10 +202,10 @@ func (a *Agent) link(c *compile, answers []answer, fin *local.Finish) error {
 	}
 	out, err := c.s.runLong(c.s.Context(), c.argv0, toolchains.Program{Path: c.program, Args: c.split.Link(objects)}, maxWords)
 	if err != nil {
-		return c.failed(broker.Reason(argv.Link), "link", err)
+		return c.failed(broker.Reason(option.Link), "link", err)
 	}
 	if c.s.Request.Terminal && len(out.Stdout)+len(out.Stderr) > 0 {
-		return stay(broker.Reason(argv.Link), "the link has something to say, to a terminal")
+		return stay(broker.Reason(option.Link), "the link has something to say, to a terminal")
 	}
 	fin.Stdout, fin.Stderr = append(fin.Stdout, out.Stdout...), append(fin.Stderr, out.Stderr...)
 	fin.Status = out.Status << 8

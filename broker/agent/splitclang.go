@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/argv/option"
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/toolchains"
 )
@@ -31,14 +32,14 @@ func (c *compile) asClang() error {
 				return err
 			}
 			if n = len(alone); n > len(whole) || !sameCommands(whole[:n], alone) {
-				return stay(broker.Reason(argv.Link), "clang would compile %s otherwise than without a link", part.Source())
+				return stay(broker.Reason(option.Link), "clang would compile %s otherwise than without a link", part.Source())
 			}
 			steps[part.Language()] = n
 		}
 		whole = whole[min(n, len(whole)):]
 	}
 	if len(whole) != 1 {
-		return stay(broker.Reason(argv.Link), "clang would run %d programs behind the compiles", len(whole))
+		return stay(broker.Reason(option.Link), "clang would run %d programs behind the compiles", len(whole))
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/argv/option"
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/headers"
 	"github.com/crosscc/crosscc/broker/helper"
@@ -72,7 +73,7 @@ func (a *Agent) asTree(c *compile, extra []string) (answer, error) {
 func (c *compile) believeTree(got answer) error {
 	switch {
 	case got.ExitCode != 0 && c.makesMore():
-		return stay(broker.Reason(argv.ExtraOutput), "the compile fails, and may leave parts of its further outputs")
+		return stay(broker.Reason(option.ExtraOutput), "the compile fails, and may leave parts of its further outputs")
 	case len(got.Stdout) == 0 && len(got.Stderr) == 0:
 		return nil
 	case temporary.Match(got.Stderr): // a client's TMPDIR may be another, and its name is a random one
@@ -141,7 +142,7 @@ func (a *Agent) treeJob(c *compile, extra []string) (*broker.Job, *headers.Tree,
 		return nil, nil, err
 	}
 	if c.cmd.SplitsSteadily() && (tree.Has("optimize") || tree.Has("pragma GCC optimize")) {
-		return nil, nil, &treeless{reason: broker.Reason(argv.ExtraOutput), text: "-gsplit-dwarf, and the source asks for optimisation", local: true}
+		return nil, nil, &treeless{reason: broker.Reason(option.ExtraOutput), text: "-gsplit-dwarf, and the source asks for optimisation", local: true}
 	}
 	env := []string{"LC_ALL=" + c.settings.locale}
 	if dated(tree) {

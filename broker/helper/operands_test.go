@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/argv/option"
 )
 
 // TestOperandsAreOperands: where the table has an option with an operand that
@@ -25,12 +26,12 @@ func TestOperandsAreOperands(t *testing.T) {
 	for _, driver := range []string{"gcc-12", "gcc-11", "clang-14"} {
 		d, _ := argv.ParseDriver(driver)
 		tried, looked := 0, 0
-		for _, r := range argv.Rules(d.Family) {
+		for _, r := range option.Rules(d.Family) {
 			var tries [][]string
-			if r.Operand == argv.SeparateOperand || r.Operand == argv.EitherOperand {
+			if r.Operand == option.SeparateOperand || r.Operand == option.EitherOperand {
 				tries = append(tries, []string{r.Name, "-fplugin=/none/evil"})
 			}
-			if r.Operand != argv.SeparateOperand && r.Operand != argv.NoOperand {
+			if r.Operand != option.SeparateOperand && r.Operand != option.NoOperand {
 				tries = append(tries, []string{r.Name + "@words"})
 			}
 			for _, words := range tries {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/argv/option"
 )
 
 // samples are operands for options whose operand means something. What is not
@@ -53,7 +54,7 @@ func vocabularyOf(f argv.Family, program string, seed uint64) (v vocabulary, err
 			rand.New(rand.NewPCG(seed, 0)).Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 		}
 	}()
-	for _, r := range argv.Rules(f) {
+	for _, r := range option.Rules(f) {
 		if runsOthers[r.Name] {
 			continue
 		}
@@ -71,7 +72,7 @@ func vocabularyOf(f argv.Family, program string, seed uint64) (v vocabulary, err
 	}
 	for _, w := range said {
 		switch staysHome(f, []string{w}) {
-		case argv.MissingOperand, argv.PreprocessOnly, argv.Prints:
+		case option.MissingOperand, option.PreprocessOnly, option.Prints:
 		case "":
 			v.plain = append(v.plain, []string{w})
 		default:
@@ -91,7 +92,7 @@ func staysHome(f argv.Family, words []string) argv.Reason {
 var runsOthers = map[string]bool{"-cc1": true, "-dumpbase-ext": true, "-fmodules-cache-path=": true}
 
 // spellings are ways to write an option.
-func spellings(name string, o argv.Operand) [][]string {
+func spellings(name string, o option.Operand) [][]string {
 	values := samples[name]
 	if values == nil {
 		values = anything
@@ -102,13 +103,13 @@ func spellings(name string, o argv.Operand) [][]string {
 	var list [][]string
 	for _, s := range values {
 		switch o {
-		case argv.NoOperand:
+		case option.NoOperand:
 			return [][]string{{name}}
-		case argv.JoinedOperand:
+		case option.JoinedOperand:
 			list = append(list, []string{name + s})
-		case argv.SeparateOperand:
+		case option.SeparateOperand:
 			list = append(list, []string{name, s})
-		case argv.EitherOperand:
+		case option.EitherOperand:
 			list = append(list, []string{name, s}, []string{name + s})
 		}
 	}

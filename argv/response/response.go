@@ -1,4 +1,5 @@
-package argv
+// Package response reads response files (@file), as gcc's and clang's drivers do before they read anything else.
+package response
 
 import (
 	"bytes"
@@ -24,9 +25,9 @@ type expander struct {
 	bytes int
 }
 
-// expand gives the command line without response files; an error when a file cannot be read as every compiler would.
+// Expand gives the command line without response files; an error when a file cannot be read as every compiler would.
 // A missing file stays a word for the compilers, which then complain of it: that is for the local compiler to say.
-func expand(args []string, read func(string) ([]byte, error)) ([]string, error) {
+func Expand(args []string, read func(string) ([]byte, error)) ([]string, error) {
 	if read == nil {
 		read = func(string) ([]byte, error) { return nil, errors.New("no files can be read here") }
 	}

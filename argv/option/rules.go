@@ -1,4 +1,4 @@
-package argv
+package option
 
 // Operand says where an option has its operand.
 type Operand int
@@ -28,11 +28,11 @@ func Rules(f Family) []Rule {
 		}
 		o := Rule{Name: r.name, Operand: Operand(r.form)}
 		switch to := lookup(r.aliased(), f); to.kind {
-		case kindLocal:
+		case KindLocal:
 			o.Local = to.reason
-		case kindPrints:
+		case KindPrints:
 			o.Local = Prints
-		case kindPreprocess:
+		case KindPreprocess:
 			o.Local = PreprocessOnly
 		}
 		list = append(list, o)

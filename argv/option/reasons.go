@@ -1,4 +1,4 @@
-package argv
+package option
 
 // Reason is why a command is run locally: a short slug that is counted, shown by explain, and explained by [Reasons].
 type Reason string

@@ -1,4 +1,4 @@
-package argv
+package response
 
 import (
 	"errors"
@@ -44,16 +44,16 @@ func TestExpand(t *testing.T) {
 		}
 		return nil, errors.New("no such file")
 	}
-	got, err := expand([]string{"0", "@a", "-o", "@b"}, read)
+	got, err := Expand([]string{"0", "@a", "-o", "@b"}, read)
 	if err != nil || !slices.Equal(got, []string{"0", "1", "2", "3", "-o", "2"}) {
 		t.Errorf("%q, %v", got, err)
 	}
 	for _, s := range []string{"@missing", "@", "@loop", "@fork", "@huge", "@big"} {
-		if _, err := expand([]string{s}, read); err == nil {
+		if _, err := Expand([]string{s}, read); err == nil {
 			t.Errorf("%s: no error", s)
 		}
 	}
-	if _, err := expand([]string{"@a"}, nil); err == nil {
+	if _, err := Expand([]string{"@a"}, nil); err == nil {
 		t.Error("no error without a way to read")
 	}
 }
@@ -68,13 +68,13 @@ func TestResponseFilesAsCompilers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	words, err := expand([]string{"@outer"}, func(n string) ([]byte, error) { return os.ReadFile(filepath.Join(dir, n)) })
+	words, err := Expand([]string{"@outer"}, func(n string) ([]byte, error) { return os.ReadFile(filepath.Join(dir, n)) })
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, cc := range []string{"gcc-11", "gcc-12", "clang-14"} {
 		ask := func(args ...string) string {
-			c := exec.Command(need(t, cc), append([]string{"-dM", "-E", "-x", "c", "/dev/null"}, args...)...)
+			c := exec.Command(cc, append([]string{"-dM", "-E", "-x", "c", "/dev/null"}, args...)...)
 			c.Dir = dir
 			out, err := c.CombinedOutput()
 			return fmt.Sprint(string(out), err)
@@ -83,4 +83,43 @@ func TestResponseFilesAsCompilers(t *testing.T) {
 			t.Errorf("%s reads the file as\n%s\nand our words as\n%s", cc, want, got)
 		}
 	}
+}
+
+// quote writes words as a response file.
+func quote(words []string) []byte {
+	var b strings.Builder
+	for _, w := range words {
+		for i := range len(w) {
+			if isSpace(w[i]) || strings.IndexByte(`'"\`, w[i]) >= 0 {
+				b.WriteByte('\\')
+			}
+			b.WriteByte(w[i])
+		}
+		b.WriteByte('\n')
+	}
+	return []byte(b.String())
+}
+
+// FuzzSplit: no panic, and a response file that is read can be written and read again.
+func FuzzSplit(f *testing.F) {
+	for _, s := range []string{"", "-O2 'a b'", `"x\"y" \ z`, "'open", "a\\\n\tb", "\xef\xbb\xbf", "@x @y"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		words, err := split(b)
+		if err != nil {
+			return
+		}
+		again, err := split(quote(words))
+		if len(words) > 0 && bom(words[0]) {
+			return // quoting moved a mark to the file's beginning
+		}
+		if err != nil || !slices.Equal(words, again) {
+			t.Fatalf("%q was read as %q and comes back as %q, %v", b, words, again, err)
+		}
+	})
+}
+
+func bom(s string) bool {
+	return strings.HasPrefix(s, "\xff\xfe") || strings.HasPrefix(s, "\xfe\xff") || strings.HasPrefix(s, "\xef\xbb\xbf")
 }
