@@ -80,6 +80,9 @@ type Job struct {
 	Form    Form
 	// Debug says that debug info was asked for (argv.Command.Debug).
 	Debug bool
+	// Peer is who sent the job, as the door knows it and nobody else says, when
+	// that peer has sent packs: only it is served by them. "" has sent none.
+	Peer string
 }
 
 // A Result is what the compiler said, whoever ran it.

@@ -22,6 +22,27 @@ type State struct {
 	// Images are those that it serves toolchains of, or means to, by name. Nobody
 	// changes them after.
 	Images []ImageState
+	// Machine is what the helper's programs run on, as Go calls it (amd64).
+	Machine string
+	// Packs says that a peer may send its own compilers (broker/pack).
+	Packs bool
+	// Peers are those that did. A door tells each of its own, by For.
+	Peers map[string]PeerState
+}
+
+// A PeerState is what a helper has for one peer.
+type PeerState struct {
+	Toolchains []toolchains.Toolchain // the peer's, and those that are there for all
+	Images     []ImageState           // the same of images
+}
+
+// For is the state as one peer is told of it.
+func (s State) For(peer string) State {
+	if own, ok := s.Peers[peer]; ok {
+		s.Toolchains, s.Images = own.Toolchains, own.Images
+	}
+	s.Peers = nil
+	return s
 }
 
 // An ImageState says how far a helper is with one image.

@@ -36,6 +36,9 @@ type Client struct {
 	Preprocessed bool
 	// DropNativeParams leaves the sizes of caches out of what -march=native means.
 	DropNativeParams bool
+	// Packs says that the client's compilers may be sent to helpers that have none
+	// like them and take some.
+	Packs bool
 	// Verify is the share of remote compiles, 0 to 1, that are done at home as
 	// well and compared; VerifyCalibrated is the same for those of calibrated
 	// toolchains.
@@ -75,6 +78,8 @@ func clientSettings(c *Client) []setting {
 				c.VerifyCalibrated = c.Verify
 				return err
 			}},
+		{Key{"packs", "CROSSCC_PACKS", "Whether this machine's own compilers may be sent to a helper that has none like them and takes them (its key packs): once, in the background, while jobs are local. Default true; only compilers in the root of the agent."},
+			func(v any) error { return set(&c.Packs, v, switchOf) }},
 		{Key{"log_level", "CROSSCC_LOG_LEVEL", `How much the agent and the wrapper log: "error", "warn", "info" (default), "debug" or "trace".`},
 			func(v any) error { return set(&c.LogLevel, v, levelOf) }},
 		{Key{"toolchain", "CROSSCC_TOOLCHAIN", `The image that defines what is compiled, "NAME@sha256:…": its compiler, its headers, its libraries ([pins.md](pins.md)); or a table of one for each target. In the variable: words of which each is PIN or TARGET=PIN. Default: none, this machine's compilers define it.`},
@@ -90,7 +95,7 @@ func clientSettings(c *Client) []setting {
 // project is the file of the project that is compiled, whose word counts more than
 // the configuration's and less than the environment's; nil: there is none.
 func LoadClient(read func(name string) ([]byte, error), getenv func(string) string, project *Project) (Client, error) {
-	c := Client{Match: toolchains.Calibrated, Idle: 10 * time.Minute, LogLevel: "info", VerifyCalibrated: verifyCalibrated}
+	c := Client{Match: toolchains.Calibrated, Idle: 10 * time.Minute, LogLevel: "info", Packs: true, VerifyCalibrated: verifyCalibrated}
 	settings := clientSettings(&c)
 	name, must := ClientFile, false
 	if v := getenv("CROSSCC_CONFIG"); v != "" {
@@ -259,4 +264,19 @@ func durationOf(value any) (time.Duration, error) {
 
 func levelOf(value any) (string, error) {
 	return oneOf(value, "error", "warn", "info", "debug", "trace")
+}
+
+// switchOf is truth, which a variable says by 1 and 0 too.
+func switchOf(value any) (bool, error) {
+	word, ok := value.(envText)
+	if !ok {
+		return truth(value)
+	}
+	switch word {
+	case "1", "true":
+		return true, nil
+	case "0", "false":
+		return false, nil
+	}
+	return false, fmt.Errorf("%q: say 1 or 0", string(word))
 }

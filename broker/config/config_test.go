@@ -42,7 +42,7 @@ func env(words ...string) func(string) string {
 
 func TestLoadClientDefaults(t *testing.T) {
 	got, err := LoadClient(files{}.read, env(), nil)
-	want := Client{Match: toolchains.Calibrated, Idle: 10 * time.Minute, LogLevel: "info", VerifyCalibrated: verifyCalibrated}
+	want := Client{Match: toolchains.Calibrated, Idle: 10 * time.Minute, LogLevel: "info", Packs: true, VerifyCalibrated: verifyCalibrated}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v", got, err)
 	}
@@ -57,6 +57,7 @@ local_slots = 3
 idle = "90s"
 log_level = "debug"
 native_params = "drop"
+packs = true
 `
 	got, err := LoadClient(files{ClientFile: doc}.read, env(), nil)
 	if err != nil {
@@ -71,7 +72,7 @@ native_params = "drop"
 	}
 	want := Client{
 		Hosts: hosts, HostsFrom: ClientFile, Match: toolchains.Identical, LocalSlots: 3,
-		Idle: 90 * time.Second, LogLevel: "debug", DropNativeParams: true, VerifyCalibrated: verifyCalibrated,
+		Idle: 90 * time.Second, LogLevel: "debug", DropNativeParams: true, Packs: true, VerifyCalibrated: verifyCalibrated,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -82,7 +83,7 @@ func TestLoadClientEnvironmentWins(t *testing.T) {
 	doc := "hosts = 'a'\nmatch = 'identical'\nlocal_slots = 3\nidle = '5m'\nlog_level = 'warn'\nnative_params = 'drop'\n"
 	got, err := LoadClient(files{"/my/own.toml": doc}.read, env("CROSSCC_CONFIG=/my/own.toml",
 		"CROSSCC_HOSTS=grpc://e", "CROSSCC_MATCH=calibrated", "CROSSCC_LOCAL_SLOTS=7", "CROSSCC_IDLE=2m",
-		"CROSSCC_LOG_LEVEL=trace", "CROSSCC_NATIVE_PARAMS=keep"), nil)
+		"CROSSCC_LOG_LEVEL=trace", "CROSSCC_NATIVE_PARAMS=keep", "CROSSCC_PACKS=0"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +91,7 @@ func TestLoadClientEnvironmentWins(t *testing.T) {
 		t.Errorf("hosts %+v from %s", got.Hosts.List, got.HostsFrom)
 	}
 	got.Hosts, got.HostsFrom = Hosts{}, ""
-	want := Client{Match: toolchains.Calibrated, LocalSlots: 7, Idle: 2 * time.Minute, LogLevel: "trace", VerifyCalibrated: verifyCalibrated}
+	want := Client{Match: toolchains.Calibrated, LocalSlots: 7, Idle: 2 * time.Minute, LogLevel: "trace", Packs: false, VerifyCalibrated: verifyCalibrated}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
@@ -195,13 +196,14 @@ jobs = 12
 sandbox = "none"
 cache_size = "1.5G"
 images_size = "1T"
+packs = true
 [toolchains]
 search = ["/usr", "/opt/x-tools/"]
 `))
 	want = Server{
 		GRPC: Address{":4000"}, Distcc: Address{"127.0.0.1:0"}, HTTP: Address{"unix:/run/h"},
 		Allow: []string{"10.0.0.0/8", "::1"}, State: "/srv/x", Jobs: 12, Sandbox: "none",
-		CacheSize: 3 << 29, ImagesSize: 1 << 40, Search: []string{"/usr", "/opt/x-tools"},
+		CacheSize: 3 << 29, ImagesSize: 1 << 40, Packs: true, Search: []string{"/usr", "/opt/x-tools"},
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v, %v\nwant %+v", got, err, want)
@@ -229,6 +231,7 @@ func TestLoadServerErrors(t *testing.T) {
 		{"cache_size = '4K'", `:1: cache_size: "4K" is less than 1M`},
 		{"[toolchains]\nsearch = ['usr']", `:2: toolchains.search: "usr" is not an absolute path`},
 		{"[toolchains]\nsearch = ['/usr:/opt']", `:2: toolchains.search: "/usr:/opt" has a colon`},
+		{"packs = 1", ":1: packs: expected true or false"},
 		{"jobs = 1\n= 3", ":2: "},
 	}
 	for _, tt := range tests {
@@ -249,11 +252,14 @@ func TestLoadServerErrors(t *testing.T) {
 // TestKeys keeps the tables fit to be documentation.
 func TestKeys(t *testing.T) {
 	seen := make(map[string]bool)
-	for _, k := range slices.Concat(ClientKeys(), ServerKeys()) {
-		if k.Name == "" || !strings.HasSuffix(k.Text, ".") || seen[k.Name] || seen[k.Env] && k.Env != "" {
-			t.Errorf("bad row %+v", k)
+	for file, keys := range map[string][]Key{ClientFile: ClientKeys(), ServerFile: ServerKeys()} {
+		for _, k := range keys {
+			name := file + " " + k.Name
+			if k.Name == "" || !strings.HasSuffix(k.Text, ".") || seen[name] || seen[k.Env] && k.Env != "" {
+				t.Errorf("bad row %+v", k)
+			}
+			seen[name], seen[k.Env] = true, true
 		}
-		seen[k.Name], seen[k.Env] = true, true
 	}
 	if n := len(slices.Collect(maps.Keys(seen))); n < 20 {
 		t.Errorf("only %d names", n)

@@ -45,6 +45,8 @@ type Server struct {
 	Images []Image
 	// ImagesSize bounds the store of images, in bytes.
 	ImagesSize int64
+	// Packs says that clients may send their own compilers.
+	Packs bool
 	// Search are the absolute prefixes where toolchains are looked for; nil
 	// means $PATH and the known places.
 	Search []string
@@ -79,6 +81,8 @@ func serverSettings(s *Server) []setting {
 			func(v any) error {
 				return setRows("image", v, func() ([]setting, func() error) { return imageRow(&s.Images) })
 			}},
+		{Key{"packs", "", "Whether a client may send its own compilers where the helper has none like them (`crossctl pack` makes the same). They run in the sandbox, serve only the address that sent them, and are gone when the helper stops. Default false."},
+			func(v any) error { return set(&s.Packs, v, truth) }},
 		{Key{"toolchains.search", "", "Where toolchains are looked for, instead of $PATH and the known places: a list of directories, prefixes with a bin below, or compilers; * stands for any part of a name."},
 			func(v any) error { return set(&s.Search, v, prefixesOf) }},
 	}

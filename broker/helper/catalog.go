@@ -42,18 +42,23 @@ type catalog struct {
 	host    *place
 	shelf   *shelf // nil: no images
 	cache   *toolchains.Cache
-	closure sandbox.Closures // of the toolchains' programs
-	tell    func([]toolchains.Toolchain, []broker.ImageState)
-	ready   chan struct{} // closed after the first round
+	closure sandbox.Closures                  // of the toolchains' programs
+	tell    func(map[string]broker.PeerState) // by peer; "" is all others
+	ready   chan struct{}                     // closed after the first round
 	once    sync.Once
 	again   chan struct{} // holds a token when the machine should be looked at soon
 
-	mu       sync.Mutex // guards what follows; none of the lists is changed in place
-	own      []located  // of this machine; nil before the first round
-	imaged   []located
-	images   []broker.ImageState
-	found    []located // both, sorted
-	announce []toolchains.Toolchain
+	mu     sync.Mutex         // guards what follows; none of the lists is changed in place
+	own    []located          // of this machine; nil before the first round
+	shelfs map[string]onShelf // by owner; "" is everybody's
+	found  []located          // all, sorted
+	told   map[string]broker.PeerState
+}
+
+// onShelf is what one shelf has.
+type onShelf struct {
+	found []located
+	told  []broker.ImageState
 }
 
 // A located toolchain is one with the place where it lies.
@@ -64,9 +69,11 @@ type located struct {
 	path    string   // PATH of its programs
 	digests string   // all that a pin of the image may have, blanks between
 	private *private // of an image's, which does not change; else nil
+	owner   string   // the one peer that it serves; "" serves all
+	shelf   *shelf   // that has the image
 }
 
-func newCatalog(o Options, tell func([]toolchains.Toolchain, []broker.ImageState)) (*catalog, error) {
+func newCatalog(o Options, tell func(map[string]broker.PeerState)) (*catalog, error) {
 	root, err := rootfs.At("/")
 	if err != nil {
 		return nil, err
@@ -77,7 +84,7 @@ func newCatalog(o Options, tell func([]toolchains.Toolchain, []broker.ImageState
 		closure: sandbox.Closures{List: sandbox.Lister(o.Runner)},
 	}
 	if o.Images != nil {
-		c.shelf = newShelf(c, o.Images, o.Rows)
+		c.shelf = newShelf(c, "", o.Images, o.Rows)
 	}
 	return c, nil
 }
@@ -170,31 +177,58 @@ func (c *catalog) set(found []toolchains.Toolchain) {
 	c.merge(first)
 }
 
-// setImages replaces what was found in images, and what is said of them.
-func (c *catalog) setImages(found []located, told []broker.ImageState) {
+// setImages replaces what one shelf has.
+func (c *catalog) setImages(owner string, now onShelf) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	news := !slices.Equal(c.images, told)
-	c.imaged, c.images = found, told
+	news := !slices.Equal(c.shelfs[owner].told, now.told)
+	if c.shelfs == nil {
+		c.shelfs = map[string]onShelf{}
+	}
+	c.shelfs[owner] = now
 	c.merge(news)
 }
 
 // merge makes one list, and tells of it when it is news. mu is held.
 func (c *catalog) merge(news bool) {
-	list := slices.Concat(c.own, c.imaged)
+	list := slices.Clone(c.own)
+	for _, on := range c.shelfs {
+		list = append(list, on.found...)
+	}
 	slices.SortFunc(list, func(a, b located) int {
-		return cmp.Or(strings.Compare(a.Identity.String(), b.Identity.String()), strings.Compare(a.Image, b.Image), strings.Compare(a.Driver(), b.Driver()))
+		return cmp.Or(strings.Compare(a.Identity.String(), b.Identity.String()), strings.Compare(a.owner, b.owner),
+			strings.Compare(a.Image, b.Image), strings.Compare(a.Driver(), b.Driver()))
 	})
-	if !slices.EqualFunc(c.found, list, func(a, b located) bool { return same(a.Toolchain, b.Toolchain) }) || c.announce == nil {
-		c.announce, news = make([]toolchains.Toolchain, 0, len(list)), true
-		for _, l := range list {
-			c.announce = append(c.announce, l.Toolchain)
+	changed := !slices.EqualFunc(c.found, list, func(a, b located) bool { return same(a.Toolchain, b.Toolchain) && a.owner == b.owner })
+	if c.found = list; changed || news || c.told == nil {
+		c.told = c.peerStates(changed)
+		c.tell(c.told)
+	}
+}
+
+// peerStates are what each peer is told. A list that did not change stays the one
+// that it was: who watches knows it by that. mu is held.
+func (c *catalog) peerStates(changed bool) map[string]broker.PeerState {
+	now := map[string]broker.PeerState{"": {}}
+	for owner := range c.shelfs {
+		now[owner] = broker.PeerState{}
+	}
+	for owner, state := range now {
+		before, known := c.told[owner]
+		if state.Toolchains = before.Toolchains; changed || !known {
+			state.Toolchains = []toolchains.Toolchain{}
+			for _, l := range c.found {
+				if l.owner == "" || l.owner == owner {
+					state.Toolchains = append(state.Toolchains, l.Toolchain)
+				}
+			}
 		}
+		if state.Images = c.shelfs[""].told; owner != "" {
+			state.Images = slices.Concat(state.Images, c.shelfs[owner].told)
+		}
+		now[owner] = state
 	}
-	c.found = list
-	if news {
-		c.tell(c.announce, c.images)
-	}
+	return now
 }
 
 // same reports whether two looks saw one toolchain.
@@ -219,6 +253,9 @@ func (c *catalog) match(ctx context.Context, j *broker.Job, lang argv.Language) 
 	var near []string
 	var failed error
 	for _, l := range list {
+		if l.owner != "" && l.owner != j.Peer {
+			continue
+		}
 		if l.Family != j.Identity.Family || !l.serves(j.Identity.Target) {
 			continue
 		}
@@ -271,7 +308,7 @@ func (c *catalog) hold(ctx context.Context, l located) (*place, error) {
 	if l.digest == "" {
 		return c.host, nil
 	}
-	at, err := c.shelf.hold(ctx, l.digest)
+	at, err := l.shelf.hold(ctx, l.digest)
 	if err != nil && ctx.Err() == nil {
 		return nil, broker.Refusef(ReasonNoMatch, "has no image %s any more: %v", l.Image, err)
 	}

@@ -12,6 +12,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -24,7 +26,6 @@ import (
 	"github.com/crosscc/crosscc/broker/helper/views"
 	"github.com/crosscc/crosscc/broker/store"
 	"github.com/crosscc/crosscc/sandbox"
-	"github.com/crosscc/crosscc/toolchains"
 )
 
 // Reasons of a helper's refusals.
@@ -75,6 +76,8 @@ type Options struct {
 	// say which of them must be there, and what is served of them.
 	Images Images
 	Rows   []config.Image
+	// Packs says that peers may send their own compilers (packs.go).
+	Packs bool
 	// Slots is how many jobs run at once; at least 1.
 	Slots int
 	// Version is shown to people.
@@ -87,6 +90,7 @@ type Options struct {
 type Helper struct {
 	o       Options
 	catalog *catalog
+	packs   packs
 	slots   *semaphore.Weighted
 	pools   []*views.Pool       // where a job's view is looked for, in this order
 	looks   *semaphore.Weighted // held to look through a text (admit.go)
@@ -115,7 +119,7 @@ func New(o Options) (*Helper, error) {
 		o: o, ctx: ctx, stop: stop,
 		slots:   semaphore.NewWeighted(int64(o.Slots)),
 		looks:   semaphore.NewWeighted(int64(o.Slots)),
-		state:   broker.State{Version: o.Version, Sandbox: o.Sandbox + o.Note, Slots: o.Slots},
+		state:   broker.State{Version: o.Version, Sandbox: o.Sandbox + o.Note, Slots: o.Slots, Machine: runtime.GOARCH, Packs: o.Packs},
 		changed: make(chan struct{}),
 	}
 	var err error
@@ -123,14 +127,19 @@ func New(o Options) (*Helper, error) {
 		stop(errClosed)
 		return nil, err
 	}
-	c, err := newCatalog(o, func(found []toolchains.Toolchain, images []broker.ImageState) {
-		h.update(func(s *broker.State) { s.Toolchains, s.Images = found, images })
+	c, err := newCatalog(o, func(peers map[string]broker.PeerState) {
+		h.update(func(s *broker.State) { s.Toolchains, s.Images, s.Peers = peers[""].Toolchains, peers[""].Images, peers })
 	})
 	if err != nil {
 		stop(errClosed)
 		return nil, err
 	}
 	h.catalog = c
+	h.packs = packs{h: h, one: make(chan struct{}, 1)}
+	if err := os.RemoveAll(packsDir(o)); err != nil {
+		stop(errClosed)
+		return nil, errors.Join(fmt.Errorf("packs of the helper before this one: %w", err), c.close())
+	}
 	h.work.Go(func() { c.watch(ctx) })
 	return h, nil
 }

@@ -70,6 +70,7 @@ const (
 // A shelf knows the images of a helper and what is in them.
 type shelf struct {
 	c      *catalog
+	owner  string // the one peer that is served of it; "" is everybody's
 	images Images
 	rows   []config.Image
 	retry  func(failures int) time.Duration
@@ -99,9 +100,9 @@ type shelved struct {
 	said     time.Time // when told was published last
 }
 
-func newShelf(c *catalog, images Images, rows []config.Image) *shelf {
+func newShelf(c *catalog, owner string, images Images, rows []config.Image) *shelf {
 	return &shelf{
-		c: c, images: images, rows: rows, one: make(chan struct{}, 1), all: map[string]*shelved{},
+		c: c, owner: owner, images: images, rows: rows, one: make(chan struct{}, 1), all: map[string]*shelved{},
 		retry: func(failures int) time.Duration { return min(firstRetry<<min(failures, 16), lastRetry) },
 	}
 }
@@ -257,7 +258,7 @@ func (s *shelf) publish() {
 		told = append(told, one.told)
 	}
 	slices.SortFunc(told, func(a, b broker.ImageState) int { return cmp.Compare(a.Name, b.Name) })
-	s.c.setImages(found, told)
+	s.c.setImages(s.owner, onShelf{found, told})
 }
 
 // hold shows an image's files until the place is released.
@@ -372,7 +373,7 @@ func (s *shelf) locate(all []toolchains.Toolchain, one *shelved, row config.Imag
 			continue
 		}
 		own := privateOf(tc, binds)
-		*found = append(*found, located{Toolchain: tc, digest: one.digest, digests: one.digests, target: triple.Canonical(row.Target), path: at.path, private: &own})
+		*found = append(*found, located{Toolchain: tc, digest: one.digest, digests: one.digests, target: triple.Canonical(row.Target), path: at.path, private: &own, owner: s.owner, shelf: s})
 	}
 	return nil
 }

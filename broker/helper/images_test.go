@@ -388,7 +388,7 @@ func TestImageComesLater(t *testing.T) {
 }
 
 func TestRetry(t *testing.T) {
-	s := newShelf(nil, nil, nil)
+	s := newShelf(nil, "", nil, nil)
 	last := time.Duration(0)
 	for i := range 100 {
 		if p := s.retry(i); p < last || p < firstRetry || p > lastRetry {

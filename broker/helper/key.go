@@ -22,6 +22,9 @@ func writeKey(w io.Writer, tc located, p *plan) {
 	if p.job.Image != "" {
 		fmt.Fprintf(w, "image %q\n", tc.digest) // all of it is seen, whatever the pin calls it
 	}
+	if tc.owner != "" { // what a peer's own programs make is that peer's
+		fmt.Fprintf(w, "peer %q\n", tc.owner)
+	}
 	fmt.Fprintf(w, "driver %q\n", p.driver(tc.Toolchain))
 	fmt.Fprintf(w, "called %q\n", p.job.Name)
 	fmt.Fprintf(w, "dir %q\n", p.job.Dir)

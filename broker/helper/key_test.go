@@ -40,6 +40,8 @@ func TestKey(t *testing.T) {
 		"another locale":             func(_ *located, p *plan) { p.env = []string{"LC_ALL=C.UTF-8"} },
 		"another version":            func(tc *located, _ *plan) { tc.Version = "12.2.1" },
 		"another PATH":               func(tc *located, _ *plan) { tc.path = "/usr/bin" },
+		"a peer's own":               func(tc *located, _ *plan) { tc.owner = "10.0.0.1" },
+		"another peer's":             func(tc *located, _ *plan) { tc.owner = "10.0.0.2" },
 		"another cc1":                func(tc *located, _ *plan) { tc.Fingerprint = toolchains.Fingerprint{"cc1": "2"} },
 		"another driver":             func(tc *located, p *plan) { tc.CXXPath, p.cxx = "/usr/bin/g++", true },
 	} {

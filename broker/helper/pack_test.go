@@ -1,15 +1,22 @@
 package helper
 
 import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/sirupsen/logrus"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/pack"
 	"github.com/crosscc/crosscc/images"
+	"github.com/crosscc/crosscc/sandbox"
 )
 
 // A client's own compilers, packed, make on a helper that has none the objects that
@@ -63,5 +70,150 @@ func TestPackServes(t *testing.T) {
 		if tc.Family == argv.GCC {
 			c.sameAs(h, tc, "/usr/bin/g++-12", "-O2", "-Iinc", "-c", "src/a.cc")
 		}
+	}
+}
+
+// newPacked is a helper that takes packs and has no compiler.
+func newPacked(t *testing.T, change func(*Options)) *Helper {
+	t.Helper()
+	run, err := sandbox.NewBubblewrap(sandbox.Options{Logf: t.Logf})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newHelperOf(t, run, func(o *Options) {
+		o.Search, o.Sandbox, o.Packs = []string{"/nowhere"}, "bwrap", true
+		if err := os.Chmod(o.Dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if change != nil {
+			change(o)
+		}
+	})
+}
+
+// packOf is a pack of this machine's compilers, as a blob of the helper's store.
+func packOf(t *testing.T, h *Helper, drivers ...string) broker.Digest {
+	t.Helper()
+	made, err := pack.Make(t.Context(), drivers, "/usr/bin:/bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return blobOf(t, h, func(w io.Writer) error { _, err := made.Write(w); return err })
+}
+
+func blobOf(t *testing.T, h *Helper, write func(io.Writer) error) broker.Digest {
+	t.Helper()
+	f, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := write(f); err != nil {
+		t.Fatal(err)
+	}
+	d, err := h.o.Store.PutFile(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func quiet(string) {}
+
+// A peer's pack serves that peer: nobody else is told of it, has jobs run by it, or
+// gets what it made.
+func TestPackServesItsPeer(t *testing.T) {
+	const peer, other = "10.0.0.1", "10.0.0.2"
+	h := newPacked(t, nil)
+	d := packOf(t, h, "/usr/bin/gcc-12")
+	for range 2 { // sent twice it is the same pack
+		if err := h.TakePack(t.Context(), peer, d, quiet); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, _ := h.State()
+	if n := len(s.For(peer).Toolchains); n != 1 || len(s.Toolchains)+len(s.For(other).Toolchains)+len(s.For("").Toolchains) != 0 {
+		t.Fatalf("the peer is told of %d toolchains, others of %d", n, len(s.For(other).Toolchains))
+	}
+	tc := s.For(peer).Toolchains[0]
+	c := newClient(t, "a.c", "int f(void) { return 1; }\n")
+	j := c.job(tc, "/usr/bin/gcc-12", "-O2", "-c", "a.c", "-o", "out.o")
+	for _, who := range []string{"", other} {
+		k := *j
+		k.Peer = who
+		_, err := h.Run(t.Context(), &k)
+		if r, ok := errors.AsType[*broker.Refusal](err); !ok || r.Reason != ReasonNoMatch {
+			t.Errorf("peer %q: %v", who, err)
+		}
+	}
+	k := *j
+	k.Peer = peer
+	if res, err := h.Run(t.Context(), &k); err != nil || res.ExitCode != 0 {
+		t.Errorf("the peer's job: %+v, %v", res, err)
+	}
+	if res, err := h.Run(t.Context(), &k); err != nil || !res.Cached {
+		t.Errorf("the peer's job again: %+v, %v", res, err)
+	}
+	// Another peer sends the very same: what the first one's made is not for it.
+	if err := h.TakePack(t.Context(), other, d, quiet); err != nil {
+		t.Fatal(err)
+	}
+	k.Peer = other
+	if res, err := h.Run(t.Context(), &k); err != nil || res.Cached {
+		t.Errorf("another peer's: %+v, %v", res, err)
+	}
+}
+
+func TestPackRefused(t *testing.T) {
+	h := newPacked(t, nil)
+	good := packOf(t, h, "/usr/bin/gcc-12")
+	text := func(s string) broker.Digest {
+		return blobOf(t, h, func(w io.Writer) error { _, err := io.WriteString(w, s); return err })
+	}
+	empty := blobOf(t, h, func(w io.Writer) error {
+		_, err := images.BuildPack(w, []images.File{{Path: "/usr/bin", Mode: fs.ModeDir | 0o755}}, nil)
+		return err
+	})
+	script := filepath.Join(t.TempDir(), "gcc")
+	if err := os.WriteFile(script, []byte("#!/bin/sh\ncat /etc/passwd\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	liar := blobOf(t, h, func(w io.Writer) error {
+		_, err := images.BuildPack(w, []images.File{{Path: "/usr/bin/gcc", Mode: 0o755, From: script}}, nil)
+		return err
+	})
+	for _, tc := range []struct {
+		name   string
+		peer   string
+		blob   broker.Digest
+		change func(*Options)
+		want   string
+	}{
+		{"not allowed", "a", good, func(o *Options) { o.Packs = false }, "takes no packs"},
+		{"no sandbox", "a", good, func(o *Options) { o.Sandbox = "none" }, "no sandbox"},
+		{"from nobody", "", good, nil, "who sends it"},
+		{"too large", "a", broker.Digest{Hash: good.Hash, Size: maxPack + 1}, nil, "at most"},
+		{"not there", "a", broker.DigestOf([]byte("x")), nil, "no such blob"},
+		{"no image", "a", text("hello"), nil, "can't read the pack"},
+		{"nothing in it", "a", empty, nil, "has no compiler"},
+		{"no compiler in it", "a", liar, nil, "/usr/bin/gcc"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			h := h
+			if tc.change != nil {
+				h = newPacked(t, tc.change)
+			}
+			err := h.TakePack(t.Context(), tc.peer, tc.blob, quiet)
+			r, ok := errors.AsType[*broker.Refusal](err)
+			if !ok || r.Reason != ReasonPack || !strings.Contains(r.Text, tc.want) {
+				t.Errorf("got %v, want %s", err, tc.want)
+			}
+		})
+	}
+	for i := range maxPeers {
+		_, _ = h.packs.of(fmt.Sprint("peer ", i))
+	}
+	if _, err := h.packs.of("one more"); err == nil {
+		t.Error("any number of peers")
 	}
 }

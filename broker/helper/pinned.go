@@ -127,8 +127,8 @@ func (c *catalog) pinned(j *broker.Job) (located, error) {
 	c.mu.Unlock()
 	here := false
 	for _, l := range list {
-		if l.digest == "" || !slices.Contains(strings.Fields(l.digests), j.Image) {
-			continue
+		if l.digest == "" || l.owner != "" || !slices.Contains(strings.Fields(l.digests), j.Image) {
+			continue // a peer's own compilers define nothing
 		}
 		here = true
 		if l.Identity == j.Identity && l.Fingerprint.Equal(j.Fingerprint) {
@@ -195,7 +195,7 @@ func (h *Helper) headers(ctx context.Context, j *broker.Job) (broker.Result, err
 	h.catalog.mu.Lock()
 	list := h.catalog.found
 	h.catalog.mu.Unlock()
-	i := slices.IndexFunc(list, func(l located) bool { return slices.Contains(strings.Fields(l.digests), j.Image) })
+	i := slices.IndexFunc(list, func(l located) bool { return l.owner == "" && slices.Contains(strings.Fields(l.digests), j.Image) })
 	if i < 0 {
 		return broker.Result{}, broker.Refusef(ReasonNoMatch, "does not serve the image %s", j.Image)
 	}

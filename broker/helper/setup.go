@@ -36,6 +36,8 @@ type Setup struct {
 	// bound.
 	Images     []config.Image
 	ImagesSize int64
+	// Packs: see Options.
+	Packs bool
 	// Search and Path: see Options.
 	Search  []string
 	Path    string
@@ -86,7 +88,7 @@ func Open(ctx context.Context, s Setup) (h *Helper, err error) {
 	h, err = New(Options{
 		Dir: s.Dir, Views: views, Memory: memory, MemoryBytes: memoryBytes, Store: st, Runner: run, Sandbox: s.Sandbox,
 		Note: note(s, groups), Limits: s.Limits, Search: s.Search, Path: s.Path, Slots: s.Slots, Version: s.Version, Log: s.Log,
-		Images: NewImages(kept, images.SourceOptions{}), Rows: s.Images,
+		Images: NewImages(kept, images.SourceOptions{}), Rows: s.Images, Packs: s.Packs,
 	})
 	if err != nil {
 		return nil, err

@@ -31,7 +31,7 @@ type actionCache struct {
 }
 
 // GetActionResult answers from an alias record.
-func (a *actionCache) GetActionResult(_ context.Context, r *repb.GetActionResultRequest) (*repb.ActionResult, error) {
+func (a *actionCache) GetActionResult(ctx context.Context, r *repb.GetActionResultRequest) (*repb.ActionResult, error) {
 	digest, err := wire.DigestFromProto(r.ActionDigest)
 	if err == nil {
 		err = wire.CheckFunction(r.DigestFunction)
@@ -39,7 +39,7 @@ func (a *actionCache) GetActionResult(_ context.Context, r *repb.GetActionResult
 	if err != nil {
 		return nil, wire.StatusOf(err).Err()
 	}
-	result, err := a.s.alias(digest)
+	result, err := a.s.alias(digest, a.s.scopeOf(ctx))
 	if err != nil {
 		return nil, status.Errorf(codes.NotFound, "action %s: %v", digest, err)
 	}
@@ -60,20 +60,30 @@ func aliasKey(action broker.Digest) broker.Digest {
 // A toolset is a text that changes when any toolchain of this helper does:
 // which one serves an action depends on all of them. A record starts with it.
 type toolset struct {
-	mu   sync.Mutex             // guards the fields below
-	of   []toolchains.Toolchain // which nobody changes
+	mu sync.Mutex // guards by
+	by map[scope]toolsOf
+}
+
+type toolsOf struct {
+	list []toolchains.Toolchain // which nobody changes
 	text []byte
 }
 
-// toolset is the text of what the helper has now.
-func (s *Server) toolset() []byte {
+// toolset is the text of what the helper has now for a scope.
+func (s *Server) toolset(sc scope) []byte {
 	state, _ := s.b.State()
+	state = state.For(string(sc))
 	s.tools.mu.Lock()
 	defer s.tools.mu.Unlock()
-	if s.tools.text == nil || !sameSlice(s.tools.of, state.Toolchains) {
-		s.tools.of, s.tools.text = state.Toolchains, toolsetText(state)
+	if s.tools.by == nil {
+		s.tools.by = map[scope]toolsOf{}
 	}
-	return s.tools.text
+	now, ok := s.tools.by[sc]
+	if !ok || !sameSlice(now.list, state.Toolchains) {
+		now = toolsOf{state.Toolchains, toolsetText(state)}
+		s.tools.by[sc] = now
+	}
+	return now.text
 }
 
 func toolsetText(state broker.State) []byte {
@@ -89,12 +99,12 @@ func toolsetText(state broker.State) []byte {
 }
 
 // alias is the kept result of an action, everything that it names in the store.
-func (s *Server) alias(action broker.Digest) (*repb.ActionResult, error) {
-	record, err := s.b.Store.Action(aliasKey(action))
+func (s *Server) alias(action broker.Digest, sc scope) (*repb.ActionResult, error) {
+	record, err := s.b.Store.Action(aliasKey(sc.key(action)))
 	if err != nil {
 		return nil, errNoAlias
 	}
-	data, ok := bytes.CutPrefix(record, s.toolset())
+	data, ok := bytes.CutPrefix(record, s.toolset(sc))
 	if !ok {
 		return nil, errors.New("the result was made with toolchains that changed since")
 	}
@@ -113,13 +123,13 @@ func (s *Server) alias(action broker.Digest) (*repb.ActionResult, error) {
 }
 
 // putAlias records what a run gave, unless a toolchain changed in the middle.
-func (s *Server) putAlias(action broker.Digest, tools []byte, result *repb.ActionResult) {
-	if !bytes.Equal(tools, s.toolset()) {
+func (s *Server) putAlias(action broker.Digest, sc scope, tools []byte, result *repb.ActionResult) {
+	if !bytes.Equal(tools, s.toolset(sc)) {
 		return
 	}
 	data, err := proto.MarshalOptions{Deterministic: true}.Marshal(result)
 	if err == nil {
-		err = s.b.Store.PutAction(aliasKey(action), append(slices.Clip(tools), data...))
+		err = s.b.Store.PutAction(aliasKey(sc.key(action)), append(slices.Clip(tools), data...))
 	}
 	if err != nil { // the result is good; only the next client has to ask again
 		s.b.Logf("result of action %s not kept: %v", action, err)

@@ -43,8 +43,9 @@ func (e *execution) Execute(r *repb.ExecuteRequest, stream grpc.ServerStreamingS
 	if err != nil {
 		return wire.StatusOf(err).Err()
 	}
+	sc := e.s.scopeOf(stream.Context())
 	if !r.SkipCacheLookup {
-		if result, err := e.s.alias(digest); err == nil {
+		if result, err := e.s.alias(digest, sc); err == nil {
 			return e.s.sendCached(digest, result, r.InlineOutputFiles, stream)
 		}
 	}
@@ -57,7 +58,7 @@ func (e *execution) Execute(r *repb.ExecuteRequest, stream grpc.ServerStreamingS
 	if err != nil {
 		return wire.StatusOf(err).Err()
 	}
-	op, err := e.s.ops.join(digest, r.SkipCacheLookup, func(op *operation) error { return e.s.start(op, request) })
+	op, err := e.s.ops.join(digest, sc, r.SkipCacheLookup, func(op *operation) error { return e.s.start(op, request) })
 	if err != nil {
 		return wire.StatusOf(err).Err()
 	}
@@ -95,25 +96,26 @@ func (s *Server) start(op *operation, r *wire.Request) error {
 	go func() {
 		defer done()
 		defer cancel(nil)
-		s.ops.finish(op, s.run(ctx, op.action, r))
+		s.ops.finish(op, s.run(ctx, op.action, op.scope, r))
 	}()
 	return nil
 }
 
 // run runs one job and words its answer.
-func (s *Server) run(ctx context.Context, action broker.Digest, r *wire.Request) *repb.ExecuteResponse {
+func (s *Server) run(ctx context.Context, action broker.Digest, sc scope, r *wire.Request) *repb.ExecuteResponse {
 	if r.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, r.Timeout)
 		defer cancel()
 	}
-	tools := s.toolset()
+	tools := s.toolset(sc)
+	r.Job.Peer = string(sc)
 	res, err := s.b.Run(ctx, r.Job)
 	if err == nil {
 		var result *repb.ActionResult
 		if result, err = s.resultOf(res); err == nil {
 			if res.ExitCode == 0 && !r.DoNotCache {
-				s.putAlias(action, tools, result)
+				s.putAlias(action, sc, tools, result)
 			}
 			return &repb.ExecuteResponse{Result: result, CachedResult: res.Cached}
 		}

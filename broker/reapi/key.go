@@ -30,6 +30,7 @@ func (w *watcher) Key(ctx context.Context, r *helperpb.RunRequest) (*helperpb.Ke
 	if err != nil {
 		return nil, wire.StatusOf(err).Err()
 	}
+	request.Job.Peer = string(s.scopeOf(ctx))
 	text, err := s.b.Key(ctx, request.Job)
 	if err != nil {
 		return nil, wire.StatusOf(err).Err()

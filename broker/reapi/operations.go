@@ -27,6 +27,7 @@ var errNobodyWaits = errors.New("nobody waits for the job any more")
 type operation struct {
 	name   string
 	action broker.Digest
+	scope  scope // whose it is
 	cancel context.CancelCauseFunc
 	done   chan struct{}         // closed when response is there
 	answer *repb.ExecuteResponse // not changed after done
@@ -47,14 +48,14 @@ type operations struct {
 // join returns the operation that runs the action, with the caller counted as
 // a waiter, or one that start makes now. When alone is set the caller does not
 // want what others started.
-func (o *operations) join(action broker.Digest, alone bool, start func(*operation) error) (*operation, error) {
+func (o *operations) join(action broker.Digest, sc scope, alone bool, start func(*operation) error) (*operation, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if op := o.running[action]; op != nil && !alone {
+	if op := o.running[sc.key(action)]; op != nil && !alone {
 		op.waiters++
 		return op, nil
 	}
-	op := &operation{name: "operations/" + rand.Text(), action: action, done: make(chan struct{}), waiters: 1}
+	op := &operation{name: "operations/" + rand.Text(), action: action, scope: sc, done: make(chan struct{}), waiters: 1}
 	if err := start(op); err != nil {
 		return nil, err
 	}
@@ -63,7 +64,7 @@ func (o *operations) join(action broker.Digest, alone bool, start func(*operatio
 	}
 	o.named[op.name] = op
 	if !alone {
-		o.running[action] = op
+		o.running[sc.key(action)] = op
 	}
 	return op, nil
 }
@@ -109,8 +110,8 @@ func (o *operations) finish(op *operation, answer *repb.ExecuteResponse) {
 
 // forget takes op from the index of what can be joined. mu is held.
 func (o *operations) forget(op *operation) {
-	if o.running[op.action] == op {
-		delete(o.running, op.action)
+	if key := op.scope.key(op.action); o.running[key] == op {
+		delete(o.running, key)
 	}
 }
 

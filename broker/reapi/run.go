@@ -34,8 +34,9 @@ const minPackedOutput = 4 << 10
 func (w *watcher) Run(r *helperpb.RunRequest, stream grpc.ServerStreamingServer[helperpb.RunAnswer]) error {
 	s := w.s
 	digest := broker.DigestOf(r.Action)
+	sc := s.scopeOf(stream.Context())
 	if !r.SkipCache {
-		if result, err := s.alias(digest); err == nil {
+		if result, err := s.alias(digest, sc); err == nil {
 			return s.sendAnswer(stream, result, &helperpb.RunAnswer{Cached: true}, r.Pack)
 		}
 	}
@@ -49,7 +50,7 @@ func (w *watcher) Run(r *helperpb.RunRequest, stream grpc.ServerStreamingServer[
 		return wire.StatusOf(err).Err()
 	}
 	r.Inputs = nil // the job runs for long
-	op, err := s.ops.join(digest, r.SkipCache, func(op *operation) error { return s.start(op, request) })
+	op, err := s.ops.join(digest, sc, r.SkipCache, func(op *operation) error { return s.start(op, request) })
 	if err != nil {
 		return wire.StatusOf(err).Err()
 	}

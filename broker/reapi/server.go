@@ -56,6 +56,9 @@ type Backend struct {
 	Run broker.Runner
 	// Key says under which text the result of a job is kept; nil: it can't be told.
 	Key func(ctx context.Context, j *broker.Job) (string, error)
+	// Pack takes an image of compilers that a peer has sent, a blob of the store, to
+	// serve that peer; nil: none are taken.
+	Pack func(ctx context.Context, peer string, d broker.Digest, say func(string)) error
 	// Store holds inputs, outputs and alias records. Required.
 	Store *store.Store
 	// State is the helper's state and a channel that is closed when it

@@ -189,7 +189,7 @@ func TestWaitExecution(t *testing.T) {
 func TestOperationsExpire(t *testing.T) {
 	var o operations
 	for range keepFinished + 10 {
-		op, err := o.join(broker.DigestOf(nil), true, func(op *operation) error { op.cancel = func(error) {}; return nil })
+		op, err := o.join(broker.DigestOf(nil), "", true, func(op *operation) error { op.cancel = func(error) {}; return nil })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -36,6 +36,7 @@ func (w *watcher) Watch(_ *helperpb.WatchRequest, stream grpc.ServerStreamingSer
 	drained := w.s.drained
 	for due, first := true, true; ; {
 		state, changed := w.s.b.State()
+		state = state.For(peerOf(stream.Context()))
 		switch {
 		case due || !sameBut(sent, state):
 			same := !first && sameSlice(sent.Toolchains, state.Toolchains)
@@ -67,7 +68,7 @@ func (w *watcher) Watch(_ *helperpb.WatchRequest, stream grpc.ServerStreamingSer
 // sameBut reports whether two states differ in their load alone, or not at all.
 func sameBut(a, b broker.State) bool {
 	return a.Version == b.Version && a.Sandbox == b.Sandbox && a.Slots == b.Slots && a.Draining == b.Draining && sameSlice(a.Toolchains, b.Toolchains) &&
-		slices.Equal(a.Images, b.Images)
+		slices.Equal(a.Images, b.Images) && a.Packs == b.Packs && a.Machine == b.Machine
 }
 
 // sameSlice reports whether b is a itself, which nobody changes.
@@ -83,6 +84,7 @@ func (s *Server) stateToProto(state broker.State, same bool) *helperpb.State {
 	p := &helperpb.State{
 		Version: state.Version, Sandbox: state.Sandbox, Slots: int32(state.Slots), Running: int32(state.Running),
 		Queued: int32(state.Queued), Draining: state.Draining || draining, SameToolchains: same,
+		Machine: state.Machine, Packs: state.Packs,
 	}
 	for _, i := range state.Images {
 		p.Images = append(p.Images, &helperpb.Image{
@@ -162,6 +164,7 @@ func (c *Client) Watch(ctx context.Context, f func(broker.State)) error {
 		f(broker.State{
 			Version: p.Version, Sandbox: p.Sandbox, Slots: int(p.Slots), Running: int(p.Running),
 			Queued: int(p.Queued), Draining: p.Draining, Toolchains: last, Images: imagesFromProto(p.Images),
+			Machine: p.Machine, Packs: p.Packs,
 		})
 	}
 }

@@ -24,6 +24,105 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// PackRequest names the blob: an OCI archive.
+type PackRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Hash          string                 `protobuf:"bytes,1,opt,name=hash,proto3" json:"hash,omitempty"`
+	Size          int64                  `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PackRequest) Reset() {
+	*x = PackRequest{}
+	mi := &file_helper_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PackRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PackRequest) ProtoMessage() {}
+
+func (x *PackRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_helper_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PackRequest.ProtoReflect.Descriptor instead.
+func (*PackRequest) Descriptor() ([]byte, []int) {
+	return file_helper_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *PackRequest) GetHash() string {
+	if x != nil {
+		return x.Hash
+	}
+	return ""
+}
+
+func (x *PackRequest) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+// PackAnswer says how far it is, in words. The last one is followed by the call's
+// status.
+type PackAnswer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Detail        string                 `protobuf:"bytes,1,opt,name=detail,proto3" json:"detail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PackAnswer) Reset() {
+	*x = PackAnswer{}
+	mi := &file_helper_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PackAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PackAnswer) ProtoMessage() {}
+
+func (x *PackAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_helper_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PackAnswer.ProtoReflect.Descriptor instead.
+func (*PackAnswer) Descriptor() ([]byte, []int) {
+	return file_helper_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *PackAnswer) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
 type WatchRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -32,7 +131,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_helper_proto_msgTypes[0]
+	mi := &file_helper_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -44,7 +143,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_helper_proto_msgTypes[0]
+	mi := &file_helper_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -57,7 +156,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_helper_proto_rawDescGZIP(), []int{0}
+	return file_helper_proto_rawDescGZIP(), []int{2}
 }
 
 // State is broker.State.
@@ -73,13 +172,17 @@ type State struct {
 	// The toolchains are those of the message before, and not repeated.
 	SameToolchains bool     `protobuf:"varint,8,opt,name=same_toolchains,json=sameToolchains,proto3" json:"same_toolchains,omitempty"`
 	Images         []*Image `protobuf:"bytes,9,rep,name=images,proto3" json:"images,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// What the helper's programs run on, as Go calls it.
+	Machine string `protobuf:"bytes,10,opt,name=machine,proto3" json:"machine,omitempty"`
+	// The helper takes packs.
+	Packs         bool `protobuf:"varint,11,opt,name=packs,proto3" json:"packs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *State) Reset() {
 	*x = State{}
-	mi := &file_helper_proto_msgTypes[1]
+	mi := &file_helper_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -91,7 +194,7 @@ func (x *State) String() string {
 func (*State) ProtoMessage() {}
 
 func (x *State) ProtoReflect() protoreflect.Message {
-	mi := &file_helper_proto_msgTypes[1]
+	mi := &file_helper_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -104,7 +207,7 @@ func (x *State) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use State.ProtoReflect.Descriptor instead.
 func (*State) Descriptor() ([]byte, []int) {
-	return file_helper_proto_rawDescGZIP(), []int{1}
+	return file_helper_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *State) GetVersion() string {
@@ -170,6 +273,20 @@ func (x *State) GetImages() []*Image {
 	return nil
 }
 
+func (x *State) GetMachine() string {
+	if x != nil {
+		return x.Machine
+	}
+	return ""
+}
+
+func (x *State) GetPacks() bool {
+	if x != nil {
+		return x.Packs
+	}
+	return false
+}
+
 // Image is broker.ImageState.
 type Image struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -184,7 +301,7 @@ type Image struct {
 
 func (x *Image) Reset() {
 	*x = Image{}
-	mi := &file_helper_proto_msgTypes[2]
+	mi := &file_helper_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -196,7 +313,7 @@ func (x *Image) String() string {
 func (*Image) ProtoMessage() {}
 
 func (x *Image) ProtoReflect() protoreflect.Message {
-	mi := &file_helper_proto_msgTypes[2]
+	mi := &file_helper_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -209,7 +326,7 @@ func (x *Image) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Image.ProtoReflect.Descriptor instead.
 func (*Image) Descriptor() ([]byte, []int) {
-	return file_helper_proto_rawDescGZIP(), []int{2}
+	return file_helper_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Image) GetName() string {
@@ -279,7 +396,7 @@ type Toolchain struct {
 
 func (x *Toolchain) Reset() {
 	*x = Toolchain{}
-	mi := &file_helper_proto_msgTypes[3]
+	mi := &file_helper_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -291,7 +408,7 @@ func (x *Toolchain) String() string {
 func (*Toolchain) ProtoMessage() {}
 
 func (x *Toolchain) ProtoReflect() protoreflect.Message {
-	mi := &file_helper_proto_msgTypes[3]
+	mi := &file_helper_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -304,7 +421,7 @@ func (x *Toolchain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Toolchain.ProtoReflect.Descriptor instead.
 func (*Toolchain) Descriptor() ([]byte, []int) {
-	return file_helper_proto_rawDescGZIP(), []int{3}
+	return file_helper_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Toolchain) GetFamily() string {
@@ -452,7 +569,7 @@ type RunRequest struct {
 
 func (x *RunRequest) Reset() {
 	*x = RunRequest{}
-	mi := &file_helper_proto_msgTypes[4]
+	mi := &file_helper_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -464,7 +581,7 @@ func (x *RunRequest) String() string {
 func (*RunRequest) ProtoMessage() {}
 
 func (x *RunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_helper_proto_msgTypes[4]
+	mi := &file_helper_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -477,7 +594,7 @@ func (x *RunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunRequest.ProtoReflect.Descriptor instead.
 func (*RunRequest) Descriptor() ([]byte, []int) {
-	return file_helper_proto_rawDescGZIP(), []int{4}
+	return file_helper_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RunRequest) GetAction() []byte {
@@ -531,7 +648,7 @@ type Inputs struct {
 
 func (x *Inputs) Reset() {
 	*x = Inputs{}
-	mi := &file_helper_proto_msgTypes[5]
+	mi := &file_helper_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -543,7 +660,7 @@ func (x *Inputs) String() string {
 func (*Inputs) ProtoMessage() {}
 
 func (x *Inputs) ProtoReflect() protoreflect.Message {
-	mi := &file_helper_proto_msgTypes[5]
+	mi := &file_helper_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -556,7 +673,7 @@ func (x *Inputs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inputs.ProtoReflect.Descriptor instead.
 func (*Inputs) Descriptor() ([]byte, []int) {
-	return file_helper_proto_rawDescGZIP(), []int{5}
+	return file_helper_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Inputs) GetCommand() []byte {
@@ -600,7 +717,7 @@ type RunAnswer struct {
 
 func (x *RunAnswer) Reset() {
 	*x = RunAnswer{}
-	mi := &file_helper_proto_msgTypes[6]
+	mi := &file_helper_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -612,7 +729,7 @@ func (x *RunAnswer) String() string {
 func (*RunAnswer) ProtoMessage() {}
 
 func (x *RunAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_helper_proto_msgTypes[6]
+	mi := &file_helper_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -625,7 +742,7 @@ func (x *RunAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunAnswer.ProtoReflect.Descriptor instead.
 func (*RunAnswer) Descriptor() ([]byte, []int) {
-	return file_helper_proto_rawDescGZIP(), []int{6}
+	return file_helper_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RunAnswer) GetResult() []byte {
@@ -673,7 +790,7 @@ type KeyAnswer struct {
 
 func (x *KeyAnswer) Reset() {
 	*x = KeyAnswer{}
-	mi := &file_helper_proto_msgTypes[7]
+	mi := &file_helper_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -685,7 +802,7 @@ func (x *KeyAnswer) String() string {
 func (*KeyAnswer) ProtoMessage() {}
 
 func (x *KeyAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_helper_proto_msgTypes[7]
+	mi := &file_helper_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -698,7 +815,7 @@ func (x *KeyAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyAnswer.ProtoReflect.Descriptor instead.
 func (*KeyAnswer) Descriptor() ([]byte, []int) {
-	return file_helper_proto_rawDescGZIP(), []int{7}
+	return file_helper_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *KeyAnswer) GetText() string {
@@ -720,7 +837,7 @@ type Content struct {
 
 func (x *Content) Reset() {
 	*x = Content{}
-	mi := &file_helper_proto_msgTypes[8]
+	mi := &file_helper_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -732,7 +849,7 @@ func (x *Content) String() string {
 func (*Content) ProtoMessage() {}
 
 func (x *Content) ProtoReflect() protoreflect.Message {
-	mi := &file_helper_proto_msgTypes[8]
+	mi := &file_helper_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -745,7 +862,7 @@ func (x *Content) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Content.ProtoReflect.Descriptor instead.
 func (*Content) Descriptor() ([]byte, []int) {
-	return file_helper_proto_rawDescGZIP(), []int{8}
+	return file_helper_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Content) GetData() []byte {
@@ -766,8 +883,14 @@ var File_helper_proto protoreflect.FileDescriptor
 
 const file_helper_proto_rawDesc = "" +
 	"\n" +
-	"\fhelper.proto\x12\x11crosscc.helper.v1\"\x0e\n" +
-	"\fWatchRequest\"\xb8\x02\n" +
+	"\fhelper.proto\x12\x11crosscc.helper.v1\"5\n" +
+	"\vPackRequest\x12\x12\n" +
+	"\x04hash\x18\x01 \x01(\tR\x04hash\x12\x12\n" +
+	"\x04size\x18\x02 \x01(\x03R\x04size\"$\n" +
+	"\n" +
+	"PackAnswer\x12\x16\n" +
+	"\x06detail\x18\x01 \x01(\tR\x06detail\"\x0e\n" +
+	"\fWatchRequest\"\xe8\x02\n" +
 	"\x05State\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x18\n" +
 	"\asandbox\x18\x02 \x01(\tR\asandbox\x12\x14\n" +
@@ -779,7 +902,10 @@ const file_helper_proto_rawDesc = "" +
 	"toolchains\x18\a \x03(\v2\x1c.crosscc.helper.v1.ToolchainR\n" +
 	"toolchains\x12'\n" +
 	"\x0fsame_toolchains\x18\b \x01(\bR\x0esameToolchains\x120\n" +
-	"\x06images\x18\t \x03(\v2\x18.crosscc.helper.v1.ImageR\x06images\"\x83\x01\n" +
+	"\x06images\x18\t \x03(\v2\x18.crosscc.helper.v1.ImageR\x06images\x12\x18\n" +
+	"\amachine\x18\n" +
+	" \x01(\tR\amachine\x12\x14\n" +
+	"\x05packs\x18\v \x01(\bR\x05packs\"\x83\x01\n" +
 	"\x05Image\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05phase\x18\x02 \x01(\tR\x05phase\x12\x16\n" +
@@ -835,11 +961,12 @@ const file_helper_proto_rawDesc = "" +
 	"\x04text\x18\x01 \x01(\tR\x04text\"5\n" +
 	"\aContent\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\x12\x16\n" +
-	"\x06packed\x18\x02 \x01(\bR\x06packed2\xd8\x01\n" +
+	"\x06packed\x18\x02 \x01(\bR\x06packed2\xa1\x02\n" +
 	"\x06Helper\x12D\n" +
 	"\x05Watch\x12\x1f.crosscc.helper.v1.WatchRequest\x1a\x18.crosscc.helper.v1.State0\x01\x12D\n" +
 	"\x03Run\x12\x1d.crosscc.helper.v1.RunRequest\x1a\x1c.crosscc.helper.v1.RunAnswer0\x01\x12B\n" +
-	"\x03Key\x12\x1d.crosscc.helper.v1.RunRequest\x1a\x1c.crosscc.helper.v1.KeyAnswerB2Z0github.com/crosscc/crosscc/broker/reapi/helperpbb\x06proto3"
+	"\x03Key\x12\x1d.crosscc.helper.v1.RunRequest\x1a\x1c.crosscc.helper.v1.KeyAnswer\x12G\n" +
+	"\x04Pack\x12\x1e.crosscc.helper.v1.PackRequest\x1a\x1d.crosscc.helper.v1.PackAnswer0\x01B2Z0github.com/crosscc/crosscc/broker/reapi/helperpbb\x06proto3"
 
 var (
 	file_helper_proto_rawDescOnce sync.Once
@@ -853,35 +980,39 @@ func file_helper_proto_rawDescGZIP() []byte {
 	return file_helper_proto_rawDescData
 }
 
-var file_helper_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_helper_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_helper_proto_goTypes = []any{
-	(*WatchRequest)(nil), // 0: crosscc.helper.v1.WatchRequest
-	(*State)(nil),        // 1: crosscc.helper.v1.State
-	(*Image)(nil),        // 2: crosscc.helper.v1.Image
-	(*Toolchain)(nil),    // 3: crosscc.helper.v1.Toolchain
-	(*RunRequest)(nil),   // 4: crosscc.helper.v1.RunRequest
-	(*Inputs)(nil),       // 5: crosscc.helper.v1.Inputs
-	(*RunAnswer)(nil),    // 6: crosscc.helper.v1.RunAnswer
-	(*KeyAnswer)(nil),    // 7: crosscc.helper.v1.KeyAnswer
-	(*Content)(nil),      // 8: crosscc.helper.v1.Content
-	nil,                  // 9: crosscc.helper.v1.Toolchain.FingerprintEntry
+	(*PackRequest)(nil),  // 0: crosscc.helper.v1.PackRequest
+	(*PackAnswer)(nil),   // 1: crosscc.helper.v1.PackAnswer
+	(*WatchRequest)(nil), // 2: crosscc.helper.v1.WatchRequest
+	(*State)(nil),        // 3: crosscc.helper.v1.State
+	(*Image)(nil),        // 4: crosscc.helper.v1.Image
+	(*Toolchain)(nil),    // 5: crosscc.helper.v1.Toolchain
+	(*RunRequest)(nil),   // 6: crosscc.helper.v1.RunRequest
+	(*Inputs)(nil),       // 7: crosscc.helper.v1.Inputs
+	(*RunAnswer)(nil),    // 8: crosscc.helper.v1.RunAnswer
+	(*KeyAnswer)(nil),    // 9: crosscc.helper.v1.KeyAnswer
+	(*Content)(nil),      // 10: crosscc.helper.v1.Content
+	nil,                  // 11: crosscc.helper.v1.Toolchain.FingerprintEntry
 }
 var file_helper_proto_depIdxs = []int32{
-	3, // 0: crosscc.helper.v1.State.toolchains:type_name -> crosscc.helper.v1.Toolchain
-	2, // 1: crosscc.helper.v1.State.images:type_name -> crosscc.helper.v1.Image
-	9, // 2: crosscc.helper.v1.Toolchain.fingerprint:type_name -> crosscc.helper.v1.Toolchain.FingerprintEntry
-	8, // 3: crosscc.helper.v1.RunAnswer.contents:type_name -> crosscc.helper.v1.Content
-	0, // 4: crosscc.helper.v1.Helper.Watch:input_type -> crosscc.helper.v1.WatchRequest
-	4, // 5: crosscc.helper.v1.Helper.Run:input_type -> crosscc.helper.v1.RunRequest
-	4, // 6: crosscc.helper.v1.Helper.Key:input_type -> crosscc.helper.v1.RunRequest
-	1, // 7: crosscc.helper.v1.Helper.Watch:output_type -> crosscc.helper.v1.State
-	6, // 8: crosscc.helper.v1.Helper.Run:output_type -> crosscc.helper.v1.RunAnswer
-	7, // 9: crosscc.helper.v1.Helper.Key:output_type -> crosscc.helper.v1.KeyAnswer
-	7, // [7:10] is the sub-list for method output_type
-	4, // [4:7] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	5,  // 0: crosscc.helper.v1.State.toolchains:type_name -> crosscc.helper.v1.Toolchain
+	4,  // 1: crosscc.helper.v1.State.images:type_name -> crosscc.helper.v1.Image
+	11, // 2: crosscc.helper.v1.Toolchain.fingerprint:type_name -> crosscc.helper.v1.Toolchain.FingerprintEntry
+	10, // 3: crosscc.helper.v1.RunAnswer.contents:type_name -> crosscc.helper.v1.Content
+	2,  // 4: crosscc.helper.v1.Helper.Watch:input_type -> crosscc.helper.v1.WatchRequest
+	6,  // 5: crosscc.helper.v1.Helper.Run:input_type -> crosscc.helper.v1.RunRequest
+	6,  // 6: crosscc.helper.v1.Helper.Key:input_type -> crosscc.helper.v1.RunRequest
+	0,  // 7: crosscc.helper.v1.Helper.Pack:input_type -> crosscc.helper.v1.PackRequest
+	3,  // 8: crosscc.helper.v1.Helper.Watch:output_type -> crosscc.helper.v1.State
+	8,  // 9: crosscc.helper.v1.Helper.Run:output_type -> crosscc.helper.v1.RunAnswer
+	9,  // 10: crosscc.helper.v1.Helper.Key:output_type -> crosscc.helper.v1.KeyAnswer
+	1,  // 11: crosscc.helper.v1.Helper.Pack:output_type -> crosscc.helper.v1.PackAnswer
+	8,  // [8:12] is the sub-list for method output_type
+	4,  // [4:8] is the sub-list for method input_type
+	4,  // [4:4] is the sub-list for extension type_name
+	4,  // [4:4] is the sub-list for extension extendee
+	0,  // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_helper_proto_init() }
@@ -895,7 +1026,7 @@ func file_helper_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_helper_proto_rawDesc), len(file_helper_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

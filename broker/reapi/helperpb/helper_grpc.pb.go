@@ -25,6 +25,7 @@ const (
 	Helper_Watch_FullMethodName = "/crosscc.helper.v1.Helper/Watch"
 	Helper_Run_FullMethodName   = "/crosscc.helper.v1.Helper/Run"
 	Helper_Key_FullMethodName   = "/crosscc.helper.v1.Helper/Key"
+	Helper_Pack_FullMethodName  = "/crosscc.helper.v1.Helper/Pack"
 )
 
 // HelperClient is the client API for Helper service.
@@ -44,6 +45,10 @@ type HelperClient interface {
 	// Key says under which text the helper would keep the result of an action that
 	// it holds all inputs of. Nothing is run.
 	Key(ctx context.Context, in *RunRequest, opts ...grpc.CallOption) (*KeyAnswer, error)
+	// Pack has the helper take an image of compilers, a blob that it holds, to serve
+	// the peer that asks and nobody else, as long as the helper runs. It ends when
+	// the compilers were asked what they are; now and then it says how far that is.
+	Pack(ctx context.Context, in *PackRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[PackAnswer], error)
 }
 
 type helperClient struct {
@@ -102,6 +107,25 @@ func (c *helperClient) Key(ctx context.Context, in *RunRequest, opts ...grpc.Cal
 	return out, nil
 }
 
+func (c *helperClient) Pack(ctx context.Context, in *PackRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[PackAnswer], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Helper_ServiceDesc.Streams[2], Helper_Pack_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[PackRequest, PackAnswer]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Helper_PackClient = grpc.ServerStreamingClient[PackAnswer]
+
 // HelperServer is the server API for Helper service.
 // All implementations must embed UnimplementedHelperServer
 // for forward compatibility.
@@ -119,6 +143,10 @@ type HelperServer interface {
 	// Key says under which text the helper would keep the result of an action that
 	// it holds all inputs of. Nothing is run.
 	Key(context.Context, *RunRequest) (*KeyAnswer, error)
+	// Pack has the helper take an image of compilers, a blob that it holds, to serve
+	// the peer that asks and nobody else, as long as the helper runs. It ends when
+	// the compilers were asked what they are; now and then it says how far that is.
+	Pack(*PackRequest, grpc.ServerStreamingServer[PackAnswer]) error
 	mustEmbedUnimplementedHelperServer()
 }
 
@@ -137,6 +165,9 @@ func (UnimplementedHelperServer) Run(*RunRequest, grpc.ServerStreamingServer[Run
 }
 func (UnimplementedHelperServer) Key(context.Context, *RunRequest) (*KeyAnswer, error) {
 	return nil, status.Error(codes.Unimplemented, "method Key not implemented")
+}
+func (UnimplementedHelperServer) Pack(*PackRequest, grpc.ServerStreamingServer[PackAnswer]) error {
+	return status.Error(codes.Unimplemented, "method Pack not implemented")
 }
 func (UnimplementedHelperServer) mustEmbedUnimplementedHelperServer() {}
 func (UnimplementedHelperServer) testEmbeddedByValue()                {}
@@ -199,6 +230,17 @@ func _Helper_Key_Handler(srv interface{}, ctx context.Context, dec func(interfac
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Helper_Pack_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(PackRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(HelperServer).Pack(m, &grpc.GenericServerStream[PackRequest, PackAnswer]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Helper_PackServer = grpc.ServerStreamingServer[PackAnswer]
+
 // Helper_ServiceDesc is the grpc.ServiceDesc for Helper service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -220,6 +262,11 @@ var Helper_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Run",
 			Handler:       _Helper_Run_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Pack",
+			Handler:       _Helper_Pack_Handler,
 			ServerStreams: true,
 		},
 	},

@@ -63,7 +63,7 @@ func openHelper(ctx context.Context, env Env, s config.Server, log logrus.FieldL
 	defer cancel()
 	return helper.Open(ctx, helper.Setup{
 		Dir: s.State, CacheSize: s.CacheSize, Slots: s.Jobs, Sandbox: s.Sandbox, Search: s.Search,
-		Images: s.Images, ImagesSize: s.ImagesSize,
+		Images: s.Images, ImagesSize: s.ImagesSize, Packs: s.Packs,
 		Path: pathOf(env), Version: version(), Log: log,
 	})
 }
@@ -93,7 +93,7 @@ func serveDoors(ctx context.Context, f serverFlags, h *helper.Helper, log logrus
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
-	srv := reapi.NewServer(reapi.Backend{Run: h.Run, Key: h.Key, Store: h.Store(), State: h.State, Logf: log.Infof}, reapi.ServerOptions{})
+	srv := reapi.NewServer(reapi.Backend{Run: h.Run, Key: h.Key, Pack: h.TakePack, Store: h.Store(), State: h.State, Logf: log.Infof}, reapi.ServerOptions{})
 	doors := []door{
 		{name: "grpc", addr: f.server.GRPC, serve: srv.Serve, drain: srv.Drain, close: srv.Close},
 		httpDoor(f.server.HTTP, h.Store(), log),
