@@ -77,8 +77,9 @@ type Agent struct {
 	cpps     slots                  // for local preprocessing
 	counters monitor.Counters
 	book     *calibrate.Book
-	trials   trials // of toolchains
-	sample   sample // of jobs to verify
+	trials   trials   // of toolchains
+	sample   sample   // of jobs to verify
+	sendings sendings // of packs
 	began    time.Time
 
 	ctx  context.Context // ended when running sessions must end at once
@@ -141,6 +142,7 @@ func (a *Agent) Serve(ctx context.Context, l *rendezvous.Listener) error {
 	err := a.accept(l)
 	a.work.Wait()
 	a.stop(errLeft)
+	a.sendings.work.Wait()
 	return errors.Join(err, a.fleet.Close())
 }
 

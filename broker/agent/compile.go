@@ -81,6 +81,7 @@ func (a *Agent) find(c *compile, form broker.Form) ([]fleet.Prospect, error) {
 		list = a.fleet.Prospects(c.s.Context(), c.settings.hosts, w)
 	}
 	if r := fleet.None(list); r != nil {
+		a.offer(c, list)
 		return list, &localJob{reason: r.Reason, text: r.Text, slot: true, helpers: true}
 	}
 	return list, nil

@@ -21,7 +21,7 @@ func (a *Agent) answer(s *session) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return a.fleet.Reach(s.Context(), set.hosts), nil
+		return a.sendings.fill(a.fleet.Reach(s.Context(), set.hosts)), nil
 	case "explain":
 		return a.explain(s)
 	case "key":
@@ -51,7 +51,7 @@ func (a *Agent) status(s *session) monitor.Status {
 	if set, err := a.settings(s); err != nil {
 		st.Notes = append(st.Notes, err.Error())
 	} else {
-		st.Helpers = a.fleet.Status(set.hosts)
+		st.Helpers = a.sendings.fill(a.fleet.Status(set.hosts))
 	}
 	return st
 }

@@ -22,6 +22,8 @@ type settings struct {
 	preprocessed bool
 	// nativeParams says that native means the sizes of caches, too.
 	nativeParams bool
+	// packs says that the compiler may be sent to helpers.
+	packs bool
 	// verify is the share of remote compiles that are done locally too, of
 	// identical and of calibrated toolchains.
 	verify, verifyCalibrated float64
@@ -44,7 +46,7 @@ func (a *Agent) settings(s *session) (settings, error) {
 	}
 	set.hosts, set.preprocessed = c.Helpers(), c.Preprocessed
 	set.verify, set.verifyCalibrated = c.Verify, c.VerifyCalibrated
-	set.nativeParams = !c.DropNativeParams
+	set.nativeParams, set.packs = !c.DropNativeParams, c.Packs
 	return set, nil
 }
 

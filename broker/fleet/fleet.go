@@ -62,6 +62,9 @@ type Link struct {
 	// Watch calls f with each state of the helper until ctx ends or the
 	// helper is lost, and says why.
 	Watch func(ctx context.Context, f func(broker.State)) error
+	// Pack sends an image of compilers, for the helper to serve this client by
+	// (broker/pack); nil where that can't be.
+	Pack func(ctx context.Context, b broker.Blob, say func(string)) error
 	// Key is the text under which the helper would keep the job's result.
 	Key   func(ctx context.Context, j *broker.Job) (string, error)
 	Close func() error
@@ -156,6 +159,7 @@ type Prospect struct {
 	Avoided string
 
 	member *member
+	packs  bool
 	with   string   // the toolchain that was proven, for broker.Job.With
 	front  []string // words that make the client's defaults explicit there
 }

@@ -39,6 +39,7 @@ type peer struct {
 	state broker.State
 	run   broker.Runner
 	lost  chan error // what Watch returns
+	pack  func(ctx context.Context, b broker.Blob, say func(string)) error
 }
 
 func newPeer(slots int, run broker.Runner, tcs ...toolchains.Toolchain) *peer {
@@ -54,7 +55,7 @@ func fleetOf(t *testing.T, peers map[string]*peer) (*Fleet, func(list string) []
 		if p == nil {
 			return Link{}, errors.New("connection refused")
 		}
-		return Link{Run: p.run, Close: func() error { return nil }, Watch: func(ctx context.Context, tell func(broker.State)) error {
+		return Link{Run: p.run, Pack: p.pack, Close: func() error { return nil }, Watch: func(ctx context.Context, tell func(broker.State)) error {
 			tell(p.state)
 			select {
 			case err := <-p.lost:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 
@@ -175,6 +176,7 @@ func (f *Fleet) prospect(m *member, h config.Host, w Want) Prospect {
 		return p
 	}
 	if !f.fit(&p, m, h, w) {
+		p.packs = m.link.Pack != nil && m.state.Packs && m.state.Machine == runtime.GOARCH && (p.Reason == ReasonNoMatch || p.Reason == ReasonCalibration)
 		return p
 	}
 	if w.Lines {

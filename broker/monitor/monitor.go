@@ -121,6 +121,9 @@ type HelperStatus struct {
 	Slots      int               `json:"slots"`
 	Jobs       int               `json:"jobs"` // of this agent's that it runs now
 	Toolchains []ToolchainStatus `json:"toolchains,omitempty"`
+	// Pack is the last news of a compiler of this machine that is sent to the helper,
+	// in words.
+	Pack string `json:"pack,omitempty"`
 	// Images are those that the helper serves toolchains of, or means to.
 	Images []ImageStatus `json:"images,omitempty"`
 }

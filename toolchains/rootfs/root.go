@@ -58,6 +58,10 @@ func isOwn(fd int) bool {
 		theirs.Dev_major == ours.Dev_major && theirs.Dev_minor == ours.Dev_minor
 }
 
+// Own reports whether the root is this process's own: a name in it is the same to
+// programs that this process starts.
+func (r *Root) Own() bool { return r.own }
+
 // Close releases the descriptor. A second Close does nothing.
 func (r *Root) Close() error {
 	if r.closed.Swap(true) {

@@ -84,7 +84,7 @@ func (d *dialer) dial(h config.Host) (fleet.Link, error) {
 	if err != nil {
 		return fleet.Link{}, err
 	}
-	return fleet.Link{Run: c.Run, Watch: c.Watch, Key: c.Key, Close: c.Close}, nil
+	return fleet.Link{Run: c.Run, Watch: c.Watch, Key: c.Key, Pack: c.Pack, Close: c.Close}, nil
 }
 
 // watchEmbedded opens the helper inside the agent and tells of its state.

@@ -52,6 +52,7 @@ func TestShowImages(t *testing.T) {
 	var b bytes.Buffer
 	showToolchains(&b, toolchainLines([]monitor.HelperStatus{h}))
 	showImages(&b, []monitor.HelperStatus{h})
+	showPacks(&b, []monitor.HelperStatus{h, {Address: "h:2", Pack: "gcc 12.2.0 sent, 31 MiB in 2.3s"}})
 	want := `TARGET             COMPILER  VERSION  PACKAGE  LANGUAGES  PATH          HELPER  IMAGE
 riscv64-linux-gnu  gcc       -        -        -          /usr/bin/gcc  h:1     registry.example/gcc@sha256:0123456789ab
 x86_64-linux-gnu   -         -        -        -          -             h:1     -
@@ -59,6 +60,9 @@ x86_64-linux-gnu   -         -        -        -          -             h:1     
 IMAGE                                     STATE   TOOLCHAINS  HELPER  DETAIL
 registry.example/gcc@sha256:0123456789ab  ready   1           h:1     -
 x                                         failed  0           h:1     registry x: ? refused
+
+HELPER  COMPILER OF THIS MACHINE
+h:2     gcc 12.2.0 sent, 31 MiB in 2.3s
 `
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)

@@ -84,6 +84,7 @@ func showStatus(w io.Writer, s monitor.Status) {
 		showHelpers(w, s.Helpers)
 	}
 	showImages(w, s.Helpers)
+	showPacks(w, s.Helpers)
 	if len(s.Distrusted) > 0 {
 		fmt.Fprintln(w)
 		showDistrusted(w, s.Distrusted)
@@ -153,6 +154,20 @@ func showImages(w io.Writer, helpers []monitor.HelperStatus) {
 	for _, h := range helpers {
 		for _, i := range h.Images {
 			rows = append(rows, []string{cell(shortImage(i.Name)), cell(i.State), strconv.Itoa(i.Toolchains), cell(h.Address), cell(i.Detail)})
+		}
+	}
+	if len(rows) > 1 {
+		fmt.Fprintln(w)
+		table(w, rows)
+	}
+}
+
+// showPacks lists the compilers that were sent to helpers.
+func showPacks(w io.Writer, helpers []monitor.HelperStatus) {
+	rows := [][]string{{"HELPER", "COMPILER OF THIS MACHINE"}}
+	for _, h := range helpers {
+		if h.Pack != "" {
+			rows = append(rows, []string{cell(h.Address), cell(h.Pack)})
 		}
 	}
 	if len(rows) > 1 {

@@ -1,0 +1,168 @@
+package agent
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/fleet"
+	"github.com/crosscc/crosscc/broker/local"
+	"github.com/crosscc/crosscc/broker/monitor"
+	"github.com/crosscc/crosscc/broker/pack"
+	"github.com/crosscc/crosscc/toolchains"
+)
+
+// This file sends the client's own compiler to a helper that has none like it, where
+// both sides' configurations allow that (the key packs). It is done once for each
+// helper and compiler, beside the build: its jobs are local until the helper tells
+// that it serves them.
+//
+// Only a compiler in the agent's own root is sent: in another root or mount
+// namespace, what a name leads to is for the wrapper to say.
+
+const (
+	// packTime bounds making and sending one.
+	packTime = 15 * time.Minute
+	// packRest is how long one that failed is not tried again.
+	packRest = 10 * time.Minute
+	// packAgain is the same for one that was sent, and is not there: packs are gone
+	// when a helper stops.
+	packAgain = 2 * time.Minute
+	// maxSent bounds what is remembered of them.
+	maxSent = 256
+)
+
+// sendings are the packs that an agent has sent.
+type sendings struct {
+	work sync.WaitGroup
+
+	mu   sync.Mutex           // guards what follows
+	busy bool                 // one is sent
+	done map[string]time.Time // by helper and compiler: when it ended
+	good map[string]bool
+	said map[string]string // by helper: the last news, for people
+}
+
+// begin reports whether a pack may be sent now; then the caller calls end.
+func (s *sendings) begin(key string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, tried := s.done[key]
+	if s.busy || s.good[key] && time.Since(at) < packAgain || tried && !s.good[key] && time.Since(at) < packRest {
+		return false
+	}
+	if s.done == nil || len(s.done) >= maxSent {
+		s.done, s.good = map[string]time.Time{}, map[string]bool{}
+	}
+	s.busy = true
+	return true
+}
+
+func (s *sendings) end(key string, good bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.busy, s.done[key], s.good[key] = false, time.Now(), good
+}
+
+// say notes the news of a helper.
+func (s *sendings) say(helper, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.said == nil {
+		s.said = map[string]string{}
+	}
+	s.said[helper] = text
+}
+
+// fill adds the news to the helpers of a status.
+func (s *sendings) fill(list []monitor.HelperStatus) []monitor.HelperStatus {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range list {
+		list[i].Pack = s.said[list[i].Address]
+	}
+	return list
+}
+
+// offer begins to send the compiler of a job that no helper does to the first of them
+// that takes it.
+func (a *Agent) offer(c *compile, list []fleet.Prospect) {
+	if !c.settings.packs || c.s.Request.Verb != local.VerbCompile || !c.s.root.Own() {
+		return
+	}
+	for _, p := range list {
+		key := p.Address + " " + c.program + " " + c.toolchain.Digest()
+		if !p.Packs() || !a.sendings.begin(key) {
+			continue
+		}
+		tc, program, path := c.toolchain, c.program, c.s.getenv("PATH")
+		a.sendings.work.Go(func() {
+			err := a.sendPack(p, program, path, tc)
+			a.sendings.end(key, err == nil)
+			if err != nil {
+				a.sendings.say(p.Address, fmt.Sprintf("%s not sent: %v", tc.Identity, err))
+				a.log.WithError(err).WithField("helper", p.Address).Warn("compiler not sent")
+			}
+		})
+		return
+	}
+}
+
+// sendPack makes a pack of a compiler and sends it.
+func (a *Agent) sendPack(p fleet.Prospect, program, path string, tc toolchains.Toolchain) error {
+	ctx, cancel := context.WithTimeoutCause(a.ctx, packTime, fmt.Errorf("not done after %s", packTime))
+	defer cancel()
+	began := time.Now()
+	a.sendings.say(p.Address, "packing "+tc.Identity.String())
+	made, err := pack.Make(ctx, []string{program}, path)
+	if err != nil {
+		return err
+	}
+	if !made.Toolchains[0].Fingerprint.Equal(tc.Fingerprint) {
+		return errors.New("the compiler is another one than a moment ago")
+	}
+	file, err := os.CreateTemp("", "crosscc-pack-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name())
+	defer file.Close()
+	blob, err := blobOf(file, func(w io.Writer) error { _, err := made.Write(w); return err })
+	if err != nil {
+		return err
+	}
+	mib := blob.Digest.Size >> 20
+	a.log.WithField("helper", p.Address).Infof("sending %s, %d MiB", tc.Identity, mib)
+	if err := p.SendPack(ctx, blob, func(text string) {
+		a.sendings.say(p.Address, fmt.Sprintf("%s, %d MiB: %s", tc.Identity, mib, text))
+	}); err != nil {
+		return err
+	}
+	text := fmt.Sprintf("%s sent, %d MiB in %s", tc.Identity, mib, time.Since(began).Round(100*time.Millisecond))
+	a.sendings.say(p.Address, text)
+	a.log.WithField("helper", p.Address).Info(text)
+	return nil
+}
+
+// blobOf is what write writes, kept in a file.
+func blobOf(file *os.File, write func(io.Writer) error) (broker.Blob, error) {
+	h := sha256.New()
+	if err := write(io.MultiWriter(file, h)); err != nil {
+		return broker.Blob{}, err
+	}
+	st, err := file.Stat()
+	if err != nil {
+		return broker.Blob{}, err
+	}
+	d := broker.Digest{Hash: hex.EncodeToString(h.Sum(nil)), Size: st.Size()}
+	name := filepath.Clean(file.Name())
+	return broker.FileBlob(d, func() (io.ReadCloser, error) { return os.Open(name) }), nil
+}
