@@ -287,3 +287,50 @@ func checkName(name, last string) error {
 	}
 	return nil
 }
+
+// With is a tree that has the entries of both, which stay as they are. A name that is
+// not the same in both is an error, and so are classes, which are numbered in each tree
+// alone.
+func (d *Dir) With(o *Dir) (*Dir, error) {
+	out := &Dir{Files: slices.Clone(d.Files), Links: slices.Clone(d.Links), Dirs: slices.Clone(d.Dirs)}
+	for i := range d.Files {
+		if d.Files[i].Class != 0 {
+			return nil, fmt.Errorf("%s has several names", d.Files[i].Name)
+		}
+	}
+	for _, f := range o.Files {
+		i, found := slices.BinarySearchFunc(out.Files, f.Name, func(f File, s string) int { return strings.Compare(f.Name, s) })
+		switch {
+		case f.Class != 0:
+			return nil, fmt.Errorf("%s has several names", f.Name)
+		case !found:
+			out.Files = slices.Insert(out.Files, i, f)
+		case out.Files[i].Blob.Digest != f.Blob.Digest:
+			return nil, fmt.Errorf("%s changed while it was read", f.Name)
+		default: // a time is told where one of two with one content is older
+			out.Files[i].Modified = max(out.Files[i].Modified, f.Modified)
+		}
+	}
+	for _, l := range o.Links {
+		i, found := slices.BinarySearchFunc(out.Links, l.Name, func(l Link, s string) int { return strings.Compare(l.Name, s) })
+		switch {
+		case !found:
+			out.Links = slices.Insert(out.Links, i, l)
+		case out.Links[i].Target != l.Target:
+			return nil, fmt.Errorf("%s changed while it was read", l.Name)
+		}
+	}
+	for _, s := range o.Dirs {
+		i, found := out.sub(s.Name)
+		if !found {
+			out.Dirs = slices.Insert(out.Dirs, i, s)
+			continue
+		}
+		sub, err := out.Dirs[i].Dir.With(s.Dir)
+		if err != nil {
+			return nil, err
+		}
+		out.Dirs[i].Dir = sub
+	}
+	return out, out.Check()
+}

@@ -43,7 +43,7 @@ var crossImage = sync.OnceValues(func() (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := packages.Root(ctx, strings.TrimSpace(arch), "gcc-riscv64-linux-gnu", "libc-bin") // with C.UTF-8
+	files, err := packages.Root(ctx, strings.TrimSpace(arch), "gcc-riscv64-linux-gnu", "libc6-dev-riscv64-cross", "libc-bin") // with C.UTF-8
 	if err != nil {
 		return nil, err
 	}

@@ -64,23 +64,25 @@ type Options struct {
 
 // An Agent answers wrappers until it is idle, replaced or told to stop.
 type Agent struct {
-	o        Options
-	log      *logrus.Logger
-	fleet    *fleet.Fleet
-	probes   *toolchains.Cache
-	scanner  *headers.Scanner
-	cpus     toolchains.CPUs
-	scripts  memo[string]           // of each compiler: the program that is a script, or ""
-	places   memo[[]string]         // of each compiler: where its programs are
-	defaults memo[headers.Defaults] // of each compiler and set of words
-	slots    slots                  // for local jobs
-	cpps     slots                  // for local preprocessing
-	counters monitor.Counters
-	book     *calibrate.Book
-	trials   trials   // of toolchains
-	sample   sample   // of jobs to verify
-	sendings sendings // of packs
-	began    time.Time
+	o       Options
+	log     *logrus.Logger
+	fleet   *fleet.Fleet
+	probes  *toolchains.Cache
+	scanner *headers.Scanner
+	cpus    toolchains.CPUs
+	scripts memo[string]   // of each compiler: the program that is a script, or ""
+	places  memo[[]string] // of each compiler: where its programs are
+
+	imageNames memo[*headers.Names]   // of each image, by digest: what its headers include
+	defaults   memo[headers.Defaults] // of each compiler and set of words
+	slots      slots                  // for local jobs
+	cpps       slots                  // for local preprocessing
+	counters   monitor.Counters
+	book       *calibrate.Book
+	trials     trials   // of toolchains
+	sendings   sendings // of packs
+	sample     sample   // of jobs to verify
+	began      time.Time
 
 	ctx  context.Context // ended when running sessions must end at once
 	stop context.CancelCauseFunc
@@ -92,6 +94,7 @@ type Agent struct {
 	idle     *time.Timer
 	rest     *time.Timer
 	listener *rendezvous.Listener
+	told     string         // what tellOnce said last
 	work     sync.WaitGroup // sessions; Add only while mu is held and !leaving
 }
 
@@ -254,9 +257,16 @@ func (a *Agent) serve(s *session) error {
 // compile is one command of a build: done by a helper, or the wrapper becomes
 // the compiler.
 func (a *Agent) compile(s *session) error {
-	c, err := a.prepare(s)
-	if err == nil {
-		err = a.deliver(c)
+	p, isPinned, err := a.pinOf(s)
+	var c *compile
+	switch {
+	case err != nil:
+	case isPinned:
+		err = a.pinned(p)
+	default:
+		if c, err = a.prepare(s); err == nil {
+			err = a.deliver(c)
+		}
 	}
 	if l, ok := errors.AsType[*localJob](err); ok {
 		return a.local(c, l)
@@ -341,7 +351,6 @@ const maxInline = 1 << 20
 // caller's to close.
 func (c *compile) finish(res broker.Result) (local.Finish, []*os.File, error) {
 	fin := local.Finish{Stdout: res.Stdout, Stderr: res.Stderr, Status: res.ExitCode << 8}
-	var files []*os.File
 	if res.ExitCode != 0 {
 		fin.Remove = c.removed(res)
 	}
@@ -351,25 +360,36 @@ func (c *compile) finish(res broker.Result) (local.Finish, []*os.File, error) {
 	if i := slices.IndexFunc(outputs, func(o broker.Output) bool { return o.Path == c.object() }); i > 0 {
 		outputs[0], outputs[i] = outputs[i], outputs[0]
 	}
-	for _, o := range outputs {
-		out := c.target(o)
+	targets := make([]local.Output, len(outputs))
+	for i, o := range outputs {
+		targets[i] = c.target(o)
+	}
+	files, err := carry(&fin, outputs, targets)
+	return fin, files, err
+}
+
+// carry adds outputs to the words of the wrapper, each for its target. The files are
+// the caller's to close.
+func carry(fin *local.Finish, outputs []broker.Output, targets []local.Output) (files []*os.File, err error) {
+	for i, o := range outputs {
+		out := targets[i]
 		if o.Blob.Digest.Size <= maxInline {
 			data, err := o.Blob.Bytes(maxInline)
 			if err != nil {
-				return fin, files, err
+				return files, err
 			}
 			out.Data = data
 		} else {
 			f, err := fileOf(o.Blob)
 			if err != nil {
-				return fin, files, err
+				return files, err
 			}
 			out.File = len(files)
 			files = append(files, f)
 		}
 		fin.Outputs = append(fin.Outputs, out)
 	}
-	return fin, files, nil
+	return files, nil
 }
 
 // removed are the files that a compiler takes away when it fails: gcc what it had

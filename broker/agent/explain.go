@@ -15,8 +15,14 @@ func (a *Agent) explain(s *session) (monitor.Explanation, error) {
 	if len(s.Request.Args) == 0 {
 		return monitor.Explanation{}, errors.New("explain: no command given")
 	}
+	if p, ok, err := a.pinOf(s); ok {
+		return a.explainPinned(p, err)
+	}
 	c, err := a.prepare(s)
 	e := monitor.Explanation{Verdict: "remote", Compiler: c.program, Helpers: explainHelpers(c.prospects)}
+	if s.set != nil {
+		e.Ignored = s.set.distrusted
+	}
 	if c.toolchain.Version != "" {
 		e.Identity = c.toolchain.Identity.String()
 	}
@@ -32,6 +38,27 @@ func (a *Agent) explain(s *session) (monitor.Explanation, error) {
 	}
 	if l, ok := errors.AsType[*localJob](err); ok {
 		e.Verdict, e.Reason, e.Detail = "local", l.reason, l.text
+		return e, nil
+	}
+	return e, err
+}
+
+// explainPinned is explain for a command that an image defines.
+func (a *Agent) explainPinned(p *pinned, err error) (monitor.Explanation, error) {
+	e := monitor.Explanation{Verdict: "remote"}
+	if err == nil {
+		e.Image = p.pin.String() + " by " + p.set.pinnedBy
+		err = p.prepare()
+	}
+	if err == nil {
+		e.Compiler, e.Identity, e.Form = p.tc.Driver(), p.tc.Identity.String(), p.task.Kind.String()
+		e.Command = append([]string{p.s.Request.Args[0]}, p.s.Request.Args[1:]...)
+		for _, h := range p.helpers {
+			e.Helpers = append(e.Helpers, explainHelpers([]fleet.Prospect{h.Prospect})...)
+		}
+	}
+	if f, ok := errors.AsType[*failure](err); ok {
+		e.Verdict, e.Detail = "refused", f.text
 		return e, nil
 	}
 	return e, err
@@ -86,6 +113,12 @@ func explainHelpers(list []fleet.Prospect) []monitor.HelperExplanation {
 func (a *Agent) key(s *session) (monitor.Key, error) {
 	if len(s.Request.Args) == 0 {
 		return monitor.Key{}, errors.New("explain: no command given")
+	}
+	if p, ok, err := a.pinOf(s); ok {
+		if err == nil {
+			err = fmt.Errorf("an image defines the command (%s); keys are told of the local compiler's", p.set.pinnedBy)
+		}
+		return monitor.Key{}, err
 	}
 	c, err := a.prepare(s)
 	if err != nil {

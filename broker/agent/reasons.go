@@ -130,6 +130,7 @@ func (f *failure) Error() string { return f.text }
 
 // Exit statuses of crosscc's own, which are distcc's.
 const (
+	exitBadWords   = 101
 	exitNoCompiler = 110
 	exitNoHosts    = 116
 	exitGeneral    = 100

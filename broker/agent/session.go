@@ -36,6 +36,9 @@ type session struct {
 	root *rootfs.Root
 	pid  int // of the wrapper; 0 when it has none here
 
+	set    *settings // read once
+	setErr error
+
 	running sync.Mutex // the wrapper runs one program at a time
 }
 

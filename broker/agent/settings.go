@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"errors"
+	"os"
 	"strings"
 
 	"github.com/crosscc/crosscc/broker/config"
@@ -27,20 +29,45 @@ type settings struct {
 	// verify is the share of remote compiles that are done locally too, of
 	// identical and of calibrated toolchains.
 	verify, verifyCalibrated float64
+	// pins are the images that define commands, and pinnedBy says who said so.
+	pins     config.Pins
+	pinnedBy string
+	// mayPin: where settings can't be read, somebody may have meant to pin.
+	mayPin bool
+	// distrusted is why the project's settings don't count; "" when they do.
+	distrusted string
 }
 
 // settings reads what the wrapper's environment and its machine's files say.
 func (a *Agent) settings(s *session) (settings, error) {
+	if s.set == nil {
+		set, err := a.readSettings(s)
+		s.set, s.setErr = &set, err
+	}
+	return *s.set, s.setErr
+}
+
+func (a *Agent) readSettings(s *session) (settings, error) {
 	set := settings{fallback: s.getenv("CROSSCC_FALLBACK") != "0"}
 	set.locale, set.exactLocale = localeOf(s.getenv, func() bool {
 		_, err := s.root.Stat("/usr/lib/locale/C.utf8/LC_CTYPE")
 		return err == nil
 	})
 	read := func(name string) ([]byte, error) { return s.root.ReadFile(s.abs(name), maxConfig) }
-	c, err := config.LoadClient(read, s.getenv, nil)
+	project, err := config.FindProject(s.root, s.Request.Dir, uint32(os.Geteuid()))
+	set.mayPin = project != nil || err != nil || s.getenv("CROSSCC_TOOLCHAIN") != ""
+	if d, ok := errors.AsType[*config.Distrusted](err); ok {
+		set.distrusted, err = d.Error(), nil
+		a.tellOnce(set.distrusted)
+	}
 	if err != nil {
 		return set, err
 	}
+	c, err := config.LoadClient(read, s.getenv, project)
+	if err != nil {
+		return set, err
+	}
+	set.pins, set.pinnedBy = c.Toolchain, c.ToolchainFrom
 	if s.Request.Verb == local.VerbCompile { // a question changes nothing
 		a.adopt(c)
 	}
@@ -90,4 +117,15 @@ func localeOfCategory(getenv func(string) string, category string) string {
 		}
 	}
 	return localeC
+}
+
+// tellOnce warns in the log of something that each job of a build would say again.
+func (a *Agent) tellOnce(text string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.told == text {
+		return
+	}
+	a.told = text
+	a.log.Warn(text)
 }

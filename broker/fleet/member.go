@@ -159,20 +159,7 @@ func (f *Fleet) prospect(m *member, h config.Host, w Want) Prospect {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p := Prospect{Address: m.address, member: m}
-	switch m.phase {
-	case connecting:
-		p.Reason, p.Text = ReasonNoHelper, "did not answer yet"
-		return p
-	case down:
-		p.Reason, p.Text = ReasonNoHelper, "is down: "+m.err.Error()
-		return p
-	case draining:
-		p.Reason, p.Text = ReasonNoHelper, "is going away"
-		return p
-	case up:
-	}
-	if wait := m.leaveOut.Sub(f.o.Now()); wait > 0 {
-		p.Reason, p.Text = ReasonNoHelper, fmt.Sprintf("is left out for %s: %v", wait.Round(time.Second), m.fault)
+	if !f.reachable(&p, m) {
 		return p
 	}
 	if !f.fit(&p, m, h, w) {
@@ -187,6 +174,27 @@ func (f *Fleet) prospect(m *member, h config.Host, w Want) Prospect {
 		p.Match = toolchains.Lines
 	}
 	return p
+}
+
+// reachable reports whether the member takes jobs; else p says why not. f.mu is held.
+func (f *Fleet) reachable(p *Prospect, m *member) bool {
+	switch m.phase {
+	case connecting:
+		p.Reason, p.Text = ReasonNoHelper, "did not answer yet"
+		return false
+	case down:
+		p.Reason, p.Text = ReasonNoHelper, "is down: "+m.err.Error()
+		return false
+	case draining:
+		p.Reason, p.Text = ReasonNoHelper, "is going away"
+		return false
+	case up:
+	}
+	if wait := m.leaveOut.Sub(f.o.Now()); wait > 0 {
+		p.Reason, p.Text = ReasonNoHelper, fmt.Sprintf("is left out for %s: %v", wait.Round(time.Second), m.fault)
+		return false
+	}
+	return true
 }
 
 // A waiter is a job that waits for a place at one of its prospects.

@@ -61,3 +61,15 @@ func (s *scan) tree() (*Tree, error) {
 	slices.Sort(t.Words)
 	return t, nil
 }
+
+// With is a tree that has what either has, of scans of one root at one time. Files that
+// are one under several names can't be put together from two scans: an error.
+func (t *Tree) With(o *Tree) (*Tree, error) {
+	root, err := t.Root.With(o.Root)
+	if err != nil {
+		return nil, err
+	}
+	words := slices.Concat(t.Words, o.Words)
+	slices.Sort(words)
+	return &Tree{Root: root, Words: slices.Compact(words), NotUTF8: t.NotUTF8 || o.NotUTF8}, nil
+}

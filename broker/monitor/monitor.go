@@ -154,10 +154,15 @@ type ToolchainStatus struct {
 
 // Explanation is what an agent answers to `crossctl explain -- COMMAND`.
 type Explanation struct {
-	// Verdict is remote or local.
+	// Verdict is remote or local; refused where an image defines the command.
 	Verdict string        `json:"verdict"`
 	Reason  broker.Reason `json:"reason,omitempty"` // why local
 	Detail  string        `json:"detail,omitempty"` // the same in words; of a remote one the part that is told of
+	// Image is the one that defines the command, with who says so. Its verdict is
+	// remote or refused.
+	Image string `json:"image,omitempty"`
+	// Ignored are settings of a project that do not count, and why.
+	Ignored string `json:"ignored,omitempty"`
 	// Compiler is the program that would run here, and what it is.
 	Compiler string `json:"compiler,omitempty"`
 	Identity string `json:"identity,omitempty"`

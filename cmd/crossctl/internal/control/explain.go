@@ -57,6 +57,8 @@ func showExplanation(w io.Writer, e monitor.Explanation) {
 	rows := [][]string{
 		{"verdict", verdict(e)},
 		{"reason", string(e.Reason)},
+		{"image", e.Image},
+		{"ignored", e.Ignored},
 		{"compiler", e.Compiler},
 		{"identity", e.Identity},
 		{"form", formOf(e)},
@@ -97,6 +99,9 @@ func verdict(e monitor.Explanation) string {
 			return e.Verdict
 		}
 		return e.Verdict + ": " + e.Detail
+	}
+	if e.Image != "" {
+		return "remote: an image defines it"
 	}
 	for _, h := range e.Helpers {
 		if h.Match != "none" && e.Detail != "" {

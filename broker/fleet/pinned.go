@@ -1,0 +1,119 @@
+package fleet
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/config"
+	"github.com/crosscc/crosscc/toolchains"
+)
+
+// ReasonNoImage: no helper that is up serves the image that defines the job.
+const ReasonNoImage broker.Reason = "no-image"
+
+// imageTime is how long a job waits for an image that a helper is busy to get ready. A
+// job of an image's has nowhere else to go, and the first of a build would fail.
+const imageTime = 2 * time.Minute
+
+// imageBeat is how often such a job looks.
+const imageBeat = 200 * time.Millisecond
+
+// An Imaged is a helper that serves an image.
+type Imaged struct {
+	Prospect
+	Toolchains []toolchains.Toolchain // of the image
+}
+
+// Imaged tells which helpers serve the image with a digest, and what they have of it. While none
+// does it waits a bounded time for those that are being connected, or get the image
+// ready. The error is a *broker.Refusal that says how it stands with each.
+func (f *Fleet) Imaged(ctx context.Context, hosts []config.Host, digest string) ([]Imaged, error) {
+	if len(hosts) == 0 {
+		return nil, broker.Refusef(ReasonNoHost, "the host list names no helper")
+	}
+	ms := f.membersOf(hosts)
+	var list []Imaged
+	f.await(ctx, ms, func() bool {
+		list = f.imaged(ms, digest)
+		return serving(list)
+	})
+	for end := time.Now().Add(imageTime); !serving(list) && f.getting(ms, digest) && time.Now().Before(end); list = f.imaged(ms, digest) {
+		select {
+		case <-time.After(imageBeat):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+	if serving(list) {
+		return slices.DeleteFunc(list, func(i Imaged) bool { return i.Match == toolchains.None }), nil
+	}
+	var texts []string
+	for _, i := range list {
+		texts = append(texts, "helper "+i.Address+" "+i.Text)
+	}
+	return nil, &broker.Refusal{Reason: ReasonNoImage, Text: strings.Join(texts, "; ")}
+}
+
+func serving(list []Imaged) bool {
+	return slices.ContainsFunc(list, func(i Imaged) bool { return i.Match != toolchains.None })
+}
+
+// imaged says of each member what it has of an image.
+func (f *Fleet) imaged(ms []*member, digest string) []Imaged {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var list []Imaged
+	for _, m := range ms {
+		i := Imaged{Prospect: Prospect{Address: m.address, member: m}}
+		if f.reachable(&i.Prospect, m) {
+			i.of(m, digest)
+		}
+		list = append(list, i)
+	}
+	return list
+}
+
+// of fills in what a member has of the image. The fleet's mutex is held.
+func (i *Imaged) of(m *member, digest string) {
+	i.Reason, i.Text = ReasonNoImage, "does not have the image "+digest
+	for _, state := range m.state.Images {
+		if !means(state, digest) {
+			continue
+		}
+		i.Text = fmt.Sprintf("has the image %s: %s %s", state.Name, state.Phase, cmp.Or(state.Detail, "without a compiler"))
+		if state.Phase != broker.ImageReady {
+			continue
+		}
+		for _, tc := range m.state.Toolchains {
+			if tc.Image == state.Name {
+				i.Toolchains = append(i.Toolchains, tc)
+			}
+		}
+		if len(i.Toolchains) > 0 {
+			i.Match, i.Reason, i.Text = toolchains.Identical, "", ""
+			return
+		}
+	}
+}
+
+// getting reports whether some member is at work on the image.
+func (f *Fleet) getting(ms []*member, digest string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.ContainsFunc(ms, func(m *member) bool {
+		return m.phase == up && slices.ContainsFunc(m.state.Images, func(s broker.ImageState) bool {
+			working := s.Phase != broker.ImageReady && s.Phase != broker.ImageFailed
+			return working && means(s, digest)
+		})
+	})
+}
+
+// means reports whether a digest is one of an image's, or will be when it is there.
+func means(s broker.ImageState, digest string) bool {
+	return s.Has(digest) || strings.HasSuffix(s.Name, "@"+digest)
+}
