@@ -155,7 +155,7 @@ func (t *Task) linkerWord(run []linkerWord) (int, error) {
 	}
 	if p.use == writesMap {
 		p.output = true
-		t.Outputs = append(t.Outputs, Output{Kind: Extra, Name: p.value, Job: taskMap})
+		t.Outputs = append(t.Outputs, Output{Kind: Extra, Name: p.value, Job: MapOutput})
 	}
 	t.links = append(t.links, p)
 	return n, nil

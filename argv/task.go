@@ -49,8 +49,11 @@ type Task struct {
 	links []linkerPart
 }
 
-// Names of a task's outputs in a job.
-const taskOutput, taskMap, taskDeps = "out", "map", "rules"
+// MapOutput is the job's name of a linker's map.
+const MapOutput = "map"
+
+// Names of a task's other outputs in a job.
+const taskOutput, taskDeps = "out", "rules"
 
 // ReadTask reads the words that follow the program's name. Its error says which word is in the way; what it returns without an
 // error may be run by a helper, but for the words of a TaskCompile and the like, which [AdmitWhole] judges.
@@ -118,13 +121,13 @@ func (t *Task) Words(rename func(job string) string) []string {
 		}
 		for ; link < len(t.links) && t.links[link].word == i; link++ {
 			if p := t.links[link]; p.output {
-				text = p.in(w, rename(taskMap))
+				text = p.in(w, rename(MapOutput))
 			}
 		}
 		out = append(out, text...)
 	}
 	for _, o := range t.Outputs {
-		if o.Job != taskMap && o.Job != taskDeps {
+		if o.Job != MapOutput && o.Job != taskDeps {
 			out = append(out, "-o", rename(o.Job))
 		}
 	}

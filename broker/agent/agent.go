@@ -273,7 +273,11 @@ func (a *Agent) compile(s *session) error {
 	}
 	if f, ok := errors.AsType[*failure](err); ok {
 		a.counters.Failed()
-		return s.Fail(local.Fail{Message: f.text, Hint: f.hint, Status: f.status})
+		hint := f.hint
+		if s.set != nil && s.set.distrusted != "" {
+			hint = s.set.distrusted // which would have pinned what is missing
+		}
+		return s.Fail(local.Fail{Message: f.text, Hint: hint, Status: f.status})
 	}
 	return err
 }

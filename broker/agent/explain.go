@@ -40,6 +40,10 @@ func (a *Agent) explain(s *session) (monitor.Explanation, error) {
 		e.Verdict, e.Reason, e.Detail = "local", l.reason, l.text
 		return e, nil
 	}
+	if f, ok := errors.AsType[*failure](err); ok && e.Ignored != "" {
+		e.Verdict, e.Detail = "refused", f.text
+		return e, nil
+	}
 	return e, err
 }
 

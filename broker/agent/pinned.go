@@ -165,7 +165,6 @@ func (p *pinned) means(tc toolchains.Toolchain) bool {
 type made struct {
 	res     broker.Result
 	outputs []argv.Output // names of the command, by names of the job
-	task    bool          // not a plain compile
 }
 
 // pinned does a command that an image defines.
@@ -293,7 +292,34 @@ func (p *pinned) whole() (made, error) {
 		}
 		return nil
 	})
-	return made{res: res, outputs: t.Outputs, task: true}, err
+	if err == nil {
+		err = p.nameInMap(&res)
+	}
+	return made{res: res, outputs: t.Outputs}, err
+}
+
+// maxMap bounds a linker's map.
+const maxMap = 256 << 20
+
+// mapOutput is where a map says which file was linked: at a helper that is a place of
+// the helper's.
+var mapOutput = regexp.MustCompile(`(?m)^OUTPUT\(/\.crosscc/[0-9]+(\.[^ /]*)? `)
+
+// nameInMap has a linker's map say the name that the build's command says.
+func (p *pinned) nameInMap(res *broker.Result) error {
+	at := slices.IndexFunc(p.task.Outputs, func(o argv.Output) bool { return o.Job == argv.MapOutput })
+	i := slices.IndexFunc(res.Outputs, func(o broker.Output) bool { return o.Path == argv.MapOutput })
+	if at < 0 || i < 0 {
+		return nil
+	}
+	text, err := res.Outputs[i].Blob.Bytes(maxMap)
+	if err != nil {
+		return p.lost(err, "")
+	}
+	name := p.task.Outputs[len(p.task.Outputs)-1].Name
+	text = mapOutput.ReplaceAllLiteral(text, []byte("OUTPUT("+name+" "))
+	res.Outputs[i].Blob = broker.BytesBlob(text)
+	return nil
 }
 
 // job is a job of the image's with a tree.

@@ -246,6 +246,10 @@ func (w *wrapper) exec(s *local.Session, e local.Exec) int {
 // alone goes on without an agent.
 func (w *wrapper) alone(reason error) int {
 	w.guard.pass()
+	if by := w.mayBePinned(); by != "" {
+		return w.fail(exitNoAgent, "no agent: "+reason.Error()+", and "+by+" may pin the toolchain, which the local compiler is not",
+			"start it by hand to see what it says: crossccd agent; CROSSCC_DISABLE=1 runs the local compiler")
+	}
 	if w.getenv("CROSSCC_FALLBACK") == "0" {
 		return w.fail(exitNoAgent, "no agent: "+reason.Error(),
 			"start it by hand to see what it says: crossccd agent; or unset CROSSCC_FALLBACK")

@@ -1,0 +1,48 @@
+package wrapper
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// maxProject bounds what is read of a project's settings.
+const maxProject = 1 << 20
+
+// mayBePinned says who may have pinned the toolchain of this command to an image; "" for
+// nobody. It is asked where there is no agent, who would know: a pinned command is
+// never the local compiler's, and one that is not sent for this doubt alone can be run
+// by CROSSCC_DISABLE=1.
+func (w *wrapper) mayBePinned() string {
+	if w.getenv("CROSSCC_TOOLCHAIN") != "" {
+		return "CROSSCC_TOOLCHAIN"
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return ""
+	}
+	for ; ; dir = filepath.Dir(dir) {
+		name := filepath.Join(dir, ".crosscc.toml")
+		if text, err := readProject(name); err == nil {
+			if bytes.Contains(text, []byte("toolchain")) {
+				return name
+			}
+			return ""
+		}
+		if dir == "/" || dir == "." {
+			return ""
+		}
+	}
+}
+
+// readProject reads a file; one that is a pipe is not waited for.
+func readProject(name string) ([]byte, error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxProject))
+}
