@@ -20,6 +20,7 @@ import (
 	"github.com/crosscc/crosscc/broker/local/rendezvous"
 	"github.com/crosscc/crosscc/broker/monitor"
 	"github.com/crosscc/crosscc/cmd/crossctl/internal/doctor"
+	"github.com/crosscc/crosscc/toolchains/rootfs"
 )
 
 // doctor is `crossctl doctor`.
@@ -77,6 +78,7 @@ func (c *control) system() doctor.System {
 		},
 		BuildOf: func(ctx context.Context, path string) (string, error) { return buildOf(ctx, environ, path) },
 		Hosts:   func() ([]string, error) { return hosts(environ) },
+		Project: func() (string, error) { return project(environ) },
 		Agent: func(ctx context.Context) (s monitor.Status, err error) {
 			data, err := c.ask(ctx, "status", nil, started)
 			if err == nil {
@@ -134,6 +136,31 @@ func (h *head) Write(p []byte) (int, error) {
 
 // maxConfig bounds a configuration file, in bytes.
 const maxConfig = 1 << 20
+
+// project says what pins toolchains here.
+func project(environ []string) (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", nil // no project has it
+	}
+	root, err := rootfs.At("/")
+	if err != nil {
+		return "", err
+	}
+	defer root.Close() //nolint:errcheck // only read from
+	p, err := config.FindProject(root, dir, uint32(os.Geteuid()))
+	if err != nil {
+		return "", err
+	}
+	c, err := config.LoadClient(readConfig, func(name string) string { return local.Getenv(environ, name) }, p)
+	if err != nil && p != nil {
+		return "", err
+	}
+	if err != nil || c.Toolchain.None() {
+		return "", nil // the check of the host list has what is wrong
+	}
+	return c.ToolchainFrom + " pins " + strings.Join(c.Toolchain.Rows(), ", "), nil
+}
 
 // hosts are the addresses of the host list that a build of this environment
 // would use.

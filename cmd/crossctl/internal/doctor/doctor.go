@@ -49,6 +49,9 @@ type System struct {
 	// Hosts are the addresses of the host list; none means that the helper
 	// inside the agent serves. The error names the word that is wrong.
 	Hosts func() ([]string, error)
+	// Project says what pins the toolchain of the working directory's project, "" for
+	// nothing. The error is of settings that are wrong or do not count.
+	Project func() (string, error)
 	// Agent is the status of the agent, which is started when none runs.
 	Agent func(ctx context.Context) (monitor.Status, error)
 	// Helpers are the agent's helpers with their toolchains.
@@ -63,6 +66,7 @@ func Look(ctx context.Context, sys System) Report {
 	r.add(wrapper(ctx, sys), program)
 	hosts, check := hostList(sys)
 	r.add(sandbox(sys, check.Well && len(hosts) == 0), check)
+	r.add(project(sys)...)
 	agent := agent(ctx, sys, program)
 	r.add(agent)
 	if agent.Well && check.Well {
@@ -130,6 +134,18 @@ func sandbox(sys System, needed bool) Check {
 			Mend: "apt-get install bubblewrap"}
 	}
 	return Check{Name: "sandbox", Well: true, Text: "bwrap is not in PATH; only helpers of this machine's own need it"}
+}
+
+// project looks at the settings of the project here, where there are any.
+func project(sys System) []Check {
+	text, err := sys.Project()
+	switch {
+	case err != nil:
+		return []Check{{Name: "project", Text: err.Error()}}
+	case text == "":
+		return nil
+	}
+	return []Check{{Name: "project", Well: true, Text: text}}
 }
 
 // hostList looks at the host list that a build of this environment would use.

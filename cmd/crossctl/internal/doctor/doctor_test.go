@@ -18,6 +18,7 @@ func well(find func(*System)) System {
 		Beside:  func(name string) (string, error) { return "/opt/crosscc/" + name, nil },
 		BuildOf: func(context.Context, string) (string, error) { return "b1", nil },
 		Hosts:   func() ([]string, error) { return nil, nil },
+		Project: func() (string, error) { return "", nil },
 		Agent: func(context.Context) (monitor.Status, error) {
 			return monitor.Status{Agent: monitor.AgentStatus{Build: "b1", PID: 7, Socket: "/run/s"}}, nil
 		},
@@ -66,6 +67,10 @@ func TestFindings(t *testing.T) {
 		find func(*System)
 		want Check
 	}{
+		{"project that does not count", func(s *System) {
+			s.Project = func() (string, error) { return "", errors.New("/p/.crosscc.toml does not count: why") }
+		},
+			Check{Name: "project", Text: "/p/.crosscc.toml does not count: why"}},
 		{"wrapper beside", func(s *System) { s.InPath = without("crosscc") },
 			Check{Name: "crosscc", Text: "crosscc is not in PATH", Mend: `export PATH="/opt/crosscc:$PATH"`}},
 		{"no wrapper", func(s *System) { s.InPath, s.Beside = without("crosscc"), without("crosscc") },

@@ -1,0 +1,85 @@
+package agent
+
+import (
+	"testing"
+
+	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/fleet"
+	"github.com/crosscc/crosscc/broker/local"
+	"github.com/crosscc/crosscc/toolchains"
+)
+
+// A name means a compiler of the image by family, target and version.
+func TestMeans(t *testing.T) {
+	cross := toolchains.Toolchain{Identity: toolchains.Identity{Family: argv.GCC, Target: "riscv64-linux-gnu", Version: "12.2.0"}, Path: "/usr/bin/riscv64-linux-gnu-gcc-12", CXXPath: "/usr/bin/riscv64-linux-gnu-g++-12"}
+	own := toolchains.Toolchain{Identity: toolchains.Identity{Family: argv.GCC, Target: "x86_64-linux-gnu", Version: "11.3.0"}, Path: "/usr/bin/gcc-11"}
+	clang := toolchains.Toolchain{Identity: toolchains.Identity{Family: argv.Clang, Target: "x86_64-pc-linux-gnu", Version: "14.0.6"}, Path: "/usr/bin/clang-14", Targets: []string{"x86-64", "riscv64"}}
+	for _, tt := range []struct {
+		name string
+		tc   toolchains.Toolchain
+		want bool
+	}{
+		{"riscv64-unknown-linux-gnu-gcc", cross, true},
+		{"riscv64-linux-gnu-gcc-12", cross, true},
+		{"riscv64-linux-gnu-gcc-12.2", cross, true},
+		{"riscv64-linux-gnu-gcc-1", cross, false},
+		{"riscv64-linux-gnu-gcc-11", cross, false},
+		{"riscv64-linux-gnu-g++", cross, true},
+		{"riscv64-linux-gnu-clang", cross, false},
+		{"riscv64-linux-musl-gcc", cross, false},
+		{"gcc", cross, false},
+		{"cc", cross, false},
+		{"gcc", own, true},
+		{"cc", own, true},
+		{"gcc-11", own, true},
+		{"gcc-12", own, false},
+		{"g++", own, false},
+		{"clang", own, false},
+		{"clang", clang, true},
+		{"clang++-14", clang, true},
+		{"cc", clang, true},
+	} {
+		d, ok := argv.ParseDriver(tt.name)
+		if !ok {
+			t.Fatalf("%s is no driver", tt.name)
+		}
+		if got := (&pinned{driver: d}).means(tt.tc); got != tt.want {
+			t.Errorf("%s means %s: %v, want %v", tt.name, tt.tc.Path, got, tt.want)
+		}
+	}
+}
+
+func TestTargetOf(t *testing.T) {
+	for name, tt := range map[string]struct {
+		words []string
+		want  string
+	}{
+		"by its name":       {[]string{"riscv64-linux-gnu-gcc", "-c", "a.c"}, "riscv64-linux-gnu"},
+		"by clang's option": {[]string{"clang", "--target=aarch64-linux-gnu", "-c"}, "aarch64-linux-gnu"},
+		"by its other form": {[]string{"x86_64-linux-gnu-clang", "-target", "aarch64-linux-gnu"}, "aarch64-linux-gnu"},
+		"an operand's":      {[]string{"riscv64-linux-gnu-gcc", "--target=x"}, "riscv64-linux-gnu"},
+	} {
+		d, _ := argv.ParseDriver(tt.words[0])
+		if got := targetOf(d, tt.words); got != tt.want {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
+	}
+}
+
+// A linker's map says the name that the build said.
+func TestNameInMap(t *testing.T) {
+	task, err := argv.ReadTask([]string{"a.o", "-o", "dir/my prog", "-Wl,-Map=x.map"}, argv.Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &pinned{task: task, s: &session{Client: &local.Client{}}, helpers: []fleet.Imaged{}}
+	res := broker.Result{Outputs: []broker.Output{{Path: argv.MapOutput, Blob: broker.BytesBlob([]byte("LOAD a.o\nOUTPUT(/.crosscc/1 elf64-littleriscv)\n"))}}}
+	if err := p.nameInMap(&res); err != nil {
+		t.Fatal(err)
+	}
+	got, err := res.Outputs[0].Blob.Bytes(1000)
+	if want := "LOAD a.o\nOUTPUT(dir/my prog elf64-littleriscv)\n"; err != nil || string(got) != want {
+		t.Errorf("%q, %v; want %q", got, err, want)
+	}
+}

@@ -1,0 +1,37 @@
+package fleet
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/crosscc/crosscc/broker"
+)
+
+// A job that an image defines goes where the image is ready, whatever else is there.
+func TestImaged(t *testing.T) {
+	tc := gcc12()
+	tc.Image = "tools@sha256:a"
+	host := newPeer(1, good("host"), gcc12())
+	has := newPeer(1, good("has"), gcc12(), tc)
+	has.state.Images = []broker.ImageState{{Name: "tools@sha256:a", Phase: broker.ImageReady, Digests: "sha256:a sha256:id"}}
+	failed := newPeer(1, good("failed"))
+	failed.state.Images = []broker.ImageState{{Name: "tools@sha256:a", Phase: broker.ImageFailed, Detail: "no room"}}
+	f, hosts := fleetOf(t, map[string]*peer{"host:1": host, "has:1": has, "failed:1": failed})
+	for _, digest := range []string{"sha256:a", "sha256:id"} {
+		list, err := f.Imaged(t.Context(), hosts("grpc://host:1 grpc://has:1 grpc://failed:1"), digest)
+		if err != nil || len(list) != 1 || list[0].Address != "has:1" || len(list[0].Toolchains) != 1 || list[0].Toolchains[0].Image != tc.Image {
+			t.Errorf("%s: %+v, %v", digest, list, err)
+		}
+	}
+	for list, want := range map[string]string{
+		"grpc://host:1 grpc://failed:1": "helper host:1 does not have the image sha256:a; helper failed:1 has the image tools@sha256:a: failed no room",
+		"grpc://gone:1":                 "helper gone:1 is down: connection refused",
+		"":                              "the host list names no helper",
+	} {
+		_, err := f.Imaged(t.Context(), hosts(list), "sha256:a")
+		if r, ok := errors.AsType[*broker.Refusal](err); !ok || !strings.Contains(r.Text, want) {
+			t.Errorf("%q: %v, want %q", list, err, want)
+		}
+	}
+}
