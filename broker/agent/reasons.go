@@ -78,7 +78,7 @@ func Reasons() []ReasonDoc {
 // a reason of their own or one of these.
 func TreeReasons() []ReasonDoc {
 	return []ReasonDoc{
-		{headers.Computed, "The name of a file that is asked for and not included is made by macros in a way that only a preprocessor can follow, or that of an included one is and pragmas of options may change the macros; or `-D` has `__has_include` in it; or `##` may make `__TIME__` or `__has_include`."},
+		{headers.Computed, "The name of a file that is asked for and not included is made by macros in a way that only a preprocessor can follow, or that of an included one is and pragmas of options may change the macros of a compile that makes further outputs; or `-D` has `__has_include` in it; or `##` may make `__TIME__` or `__has_include`."},
 		{headers.AsmName, "The assembler reads a file (.incbin, .include) whose name is made by macros. No other form would hold it either: local."},
 		{headers.Timestamp, "__TIMESTAMP__ is used."},
 		{reasonDate, "__DATE__ or __TIME__ is used without a SOURCE_DATE_EPOCH that this compiler honours."},

@@ -13,14 +13,20 @@ import (
 // what it reads. That costs the client what preprocessed text would, and the tree is
 // exact.
 
-// reads asks the client's compiler what the compile reads. u is why.
-func (c *compile) reads(u *headers.Unsound) ([]string, error) {
+// reads asks the client's compiler what the compile reads: its preprocessor, or with
+// parse all but its code generator, which takes some times as long. u is why.
+func (c *compile) reads(u *headers.Unsound, parse bool) ([]string, error) {
 	no := &treeless{reason: u.Reason, text: u.Text}
 	words := c.cmd.Preprocess("")
-	if words == nil {
+	if words == nil || parse && c.makesMore() { // dumps would be written
 		return nil, no
 	}
-	text, err := c.cpp(append(words, "-M"))
+	if words = append(words, "-M"); parse {
+		// The last words of Preprocess and -M itself say that it ends there.
+		words = slices.DeleteFunc(words, func(w string) bool { return w == "-E" || w == "-M" || w == "-fpch-preprocess" })
+		words = append(words, "-w", "-fsyntax-only", "-MD", "-MF", "-")
+	}
+	text, err := c.cpp(words)
 	if err != nil {
 		return nil, err
 	}
@@ -31,19 +37,12 @@ func (c *compile) reads(u *headers.Unsound) ([]string, error) {
 	return names, nil
 }
 
-// tellable keeps a tree at home that rests on what the compiler listed, when its
-// preprocessor alone may see other macros than the compile does: gcc before 13 heeds
-// pragmas of options only when it compiles.
-func (c *compile) tellable(src headers.Source, tree *headers.Tree) error {
-	if !tree.Told || c.toolchain.Family != argv.GCC {
-		return nil
-	}
-	i := slices.IndexFunc(tree.Words, func(w string) bool {
+// toldEnough reports whether what the preprocessor alone listed is what the compile
+// reads. gcc before 13 heeds pragmas of options only when it compiles, and these
+// change macros; they may be hidden in macros themselves.
+func (c *compile) toldEnough(tree *headers.Tree) bool {
+	return c.toolchain.Family != argv.GCC || !slices.ContainsFunc(tree.Words, func(w string) bool {
 		pragma, ok := strings.CutPrefix(w, "pragma GCC ")
 		return ok && (pragma == "optimize" || pragma == "target" || strings.HasSuffix(pragma, "_options")) || w == "optimize" || w == "target"
 	})
-	if i < 0 {
-		return nil
-	}
-	return &treeless{reason: headers.Computed, text: "the name of a file is made by macros, and " + tree.Words[i] + " in " + src.Cmd.Source() + " or its headers may change these"}
 }

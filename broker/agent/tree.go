@@ -197,6 +197,8 @@ func (a *Agent) scan(c *compile) (headers.Source, *headers.Tree, error) {
 	key := c.key(headers.AskWords(c.cmd)...)
 	var told []string
 	var asked time.Time
+	var why *headers.Unsound // for which the compiler was asked
+	parsed := false
 	for again := false; ; again = true {
 		d, err := a.ask(c, key)
 		if err != nil {
@@ -209,15 +211,22 @@ func (a *Agent) scan(c *compile) (headers.Source, *headers.Tree, error) {
 		}
 		tree, err := a.scanner.Scan(c.s.Context(), c.s.root.FD(), src)
 		if err == nil {
-			return src, tree, c.tellable(src, tree)
+			if tree.Told && !parsed && !c.toldEnough(tree) {
+				asked, parsed = time.Now(), true
+				if told, err = c.reads(why, parsed); err != nil {
+					return src, nil, err
+				}
+				continue
+			}
+			return src, tree, nil
 		}
 		u, ok := errors.AsType[*headers.Unsound](err)
 		if !ok {
 			return src, nil, c.failed(headers.Unreadable, "find the headers", err)
 		}
 		if u.Askable && told == nil {
-			asked = time.Now()
-			if told, err = c.reads(u); err != nil {
+			asked, why = time.Now(), u
+			if told, err = c.reads(why, false); err != nil {
 				return src, nil, err
 			}
 			continue

@@ -129,7 +129,9 @@ func (s *scanner) special(name, word []byte) {
 			s.facts.word(string(word))
 		}
 	case attribute:
-		s.attributes(&s.parens, "))")
+		if len(name) > len(word) { // without underscores it is anybody's name
+			s.attributes(&s.parens, "))")
+		}
 	case hasInclude, hasIncludeNext:
 		if bytes.HasPrefix(name, []byte("__")) {
 			s.hasInclude(map[action]Kind{hasInclude: Probe, hasIncludeNext: ProbeNext}[a])
