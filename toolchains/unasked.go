@@ -36,6 +36,8 @@ type knob struct {
 	off string
 }
 
+const machineKnob = "machine"
+
 // knobs are what can be made explicit. PIE and PIC are one: the last word counts,
 // and -fno-pie is what a compiler without either does. The machine's words are
 // one group, because gcc complains of an -mcpu beside an -march that it does not
@@ -47,7 +49,7 @@ var knobs = [...]knob{
 	{"stack clash protection", []string{"-fstack-clash-protection", "-fno-stack-clash-protection"}, "-fno-stack-clash-protection"},
 	{"unwind tables", []string{"-fasynchronous-unwind-tables", "-fno-asynchronous-unwind-tables"}, "-fno-asynchronous-unwind-tables"},
 	{"branch protection", []string{"-mbranch-protection=*"}, "-mbranch-protection=none"},
-	{"machine", []string{"-march=*", "-mcpu=*", "-mtune=*"}, ""},
+	{machineKnob, []string{"-march=*", "-mcpu=*", "-mtune=*"}, ""},
 	{"floating-point unit", []string{"-mfpu=*", "-mfloat-abi=*"}, ""},
 	{"instruction set", []string{"-mthumb", "-marm"}, ""},
 	{"fortification", []string{"-D_FORTIFY_SOURCE*", "-U_FORTIFY_SOURCE"}, "-U_FORTIFY_SOURCE"},
@@ -114,7 +116,7 @@ func Explicit(want, have Unasked, lang argv.Language, command []string) (words [
 			continue
 		}
 		turned := slices.ContainsFunc(command, k.turns)
-		if turned && strings.HasPrefix(k.off, "-f") {
+		if turned && (strings.HasPrefix(k.off, "-f") || k.name == machineKnob && slices.ContainsFunc(command, choosesMachine)) {
 			continue // the last word counts, and it is the command's
 		}
 		said := want.said(k, mine[i])
@@ -124,6 +126,12 @@ func Explicit(want, have Unasked, lang argv.Language, command []string) (words [
 		words = append(words, said...)
 	}
 	return words, ""
+}
+
+// choosesMachine reports whether a word is one that makes a driver leave its own
+// default of -march away.
+func choosesMachine(word string) bool {
+	return strings.HasPrefix(word, "-march=") || strings.HasPrefix(word, "-mcpu=")
 }
 
 // split sorts words by the knob that they turn; others turn none.
