@@ -35,18 +35,20 @@ func (j *Job) exec() error {
 	if err := j.enter(); err != nil {
 		return err
 	}
-	// Under the limits there may be no memory for Go: nothing from here on takes any.
-	for _, l := range j.Limits {
-		if err := l.apply(); err != nil {
-			return err
-		}
-	}
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("no new privileges: %w", err)
 	}
 	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
 	if err := unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&prog)), 0, 0); err != nil {
 		return fmt.Errorf("filter: %w", err)
+	}
+	// Under the limits there may be no memory for Go: nothing from here on takes any, and
+	// no garbage is collected meanwhile. Should this process die here, its last words
+	// would be the program's.
+	for _, l := range j.Limits {
+		if err := l.apply(); err != nil {
+			return err
+		}
 	}
 	_, _, e := unix.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(program)),
 		uintptr(unsafe.Pointer(&args[0])), uintptr(unsafe.Pointer(&env[0])))

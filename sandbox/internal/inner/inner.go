@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -377,6 +378,7 @@ func become() error {
 }
 
 func becomeJob() error {
+	debug.SetGCPercent(-1) // exec says why
 	if err := unix.CloseRange(jobFile, ^uint(0)>>32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return fmt.Errorf("close descriptors (Linux 5.11): %w", err)
 	}
