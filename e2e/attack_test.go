@@ -24,6 +24,7 @@ import (
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/helper"
 	"github.com/crosscc/crosscc/broker/reapi"
+	"github.com/crosscc/crosscc/e2e/dockerd"
 	"github.com/crosscc/crosscc/sandbox"
 	"github.com/crosscc/crosscc/toolchains"
 )
@@ -35,8 +36,27 @@ import (
 // comes out, and an honest job after it comes out right. In the end the helper's
 // state is what it was, but for the store's own entries, each of which is what its
 // name says. The table is printed (go test -v -run TestAttacks).
-func TestAttacks(t *testing.T) {
-	s := newStronghold(t)
+func TestAttacks(t *testing.T) { attack(t, "bwrap") }
+
+// TestAttacksDocker: the same where jobs run in containers.
+func TestAttacksDocker(t *testing.T) {
+	d, err := startEngine()
+	if errors.Is(err, dockerd.ErrNone) {
+		t.Skipf("NOT TESTED: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("DOCKER_HOST", d.Host())
+	attack(t, "docker")
+}
+
+func attack(t *testing.T, kind string) {
+	own, err := children()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newStronghold(t, kind)
 	before := s.snapshot(t)
 	began := time.Now()
 	var table strings.Builder
@@ -68,16 +88,22 @@ func TestAttacks(t *testing.T) {
 		t.Errorf("%s of the helper's state is gone", name)
 	}
 	s.checkStore(t)
-	err := eventually(stopLimit, func() error {
-		left, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/children", os.Getpid()))
-		if err == nil && len(left) > 0 {
-			err = fmt.Errorf("processes left behind: %s", left)
+	err = eventually(stopLimit, func() error {
+		left, err := children()
+		if err == nil && left != own {
+			err = fmt.Errorf("processes left behind: %q, and before there were %q", left, own)
 		}
 		return err
 	})
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// children are the processes that this one has, an Engine perhaps.
+func children() (string, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/children", os.Getpid()))
+	return string(b), err
 }
 
 // An attempt is a job of a client that lies, or a call of its own.
@@ -108,9 +134,9 @@ func attackLimits() sandbox.Limits {
 	}
 }
 
-func newStronghold(t *testing.T) *stronghold {
+func newStronghold(t *testing.T, kind string) *stronghold {
 	t.Helper()
-	dir := filepath.Join(root, "s", "stronghold")
+	dir := filepath.Join(root, "s", "stronghold-"+kind)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +145,7 @@ func newStronghold(t *testing.T) *stronghold {
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	h, err := helper.Open(t.Context(), helper.Setup{
-		Dir: s.state, CacheSize: 1 << 30, Slots: 2, Sandbox: "bwrap", Limits: attackLimits(), Version: "test", Log: log,
+		Dir: s.state, CacheSize: 1 << 30, Slots: 2, Sandbox: kind, Limits: attackLimits(), Version: "test", Log: log,
 		Search: []string{"/usr/bin/gcc-12", "/usr/bin/clang-14"}, Path: "/usr/bin:/bin",
 	})
 	if err != nil {

@@ -31,6 +31,11 @@ func (j *Job) exec() error {
 	if err != nil {
 		return err
 	}
+	limits, err := j.limits()
+	if err != nil {
+		return err
+	}
+	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
 	runtime.LockOSThread()
 	if err := j.enter(); err != nil {
 		return err
@@ -38,16 +43,16 @@ func (j *Job) exec() error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("no new privileges: %w", err)
 	}
-	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
 	if err := unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&prog)), 0, 0); err != nil {
 		return fmt.Errorf("filter: %w", err)
 	}
-	// Under the limits there may be no memory for Go: nothing from here on takes any, and
-	// no garbage is collected meanwhile. Should this process die here, its last words
-	// would be the program's.
-	for _, l := range j.Limits {
-		if err := l.apply(); err != nil {
-			return err
+	// Under the limits there may be no memory for Go: nothing from here on takes any,
+	// but to tell of an error, and no garbage is collected meanwhile. Should this
+	// process die here, its last words would be the program's.
+	for i := range limits {
+		l := &limits[i]
+		if _, _, e := unix.RawSyscall6(unix.SYS_PRLIMIT64, 0, l.resource, uintptr(unsafe.Pointer(&l.value)), 0, 0, 0); e != 0 {
+			return fmt.Errorf("set limit %d: %w", l.resource, e)
 		}
 	}
 	_, _, e := unix.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(program)),
@@ -86,15 +91,20 @@ func (j *Job) enter() error {
 	return nil
 }
 
-// apply puts the limit on this process. What is less already stays less.
-func (l Rlimit) apply() error {
-	var old unix.Rlimit
-	if err := unix.Prlimit(0, l.Resource, nil, &old); err != nil {
-		return fmt.Errorf("read limit %d: %w", l.Resource, err)
+type limit struct {
+	resource uintptr
+	value    unix.Rlimit
+}
+
+// limits are those of the job, but that what is less already stays less.
+func (j *Job) limits() ([]limit, error) {
+	list := make([]limit, len(j.Limits))
+	for i, l := range j.Limits {
+		var old unix.Rlimit
+		if err := unix.Prlimit(0, l.Resource, nil, &old); err != nil {
+			return nil, fmt.Errorf("read limit %d: %w", l.Resource, err)
+		}
+		list[i] = limit{uintptr(l.Resource), unix.Rlimit{Cur: min(l.Soft, old.Max), Max: min(l.Hard, old.Max)}}
 	}
-	limit := unix.Rlimit{Cur: min(l.Soft, old.Max), Max: min(l.Hard, old.Max)}
-	if err := unix.Prlimit(0, l.Resource, &limit, nil); err != nil {
-		return fmt.Errorf("set limit %d: %w", l.Resource, err)
-	}
-	return nil
+	return list, nil
 }
