@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/opencontainers/go-digest"
@@ -22,12 +23,16 @@ type Progress struct {
 // and unpacks it. It returns when the image may be used. progress may be nil; it is
 // called from one goroutine at a time.
 //
-// What was fetched stays when Add fails, so that the next one has it.
+// What was fetched stays when Add cannot go on, so that the next one has it; nothing
+// stays of an image that is refused for what is in it.
 func (s *Store) Add(ctx context.Context, src *Source, progress func(Progress)) (Entry, error) {
 	if progress == nil {
 		progress = func(Progress) {}
 	}
 	id, err := s.add(ctx, src, progress)
+	if bad, ok := errors.AsType[*refusal](err); ok {
+		s.collect(bad.blobs) // nothing will come of them
+	}
 	if err != nil {
 		return Entry{}, fmt.Errorf("add image from %s: %w", src.From, err)
 	}
@@ -246,10 +251,10 @@ func (s *Store) hold(ctx context.Context, r *record) (*Rootfs, error) {
 		l.release()
 		return nil, nil
 	}
-	s.touch(l)
+	s.touch(r.ID)
 	return &Rootfs{
 		Dir: s.rootDir(r.ID) + "/root", Digest: r.ID, Platform: r.Platform,
-		Labels: r.Labels, Env: r.Env, lock: l,
+		Labels: maps.Clone(r.Labels), Env: slices.Clone(r.Env), lock: l,
 	}, nil
 }
 
@@ -267,7 +272,8 @@ func (s *Store) unpackAgain(ctx context.Context, r *record) error {
 	if _, err := s.find(r.ID); err != nil { // removed while we waited
 		return err
 	}
-	return s.unpack(ctx, r, func(Progress) {})
+	own := *r // others read it
+	return s.unpack(ctx, &own, func(Progress) {})
 }
 
 // A Rootfs is an unpacked image. Until Release nobody removes it.

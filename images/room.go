@@ -79,11 +79,11 @@ func (s *Store) blobBytes() (int64, error) {
 	return sum, nil
 }
 
-// touch notes that the image of l is used now. That it cannot be noted is no reason
-// not to use it.
-func (s *Store) touch(l *lock) {
+// touch notes that an image is used now; its lock's time says so. That it cannot be
+// noted is no reason not to use it.
+func (s *Store) touch(id digest.Digest) {
 	now := s.o.Now()
-	if err := os.Chtimes(l.file.Name(), now, now); err != nil {
+	if err := os.Chtimes(s.in("locks", imageLock(id)), now, now); err != nil {
 		s.o.Logf("images: %v", err)
 	}
 }

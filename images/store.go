@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -180,6 +182,8 @@ func (s *Store) Find(d digest.Digest) (Entry, error) {
 // entry is what r is now.
 func (s *Store) entry(r *record) Entry {
 	e := r.Entry
+	e.Labels, e.Env = maps.Clone(e.Labels), slices.Clone(e.Env)
+	e.Digests, e.Names = slices.Clone(e.Digests), slices.Clone(e.Names)
 	e.Unpacked = s.unpacked(r.ID)
 	if info, err := os.Stat(s.in("locks", imageLock(r.ID))); err == nil {
 		e.Used = info.ModTime()

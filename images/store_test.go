@@ -302,10 +302,14 @@ func TestResume(t *testing.T) {
 // A store that is opened keeps the blobs of an image that is not there yet, for a
 // day.
 func TestOldBlobs(t *testing.T) {
-	dir := layoutOf(t, imageOf(t, compression.GZip, append(someLayers(t), tarOf(t, entry{"../x", ""}))...))
+	img := imageOf(t, compression.GZip, someLayers(t)...)
+	layers, err := img.Layers()
+	check(t, err)
+	dir := layoutOf(t, img)
+	check(t, os.Remove(filepath.Join(dir, "blobs/sha256", digestOf(t, layers[1]).Encoded())))
 	s := storeIn(t, Options{})
 	if _, err := add(t, s, dir); err == nil {
-		t.Fatal("a bad image was added")
+		t.Fatal("an image without a layer was added")
 	}
 	blobs := func() int {
 		files, err := os.ReadDir(s.in("blobs", ""))
@@ -317,6 +321,11 @@ func TestOldBlobs(t *testing.T) {
 	if blobs() != before || before == 0 {
 		t.Errorf("%d blobs, then %d", before, blobs())
 	}
+	// One that is refused has none, but what others have.
+	if _, err := add(t, s, layoutOf(t, imageOf(t, compression.GZip, someLayers(t)[0], tarOf(t, entry{"../x", ""})))); err == nil || blobs() != before-1 {
+		t.Errorf("%d blobs, then %d, %v", before, blobs(), err)
+	}
+	before = blobs()
 	open(t, s.dir, Options{Now: func() time.Time { return time.Now().Add(25 * time.Hour) }})
 	if blobs() != 0 {
 		t.Errorf("%d blobs are a day old", blobs())

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/crosscc/crosscc/images/internal/unpack"
 )
 
@@ -88,12 +90,23 @@ func (s *Store) layer(ctx context.Context, tree *unpack.Tree, l layer, r *record
 	if err == nil && got != l.DiffID.Encoded() {
 		err = fmt.Errorf("expanded it has the digest sha256:%s, and the image says %s", got, l.DiffID)
 	}
-	if err != nil && ctx.Err() == nil && s.checkBlob(blob{l.Digest, l.Size}) != nil {
+	switch {
+	case err == nil, ctx.Err() != nil, errors.Is(err, ErrFull), errors.Is(err, unix.ENOSPC):
+		return err
+	case s.checkBlob(blob{l.Digest, l.Size}) != nil:
 		os.Remove(f.Name()) // it is our disk's fault, not the image's
 		return errRotten
 	}
-	return err
+	return &refusal{err, r.Blobs}
 }
+
+// A refusal is an image that cannot be unpacked for what is in it.
+type refusal struct {
+	error
+	blobs []blob // of it
+}
+
+func (r *refusal) Unwrap() error { return r.error }
 
 // A pacedReader asks before each read whether it may go on.
 type pacedReader struct {
@@ -138,6 +151,7 @@ func (s *Store) publish(ctx context.Context, work string, r *record) error {
 	if err != nil {
 		return err
 	}
+	s.touch(r.ID) // it was not made to be evicted at once
 	// One that nobody knows may stand there: its record was damaged.
 	if err := s.discard(s.rootDir(r.ID)); err != nil {
 		return err

@@ -61,6 +61,8 @@ func (r *Repository) Tag(ctx context.Context, tag string) (ocispec.Descriptor, e
 }
 
 func (r *Repository) head(ctx context.Context, ref name.Reference) (ocispec.Descriptor, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, 2*stallTime, errStalled)
+	defer cancel()
 	// Its manifest is read as a blob is; some registries answer HEAD without a size.
 	got, err := r.puller.Get(ctx, ref)
 	if err != nil {
