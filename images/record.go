@@ -70,23 +70,44 @@ type cached struct {
 	*record
 }
 
+// settled is how long ago the directory of records must have changed when it was read,
+// so that a later change shows in its time. File systems count time in ticks of some
+// milliseconds.
+const settled = 100 * time.Millisecond
+
+// A listing is what all records were when the directory had that time.
+type listing struct {
+	changed time.Time // zero: it may have changed since
+	all     []*record
+	files   map[string]cached
+}
+
 // records reads what is known of all images, in the order of their names. A damaged
-// file is told and passed over.
+// file is told and passed over. Nobody changes what is returned.
 func (s *Store) records() ([]*record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	dir, err := os.Stat(s.in("images", ""))
+	if err != nil {
+		return nil, fmt.Errorf("store of images: %w", err)
+	}
+	if !s.known.changed.IsZero() && s.known.changed.Equal(dir.ModTime()) {
+		return s.known.all, nil
+	}
+	now := listing{files: make(map[string]cached)}
+	if time.Since(dir.ModTime()) > settled { // the file system's clock, not Options.Now
+		now.changed = dir.ModTime()
+	}
 	files, err := os.ReadDir(s.in("images", ""))
 	if err != nil {
 		return nil, fmt.Errorf("store of images: %w", err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	found := make(map[string]cached)
-	var all []*record
 	for _, f := range files {
 		info, err := f.Info()
 		if err != nil || !strings.HasSuffix(f.Name(), ".json") {
 			continue // removed meanwhile, or in the making
 		}
-		c := s.cache[f.Name()]
+		c := s.known.files[f.Name()]
 		if c.record == nil || !os.SameFile(c.info, info) || !c.info.ModTime().Equal(info.ModTime()) || c.info.Size() != info.Size() {
 			r, err := readRecord(s.in("images", f.Name()))
 			if err != nil {
@@ -97,14 +118,14 @@ func (s *Store) records() ([]*record, error) {
 			}
 			c = cached{info, r}
 		}
-		found[f.Name()] = c
-		all = append(all, c.record)
+		now.files[f.Name()] = c
+		now.all = append(now.all, c.record)
 	}
-	s.cache = found
-	slices.SortFunc(all, func(a, b *record) int {
+	slices.SortFunc(now.all, func(a, b *record) int {
 		return cmp.Or(cmp.Compare(a.Pin().Name, b.Pin().Name), cmp.Compare(a.ID, b.ID))
 	})
-	return all, nil
+	s.known = now
+	return now.all, nil
 }
 
 func readRecord(path string) (*record, error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 )
@@ -79,10 +80,20 @@ func (s *Store) blobBytes() (int64, error) {
 	return sum, nil
 }
 
+// touchPause is how exactly the last use of an image is known.
+const touchPause = time.Minute
+
 // touch notes that an image is used now; its lock's time says so. That it cannot be
 // noted is no reason not to use it.
 func (s *Store) touch(id digest.Digest) {
 	now := s.o.Now()
+	s.mu.Lock()
+	last := s.touched[id]
+	s.touched[id] = now
+	s.mu.Unlock()
+	if now.Sub(last).Abs() < touchPause {
+		return
+	}
 	if err := os.Chtimes(s.in("locks", imageLock(id)), now, now); err != nil {
 		s.o.Logf("images: %v", err)
 	}

@@ -5,9 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -16,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/compression"
 	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
@@ -429,6 +433,63 @@ func TestCredentials(t *testing.T) {
 	if _, err := add(t, s, host+"/a@"+digestOf(t, img).String()); err != nil {
 		t.Errorf("with the password: %v", err)
 	}
+}
+
+// A registry that breaks off, or has other bytes under a digest, is refused; what came
+// whole is not fetched again.
+func TestBadRegistry(t *testing.T) {
+	img := imageOf(t, compression.GZip, someLayers(t)...)
+	layers, err := img.Layers()
+	check(t, err)
+	t.Setenv("DOCKER_CONFIG", t.TempDir())
+	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	var asked []string
+	mode := ""
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/") {
+			asked = append(asked, path.Base(r.URL.Path))
+			if r.URL.Path == "/v2/a/blobs/"+digestOf(t, layers[1]).String() && mode != "" {
+				w = &badWriter{ResponseWriter: w, mode: mode}
+			}
+		}
+		inner.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	host := strings.TrimPrefix(server.URL, "http://")
+	push(t, host+"/a:1", img)
+	s := storeIn(t, Options{})
+	for _, tt := range []struct{ mode, says string }{{"cut", "unexpected EOF"}, {"changed", "error verifying sha256 checksum"}} {
+		mode = tt.mode
+		if _, err := add(t, s, host+"/a@"+digestOf(t, img).String()); err == nil || !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%s: %v", tt.mode, err)
+		}
+	}
+	mode, asked = "", nil
+	e, err := add(t, s, host+"/a@"+digestOf(t, img).String())
+	check(t, err)
+	if got := show(t, mustUse(t, s, e.ID).Dir); got != wantSome {
+		t.Errorf("there is\n%s", got)
+	}
+	if want := []string{digestOf(t, layers[1]).String()}; !cmp.Equal(asked, want) {
+		t.Errorf("fetched again %q, want %q", asked, want)
+	}
+}
+
+// A badWriter breaks off in the middle, or changes a byte.
+type badWriter struct {
+	http.ResponseWriter
+	mode string
+}
+
+func (b *badWriter) Write(p []byte) (int, error) {
+	if b.mode == "cut" {
+		_, _ = b.ResponseWriter.Write(p[:len(p)/2])
+		_ = http.NewResponseController(b.ResponseWriter).Flush()
+		panic(http.ErrAbortHandler)
+	}
+	changed := bytes.Clone(p)
+	changed[len(p)/2] ^= 1
+	return b.ResponseWriter.Write(changed)
 }
 
 // Who has pulled nothing has asked no registry.

@@ -35,8 +35,9 @@ type Store struct {
 
 	flights singleflight.Group // unpacks for Use, by ID
 
-	mu    sync.Mutex // guards cache
-	cache map[string]cached
+	mu      sync.Mutex // guards the fields below
+	known   listing
+	touched map[digest.Digest]time.Time // when a use was noted last
 }
 
 // Options of a store. The zero value is what a helper uses.
@@ -98,7 +99,7 @@ func OpenStore(dir string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store of images: %w", err)
 	}
-	s := &Store{dir: dir, o: o, cache: make(map[string]cached)}
+	s := &Store{dir: dir, o: o, touched: make(map[digest.Digest]time.Time)}
 	if err := s.prepare(); err != nil {
 		return nil, fmt.Errorf("store of images: %w", err)
 	}

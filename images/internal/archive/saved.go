@@ -40,6 +40,9 @@ func findSaved(in files, want digest.Digest) (*Image, error) {
 	if err := json.Unmarshal(data, &all); err != nil {
 		return nil, fmt.Errorf("manifest.json: %w", err)
 	}
+	if len(all) == 0 {
+		return nil, errors.New("it has no image")
+	}
 	if want == "" && len(all) > 1 {
 		return nil, fmt.Errorf("it has %d images: name one by PATH@ID (docker images --no-trunc)", len(all))
 	}
