@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -204,10 +205,16 @@ func (c *control) addOne(ctx context.Context, st *images.Store, reference string
 			note(c.env.Stderr, fmt.Sprintf("%s %s of %s", p.Stage, size(p.Done), size(p.Total)))
 		}
 	})
-	if err == nil && e.Skipped > 0 {
+	if err != nil {
+		return images.Entry{}, err
+	}
+	if e.Skipped > 0 {
 		note(c.env.Stderr, fmt.Sprintf("%d devices and pipes of %s are left out", e.Skipped, e.Pin()))
 	}
-	return e, err
+	if host := "linux/" + runtime.GOARCH; !strings.HasPrefix(e.Platform+"/", host+"/") {
+		note(c.env.Stderr, fmt.Sprintf("%s is for %s; this machine is %s and may be unable to run its compilers", e.Pin(), e.Platform, host))
+	}
+	return e, nil
 }
 
 // progressPause is how long nothing is said of an image that comes.

@@ -3,10 +3,13 @@ package control
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/opencontainers/go-digest"
 
 	"github.com/crosscc/crosscc/broker/config"
 	"github.com/crosscc/crosscc/images"
@@ -95,6 +98,27 @@ func TestImages(t *testing.T) {
 	}
 	if got := p.image("--json", "rm", two); got.exit != 0 || strings.Join(strings.Fields(got.stdout), "") != `{"removed":["`+two+`"]}` {
 		t.Errorf("rm --json says %+v", got)
+	}
+}
+
+// An image for another machine is kept, and that is said.
+func TestForeignImage(t *testing.T) {
+	p := newPlace(t)
+	blob := func(text string) digest.Digest {
+		d := digest.FromString(text)
+		p.write("layout/blobs/sha256/"+d.Encoded(), text, 0o644)
+		return d
+	}
+	if err := os.MkdirAll(p.path("layout/blobs/sha256"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	config := `{"os": "linux", "architecture": "s390x", "rootfs": {"type": "layers", "diff_ids": []}}`
+	manifest := fmt.Sprintf(`{"config": {"digest": %q, "size": %d}, "layers": []}`, blob(config), len(config))
+	sum := blob(manifest)
+	p.write("layout/index.json", fmt.Sprintf(`{"manifests": [{"digest": %q, "size": %d}]}`, sum, len(manifest)), 0o644)
+	got := p.image("add", p.path("layout"))
+	if got.exit != 0 || got.stdout != "local@"+sum.String()+"\n" || !strings.HasPrefix(got.stderr, "crossctl: note: local@"+sum.String()+" is for linux/s390x; this machine is linux/") {
+		t.Errorf("add says %+v", got)
 	}
 }
 
