@@ -95,7 +95,7 @@ func (s *sendings) fill(list []monitor.HelperStatus) []monitor.HelperStatus {
 // offer begins to send the compiler of a job that no helper does to the first of them
 // that takes it.
 func (a *Agent) offer(c *compile, list []fleet.Prospect) {
-	if !c.settings.packs || c.s.Request.Verb != local.VerbCompile || !c.s.root.Own() {
+	if !c.settings.packs || c.program == "" || c.s.Request.Verb != local.VerbCompile || !c.s.root.Own() {
 		return
 	}
 	for _, p := range list {
