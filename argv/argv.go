@@ -6,7 +6,7 @@
 // output.go and extras.go compute the names that the driver would choose, split.go takes commands apart that have several
 // sources or link, whole.go makes the command line of the tree form ([Command.Whole]), rewrite.go the two of the
 // preprocessed form ([Command.Preprocess] on the client, [Command.Compile] on the helper), and security.go is the helper's
-// own policy ([Admit], [AdmitWhole]). Package response reads response files.
+// own policy ([Admit], [AdmitWhole]), by the words of package allow. Package response reads response files.
 package argv
 
 import (
@@ -109,15 +109,15 @@ func (c *Command) scan() {
 			c.compile = c.compile || w.Name == "-c"
 			c.assembly = c.assembly || w.Name == "-S"
 		case option.KindToCPP:
-			c.cpp = append(c.cpp, preprocessorWords(w)...)
+			c.cpp = append(c.cpp, handedOn(w, "-Wp,")...)
 		}
 		c.words = append(c.words, w)
 	}
 }
 
-// preprocessorWords splits a -Wp, word at its commas; -Xpreprocessor has one word.
-func preprocessorWords(w option.Word) []string {
-	if w.Name == "-Wp," {
+// handedOn are the words that a word hands to a program behind the driver: one, or those between commas.
+func handedOn(w option.Word, commas string) []string {
+	if w.Name == commas {
 		return strings.Split(w.Value, ",")
 	}
 	return []string{w.Value}

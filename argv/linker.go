@@ -9,7 +9,7 @@ import (
 	"github.com/crosscc/crosscc/argv/option"
 )
 
-// This file is the policy for words that a driver hands to the linker unread, an allowlist as security.go is: the helper's, and
+// This file is the policy for words that a driver hands to the linker unread, an allowlist as package allow is: the helper's, and
 // the client's, who must know which files they name.
 //
 // The attack: a linker loads plugins (--plugin), runs scripts that name other files to read and write (-c, MRI), reads words from

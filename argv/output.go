@@ -192,7 +192,7 @@ func (c *Command) badClangCPPWord() string {
 		if w.Kind != option.KindToCPP || c.clangRewrite(i) {
 			continue
 		}
-		for _, s := range preprocessorWords(w) {
+		for _, s := range handedOn(w, "-Wp,") {
 			if len(s) < 3 || s[0] != '-' || !strings.ContainsRune("DUI", rune(s[1])) {
 				return s
 			}

@@ -68,7 +68,7 @@ func (c *Command) keptCPP(deps bool) []string {
 		words = nil
 		for i, w := range c.words {
 			if w.Kind == option.KindToCPP && !c.clangRewrite(i) {
-				words = append(words, preprocessorWords(w)...)
+				words = append(words, handedOn(w, "-Wp,")...)
 			}
 		}
 	}

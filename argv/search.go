@@ -1,6 +1,9 @@
 package argv
 
-import "github.com/crosscc/crosscc/argv/option"
+import (
+	"github.com/crosscc/crosscc/argv/allow"
+	"github.com/crosscc/crosscc/argv/option"
+)
 
 // An Option is one word of a command line with its operand, under the name that the option table gives it:
 // "--include-directory=x" is {"-I", "x"}, "--sysroot=x" and "--sysroot x" are {"--sysroot", "x"}.
@@ -15,7 +18,7 @@ func (c *Command) Preprocessor() []Option {
 	var out []Option
 	for _, w := range c.words {
 		switch {
-		case w.Kind == option.KindXclang && isCC1Directory(w.Value):
+		case w.Kind == option.KindXclang && allow.CC1Directory(w.Value):
 			out = append(out, Option{"-Xclang", w.Value}) // the directory is the next -Xclang's
 		case w.Kind == option.KindCPP && w.Name == "--sysroot=":
 			out = append(out, Option{"--sysroot", w.Value})

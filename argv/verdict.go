@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/crosscc/crosscc/argv/allow"
 	"github.com/crosscc/crosscc/argv/option"
 )
 
@@ -164,17 +165,43 @@ func (c *Command) passed(env Env) Verdict {
 		switch {
 		case w.Kind == option.KindXclang:
 			cc1 = append(cc1, w.Value)
-		case w.Name == "-mllvm" && !llvmPermitted.MatchString(w.Value):
+		case w.Name == "-mllvm" && !allow.LLVM(w.Value):
 			return local(option.Internals, strings.Join(w.Text, " "))
-		case w.Kind == option.KindAssembler && !plainAssembler(w, c.language):
+		case w.Kind == option.KindAssembler && !allow.Assembler(handedOn(w, "-Wa,"), c.language.Assembles()):
 			return local(option.AssemblerWords, strings.Join(w.Text, " "))
 		}
 	}
-	if bad := badCC1Word(cc1, env.Job); bad != "" {
+	if bad := allow.BadCC1(cc1, env.Job); bad != "" {
 		return local(option.Internals, "-Xclang "+bad)
 	}
 	if bad := c.badCPPWord(); bad != "" {
 		return local(option.PreprocessorWords, bad)
+	}
+	return Verdict{}
+}
+
+// filesOfWords finds operands that begin with @. gcc's driver hands -I@x on as -I and @x, clang's the base name of its
+// source, and their compilers proper read such a word as the name of a file of words: whatever is in that file is said to
+// the compiler, -fplugin= too, and nobody has judged it. Where there is no such file the word is itself, but that is known
+// to nobody here.
+func (c *Command) filesOfWords(Env) Verdict {
+	for _, w := range c.words {
+		values := []string{w.Value}
+		switch w.Kind {
+		case option.KindInput:
+			values[0] = w.Value[strings.LastIndexByte(w.Value, '/')+1:]
+		case option.KindAssembler, option.KindXclang:
+			continue // their lists have nothing like that
+		case option.KindToCPP:
+			values = nil
+			for _, s := range handedOn(w, "-Wp,") {
+				_, value, _ := cppOption([]string{s})
+				values = append(values, s, value)
+			}
+		}
+		if slices.ContainsFunc(values, func(s string) bool { return strings.HasPrefix(s, "@") }) {
+			return local(option.ResponseFile, strings.Join(w.Text, " "))
+		}
 	}
 	return Verdict{}
 }

@@ -1,10 +1,7 @@
 package argv
 
 import (
-	"fmt"
-	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/crosscc/crosscc/argv/option"
 )
@@ -113,69 +110,4 @@ func (c *Command) wholeDeps(d depWords, depFile string) []string {
 		return words
 	}
 	return append([]string{"-Wp," + words[0] + "," + depFile}, words[3:]...) // "-MD -MF FILE" and the rest
-}
-
-// AdmitWhole says whether a helper may run a job's command in tree form, as [Command.Whole] makes it. The source may
-// have any name: it is looked up where only the client's files are. The error names the word.
-func AdmitWhole(c *Command) error {
-	if v := c.Verdict(); !v.Remote {
-		return fmt.Errorf("not a compile that a helper runs: %s (%s)", v.Reason, v.Detail)
-	}
-	if len(c.outputs) != 1 || !inside(c.Output()) {
-		return fmt.Errorf("output %q is not a clean relative name", c.outputs)
-	}
-	for _, o := range c.Outputs("a.o", "a.d") {
-		if !inside(o.Name) || o.Written != "" && strings.ContainsRune(o.Written, 0) {
-			return fmt.Errorf("output file %q is not a clean relative name", o.Name)
-		}
-	}
-	if name := c.Source(); strings.ContainsAny(name[:1], "-@") || strings.ContainsRune(name, 0) {
-		return fmt.Errorf("source %q does not read as a file name", name)
-	}
-	for _, w := range c.words {
-		if err := admitWhole(w); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// admitWhole judges one word. Those for the preprocessor name directories and files of the client's, macros and
-// targets, which are text; the linker's are not acted upon, because nothing is linked.
-func admitWhole(w option.Word) error {
-	switch w.Kind {
-	case option.KindCPP, option.KindToCPP, option.KindDependency, option.KindLinker:
-		if slices.ContainsFunc(w.Text, func(s string) bool { return strings.HasPrefix(s, "@") || strings.ContainsRune(s, 0) }) {
-			return fmt.Errorf("option %q is not one that a helper runs", w.Text)
-		}
-		return nil
-	case option.KindReads:
-		if slices.ContainsFunc(w.Text, func(s string) bool { return strings.ContainsRune(s, 0) }) || strings.HasPrefix(w.Value, "@") || w.Value == "-" {
-			return fmt.Errorf("option %q is not one that a helper runs", w.Text)
-		}
-		return nil // a file of the client's, as every name in a tree is
-	case option.KindTree, option.KindExtra, option.KindDump, option.KindOptInfo, option.KindNamed, option.KindLTO:
-		if !slices.ContainsFunc(wholePermitted, func(r *regexp.Regexp) bool { return r.MatchString(strings.Join(w.Text, " ")) }) {
-			return fmt.Errorf("option %q is not one that a helper runs", w.Text)
-		}
-		return nil
-	}
-	return admit(w)
-}
-
-// wholePermitted are the shapes of words that a helper runs in tree form alone. A name in them is that of an output, which
-// AdmitWhole judges, or text.
-var wholePermitted = []*regexp.Regexp{
-	regexp.MustCompile(`^-f(sanitize|no-sanitize)[a-z-]*(=[A-Za-z0-9_,:+-]*)?$`),
-	regexp.MustCompile(`^-f(verbose-asm|record-gcc-switches|diagnostics-format=[a-z-]+|diagnostics-generate-patch|diagnostics-parseable-fixits)$`),
-	regexp.MustCompile(`^-f(stack-usage|callgraph-info(=[a-z,]+)?|(no-)?save-optimization-record|(no-)?profile-arcs|profile-generate|` +
-		`profile-update=[a-z-]+|profile-values|profile-correction|profile-partial-training|profile-reorder-functions|profile-instr-generate|(no-)?coverage-mapping|(no-)?test-coverage)$`),
-	regexp.MustCompile(`^-f(no-lto|lto(=[a-z0-9]+)?)$`),
-	regexp.MustCompile(`^-mllvm -[a-z-]+=[0-9a-z-]+$`), // of those that Parse lets pass
-	regexp.MustCompile(`^-ftime-trace(-granularity=[0-9]+)?$`),
-	regexp.MustCompile(`^-R[a-z-]+(=[^\x00]*)?$|^-save-temps(=obj)?$`),
-	regexp.MustCompile(`^--?coverage$|^-g(no-)?split-dwarf$`),
-	regexp.MustCompile(`^-fopt-info[a-z-]*(=[^@\x00]*)?$`),
-	regexp.MustCompile(`^(-aux-info|--?serialize-diagnostics) [^@\x00]+$`),
-	regexp.MustCompile(`^-dump(dir|base|base-ext)( [^\x00]*)?$`),
 }
