@@ -92,7 +92,7 @@ func Reasons() []ReasonDoc {
 		{Sanitizer, "Sanitizers put line and column of the source into the object, and there is no tree: preprocessed text has other columns."},
 		{SeveralInputs, "There is more than one input file, and the command can't be taken apart: a source does not compile, or an input is no source."},
 		{SeveralTargets, "Code is made for more than one architecture in one command (-arch twice)."},
-		{Stdin, "The source comes from standard input."},
+		{Stdin, "The source comes from standard input, which can be read once: a helper's job would take it from the local compiler, should that have to do the work after all."},
 		{Stdout, "The output goes to standard output."},
 		{Verbose, "The compiler is asked to tell about its work (-v, -Q, -time, -ftime-report)."},
 		{WorkingDirectory, "Relative names are not relative to the working directory (-working-directory)."},
