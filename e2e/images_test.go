@@ -114,19 +114,23 @@ func writeLayout(dir string, img v1.Image) error {
 	return p.AppendImage(img)
 }
 
+// awaitLimit is how long something may take that is done beside a build: to pack a
+// compiler, under the race detector on a busy machine, or to unpack an image.
+const awaitLimit = 5 * time.Minute
+
 // awaited is `awaited TEXT COMMAND…`: the command says TEXT before long.
 func awaited(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 2 {
 		ts.Fatalf("usage: awaited TEXT COMMAND…")
 	}
-	for end := time.Now().Add(startLimit); ; time.Sleep(time.Second) {
+	for end := time.Now().Add(awaitLimit); ; time.Sleep(time.Second) {
 		_ = ts.Exec(args[1], args[2:]...) // what it says counts
 		said := ts.ReadFile("stdout") + ts.ReadFile("stderr")
 		if strings.Contains(said, args[0]) != neg {
 			return
 		}
 		if time.Now().After(end) {
-			ts.Fatalf("after %v %s says\n%s", startLimit, args[1], said)
+			ts.Fatalf("after %v %s says\n%s", awaitLimit, args[1], said)
 		}
 	}
 }
