@@ -39,6 +39,7 @@ func TestReadTask(t *testing.T) {
 	}{
 		{"gcc -c conftest.c", TaskCompile, "", "", "", nil},
 		{"gcc -flto -O2 -c a.c -o a.o", TaskCompile, "", "", "", nil},
+		{"gcc -Werror -c -x c /dev/null -o /dev/null", TaskCompile, "", "", "", nil},
 		{"gcc -c a.c b.c", TaskParts, "", "a.c b.c", "", nil},
 		{"gcc --version", TaskQuestion, "--version", "", "", nil},
 		{"gcc -m32 -print-file-name=libc.a", TaskQuestion, "-m32 -print-file-name=libc.a", "", "", nil},

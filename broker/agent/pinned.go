@@ -240,6 +240,9 @@ func (p *pinned) run() ([]made, error) {
 // compile does one plain compile.
 func (p *pinned) compile(cmd *argv.Command) (made, error) {
 	c := &compile{s: p.s, settings: p.set, driver: p.driver, cmd: cmd, toolchain: p.tc}
+	if t := c.targetWord(); t != "" && p.tc.Family == argv.Clang {
+		c.toolchain = p.tc.For(t) // what the object must be for
+	}
 	outputs := c.outputs()
 	if err := p.writable(outputs); err != nil {
 		return made{}, err
