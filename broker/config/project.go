@@ -204,8 +204,12 @@ func FindProject(root *rootfs.Root, dir string, user uint32) (*Project, error) {
 func projectIn(root *rootfs.Root, dir string, user uint32) (*Project, error) {
 	name := path.Join(dir, ProjectFile)
 	f, err := root.Open(name)
-	if err != nil {
+	switch {
+	case err == nil:
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.EIO), errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE), errors.Is(err, unix.ENOMEM):
 		return nil, err
+	default: // not to be opened by this user, or no file: a build that pins nothing goes on
+		return nil, &Distrusted{name, err.Error()}
 	}
 	defer f.Close()
 	// All of one descriptor: what is judged is what is read.

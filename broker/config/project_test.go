@@ -140,6 +140,10 @@ func TestFindProject(t *testing.T) {
 			t.Errorf("%s: %+v, %v; want %q", dir, p, err, want)
 		}
 	}
+	if err := os.MkdirAll(filepath.Join(dir, "home/me/dir/.crosscc.toml"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	distrusted("/home/me/dir", me, "not a regular file")
 	distrusted("/home/me/odd/deep", me, "others may write to it")
 	if err := os.Chmod(filepath.Join(dir, "home/me/p"), 0o777); err != nil {
 		t.Fatal(err)
