@@ -1,6 +1,7 @@
 package helper
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,8 +13,12 @@ import (
 	"github.com/crosscc/crosscc/images"
 )
 
-// NewImages are the images of a store; o says where others may be looked for.
-func NewImages(st *images.Store, o images.SourceOptions) Images { return imageStore{st, o} }
+// NewImages are the images of a store; o says where others may be looked for. What is
+// fetched passes through the store's own directory unless o names another.
+func NewImages(st *images.Store, o images.SourceOptions) Images {
+	o.Temp = cmp.Or(o.Temp, st.Temp())
+	return imageStore{st, o}
+}
 
 type imageStore struct {
 	*images.Store
