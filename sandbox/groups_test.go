@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -75,7 +76,7 @@ func TestGroups(t *testing.T) {
 			t.Errorf("%s: took %s", tc.name, d)
 		}
 		t.Log(err)
-		if left := leaves(t); len(left) > 0 {
+		if left := leaves(t, os.Getpid()); len(left) > 0 {
 			t.Errorf("%s: left behind: %q", tc.name, left)
 		}
 	}
@@ -88,12 +89,13 @@ func TestGroups(t *testing.T) {
 	}
 }
 
-// leaves are the groups of runs on this machine.
-func leaves(t *testing.T) (found []string) {
+// leaves are the groups of a process's runs; other tests have some as well.
+func leaves(t *testing.T, pid int) (found []string) {
 	t.Helper()
+	jobs := fmt.Sprintf("/crosscc-jobs-%d-", pid)
 	for _, dir := range []string{"/sys/fs/cgroup/memory", "/sys/fs/cgroup/pids", "/sys/fs/cgroup"} {
 		_ = filepath.WalkDir(dir, func(p string, e os.DirEntry, _ error) error {
-			if e != nil && e.IsDir() && strings.Contains(p, "crosscc-jobs-") && strings.HasPrefix(e.Name(), "job-") {
+			if e != nil && e.IsDir() && strings.Contains(p, jobs) && strings.HasPrefix(e.Name(), "job-") {
 				found = append(found, p)
 			}
 			return nil
@@ -117,14 +119,14 @@ func TestGroupsOfAKilledHelper(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, p, func(found []string) bool { return len(found) >= 3 })
-	if left := leaves(t); len(left) == 0 {
+	if left := leaves(t, helper.Process.Pid); len(left) == 0 {
 		t.Error("it has no groups")
 	}
 	_ = helper.Process.Signal(syscall.SIGKILL)
 	_ = helper.Wait()
 	await(t, p, func(found []string) bool { return len(found) == 0 })
 	grouped(t)
-	if left := leaves(t); len(left) > 0 {
+	if left := leaves(t, helper.Process.Pid); len(left) > 0 {
 		t.Errorf("left behind: %q", left)
 	}
 }
