@@ -35,7 +35,7 @@ func BenchmarkImages(b *testing.B) {
 	kept.put("sha256:1", imageOf(b, "/usr/bin/gcc-12"))
 	time.Sleep(3 * time.Second) // files that are just made are not trusted to be the same later
 	imaged := newImaged(b, kept)
-	await(b, imaged, "an image", serves(1))
+	await(b, imaged, "an image", func(s broker.State) bool { return len(s.Toolchains) > 0 })
 	host := newHelperOf(b, run, func(o *Options) { o.Search, o.Sandbox = []string{"/usr/bin/gcc-12"}, "bwrap" })
 	n := 0
 	once := func(h *Helper) {
