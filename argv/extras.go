@@ -92,12 +92,6 @@ func (c *Command) auxName() string {
 // suffixes are those of the further outputs whose names follow from the output's.
 func (c *Command) suffixes() []string {
 	var out []string
-	if c.savesTemps() && !c.assembly {
-		out = append(out, ".s")
-	}
-	if c.savesTemps() {
-		out = append(out, ".i")
-	}
 	if c.has("-fstack-usage") {
 		out = append(out, ".su")
 	}
@@ -124,9 +118,6 @@ const traceSuffix = ".json"
 
 // dwoSuffix is the suffix of split debug information.
 const dwoSuffix = ".dwo"
-
-// savesTemps reports whether gcc keeps what it makes on the way.
-func (c *Command) savesTemps() bool { return c.last("-save-temps", "-save-temps=obj") != "" }
 
 // splits reports whether debug information goes to a file of its own. gcc's driver has objcopy make one behind every
 // assembler, whether there is debug information or not.
@@ -222,8 +213,6 @@ func (c *Command) extras(env Env) Verdict {
 		return local(option.ExtraOutput, w.Text[0]+" with a hidden output")
 	case c.measures() && c.family != Clang && !c.has("-frandom-seed="):
 		return local(option.Profile, w.Text[0]+" without -frandom-seed=")
-	case c.savesTemps() && c.language != C:
-		return local(option.ExtraOutput, w.Text[0]+" of another language than C") // line markers of g++ differ in a tree
 	case c.splits() && c.family != Clang && c.LTO():
 		return local(option.ExtraOutput, "-gsplit-dwarf with -flto")
 	case c.splits() && c.family != Clang && c.tracks():

@@ -23,8 +23,6 @@ func TestOutputs(t *testing.T) {
 		{"gcc", "-frandom-seed=1 -ftest-coverage -fno-test-coverage -c a.c", "a.o=out.o"},
 		{"gcc", "-fopt-info-vec=v.txt -aux-info p.txt -c a.c", "v.txt=named0 p.txt=named1 a.o=out.o"},
 		{"gcc", "-fopt-info-vec -c a.c", "a.o=out.o"},
-		{"gcc", "-save-temps -c s/a.c", "a.s=out.s a.i=out.i a.o=out.o"},
-		{"gcc", "-save-temps=obj -S s/a.c -o b/x.s", "b/x.i=out.i b/x.s=out.o"},
 		{"clang", "-Rpass=.* -mllvm -asan-stack=1 -c a.c", "a.o=out.o"},
 		{"gcc", "-fopt-info-vec=stderr -c a.c", "a.o=out.o"},
 		{"clang", "--serialize-diagnostics d.dia -fsave-optimization-record -c a.c -o b/x.o", "b/x.opt.yaml=out.opt.yaml d.dia=named0 b/x.o=out.o"},
@@ -153,7 +151,7 @@ func TestReads(t *testing.T) {
 func TestFilesHaveNoCodeWords(t *testing.T) {
 	for args, want := range map[string]bool{
 		"-O2 -fsanitize=address": true, "-O2 -fverbose-asm": true, "-aux-info x": false, "-fopt-info-vec=x": false, "-fstack-usage": false,
-		"--coverage -frandom-seed=1": false, "-fprofile-use": false, "-save-temps": false,
+		"--coverage -frandom-seed=1": false, "-fprofile-use": false,
 	} {
 		c := Parse(append(strings.Fields(args), "-c", "a.c"), Env{Family: GCC})
 		if _, ok := c.CodeWords(); ok != want || !c.Verdict().Remote {

@@ -117,7 +117,6 @@ func TestTaskRefuses(t *testing.T) {
 		"gcc -fuse-ld=/bin/sh a.o -o p":                   "-fuse-ld=/bin/sh",
 		"clang --ld-path=/bin/sh a.o -o p":                "--ld-path=",
 		"gcc -MD a.c -o p":                                "compile with -c first",
-		"gcc -save-temps a.c -o p":                        "compile with -c first",
 		"gcc a.c -o a.c":                                  "is an input as well",
 		"gcc a.f90 -o p":                                  "language",
 		"gcc x.h":                                         "precompiled",

@@ -233,13 +233,23 @@ func (c *Command) dependencies(Env) Verdict {
 		return Verdict{}
 	case c.language.IsPreprocessed():
 		return local(option.DependencyOptions, "-MD of "+c.Source())
-	case c.family == Clang && d.md && d.mmd && c.saysLong("--write-"):
+	case c.family == Clang && d.md && d.mmd && (c.saysLong("--write-") || c.handsOnDeps()):
 		// clang says of one of -MD and -MMD that it is not used, but not where it is spelt so.
-		return local(option.DependencyOptions, "--write-dependencies and another")
+		return local(option.DependencyOptions, "both -MD and -MMD, one as --write-dependencies or behind -Wp,")
 	case deps.File == "" || deps.File == "-" || deps.File == "/dev/stdout":
 		return local(option.DependencyOptions, "-MF "+deps.File)
 	}
 	return Verdict{}
+}
+
+// handsOnDeps reports whether clang's driver makes one of the words into -MD or -MMD.
+func (c *Command) handsOnDeps() bool {
+	for i := range c.words {
+		if c.clangRewrite(i) {
+			return true
+		}
+	}
+	return false
 }
 
 // saysLong reports whether a word for dependencies is spelt with this beginning.

@@ -173,7 +173,7 @@ var wholePermitted = []*regexp.Regexp{
 	regexp.MustCompile(`^-f(no-lto|lto(=[a-z0-9]+)?)$`),
 	regexp.MustCompile(`^-mllvm -[a-z-]+=[0-9a-z-]+$`), // of those that LLVM lets pass
 	regexp.MustCompile(`^-ftime-trace(-granularity=[0-9]+)?$`),
-	regexp.MustCompile(`^-R[a-z-]+(=[^\x00]*)?$|^-save-temps(=obj)?$`),
+	regexp.MustCompile(`^-R[a-z-]+(=[^\x00]*)?$`),
 	regexp.MustCompile(`^--?coverage$|^-g(no-)?split-dwarf$`),
 	regexp.MustCompile(`^-fopt-info[a-z-]*(=[^@\x00]*)?$`),
 	regexp.MustCompile(`^(-aux-info|--?serialize-diagnostics) [^@\x00]+$`),

@@ -63,7 +63,7 @@ func Reasons() []ReasonDoc {
 		{DependencyOptions, "The dependency options are ones that need the whole compile (-MG), make no sense alone, or print to standard output."},
 		{DiagnosticsFormat, "Diagnostics are asked for in a file (SARIF), or in a form (JSON, fix-its, patches) that only a tree gives, and there is none."},
 		{Environment, "A variable of the environment changes what the compiler does or writes."},
-		{ExtraOutput, "The compile writes files besides its output and dependency file whose names or number can't be foreseen (dumps), or that the object names (clang's -save-temps), that no two runs make alike (gcc's -gsplit-dwarf where it optimises, unless with -g1 or -fno-var-tracking); or it makes others, and there is no tree or the compile fails."},
+		{ExtraOutput, "The compile writes files besides its output and dependency file whose names or number can't be foreseen (dumps), that the object names (clang's -save-temps), whose line markers a tree can't say (gcc's), that no two runs make alike (gcc's -gsplit-dwarf where it optimises, unless with -g1 or -fno-var-tracking); or it makes others, and there is no tree or the compile fails."},
 		{Internals, "A word goes past the driver to the insides of the compiler (-Xclang, -mllvm, -X…), and is not one of the few that are known, or there is no tree for it."},
 		{OtherLanguage, "The source is in a language other than C, C++, Objective-C and Objective-C++."},
 		{Link, "The command links. Sources in it are compiled at helpers, where that is known to be exact; its link is counted here."},

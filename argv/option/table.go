@@ -350,10 +350,10 @@ var table = []row{
 	{name: "--warning-suppression-mappings=", form: joined, kind: KindLocal, reason: ReadsFile},
 
 	// More outputs than one, or more inputs than the source and its headers.
-	{name: "-save-temps", kind: KindExtra, reason: ExtraOutput, only: GCC},
-	{name: "-save-temps", kind: KindLocal, reason: ExtraOutput, only: Clang}, // its objects name these files
+	// gcc marks the lines of its own directories by what it knows of them (cxx_aware: "3" or "3 4"), which a tree can't
+	// say; clang's objects name these files.
+	{name: "-save-temps", kind: KindLocal, reason: ExtraOutput},
 	{name: "-save-temps=", form: joined, kind: KindLocal, reason: ExtraOutput},
-	{name: "-save-temps=obj", kind: KindExtra, reason: ExtraOutput, only: GCC},
 	{name: "--save-temps", form: joined, kind: KindLocal, reason: ExtraOutput},
 	{name: "-d", form: joined, kind: KindLocal, reason: ExtraOutput}, // dumps; -dD and its kin are -E's
 	{name: "-dumpdir", form: separate, kind: KindDump, reason: ExtraOutput, only: GCC},
