@@ -287,11 +287,12 @@ func (s *scan) given(names []string) error {
 }
 
 // precompiledBy finds what clang puts in the place of -include X: X.pch or
-// X.gch, for its preprocessor as well, whose text then lacks what is in there.
+// X.gch, files or directories of such, for its preprocessor as well, whose text then
+// lacks what is in there.
 // (gcc's own rule is in precompiled.)
 func (s *scan) precompiledBy(name string) error {
 	for _, suffix := range []string{".pch", ".gch"} {
-		if h, err := s.view.Find(s.view.Cwd, name+suffix); err != nil || h.File != nil {
+		if found, err := s.view.Exists(s.view.Cwd, name+suffix); err != nil || found {
 			return orElse(err, &files.Unsound{Reason: Precompiled, Text: name + suffix + " exists", Local: s.src.Cmd.Family() == argv.Clang})
 		}
 	}

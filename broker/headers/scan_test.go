@@ -114,6 +114,24 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// TestPrecompiledByClang: clang takes X.pch or X.gch for -include X, and a directory of
+// that name for one that has some.
+func TestPrecompiledByClang(t *testing.T) {
+	for file, want := range map[string]string{
+		"x.h.pch": "precompiled", "x.h.gch": "precompiled", "x.h.pch/a": "precompiled", "x.h.gch/c.gch": "precompiled", "y.h.pch": "none",
+	} {
+		h := newHome(t)
+		h.write("a.c", "x.h", file)
+		_, err := h.scan("clang-14", "-include", "x.h", "-c", "a.c")
+		if got := reason(err); got != want {
+			t.Errorf("%s: %s, want %s", file, got, want)
+		}
+		if u, ok := errors.AsType[*Unsound](err); ok && !u.Local {
+			t.Errorf("%s: clang's preprocessor would leave out what is in there", file)
+		}
+	}
+}
+
 // TestOperandWords: what -D says is text of the compile's.
 func TestOperandWords(t *testing.T) {
 	for _, word := range []string{"-DT=__TIME__", "-Wp,-DT=__TIME__"} {
