@@ -507,13 +507,14 @@ func (s *scan) named(out []kid, st state, r lex.Ref) ([]kid, error) {
 	}
 	// #include_next in a file that was found beside another: gcc begins at the
 	// path's first directory; clang as if it were #include, or behind the directory
-	// where the other was found, which may be any. All of these are taken.
-	if (r.Kind == lex.IncludeNext || r.Kind == lex.ProbeNext) && st.index != direct {
-		last := st.index + 1
-		if st.index == beside && s.search.clang {
-			last = len(s.search.dirs) - 1
+	// where the other was found, which may be any. Of a file that the compiler listed
+	// (told) that directory is not known either. All of these are taken.
+	if r.Kind == lex.IncludeNext || r.Kind == lex.ProbeNext {
+		first, last := st.index+1, st.index+1
+		if st.index == direct || st.index == beside && s.search.clang {
+			first, last = 0, len(s.search.dirs)-1
 		}
-		for i := st.index + 1; i <= last; i++ {
+		for i := first; i <= last; i++ {
 			var err error
 			if out, err = s.kid(out, query{nil, i, r.Name}, as); err != nil {
 				return nil, err

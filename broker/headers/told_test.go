@@ -83,6 +83,29 @@ func TestTold(t *testing.T) {
 	}
 }
 
+// What a listed file asks for behind the directory where it was found is on no list
+// either, and where that was is not known.
+func TestToldAsksNext(t *testing.T) {
+	for _, driver := range []string{"gcc-12", "clang-14"} {
+		h := newHome(t)
+		h.write("a.c: #define STR_1(x) #x\n#define STR(x) STR_1(x)\n#include STR(d/n.h)\n",
+			"p/d/n.h: #if __has_include_next(<d/n.h>)\nint next;\n#endif\n", "q/d/n.h: int never;\n")
+		words := []string{"-c", "-Ip", "-Iq", "a.c"}
+		src := h.ask(driver, h.source(driver, words...), words...)
+		tree, err := h.s.Scan(t.Context(), h.fd, src)
+		if err != nil {
+			t.Fatalf("%s: %v", driver, err)
+		}
+		if got, want := h.names(tree), "a.c p/d/n.h q/d/n.h"; got != want {
+			t.Errorf("%s: the tree has %s, want %s", driver, got, want)
+		}
+		here, there := h.atHome(driver, words), h.away(driver, words, src, tree)
+		if here.status != 0 || there.status != 0 || string(here.object) != string(there.object) {
+			t.Errorf("%s: %d %s, at home %d: the objects differ", driver, there.status, there.stderr, here.status)
+		}
+	}
+}
+
 // What is only asked for is on no list.
 func TestToldIsNotAll(t *testing.T) {
 	h := newHome(t)
