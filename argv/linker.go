@@ -27,6 +27,8 @@ const (
 	readsScript                   // looked for in the working directory and in -L
 	readsLibrary                  // -l
 	readsDir                      // -L
+	readsDirs                     // -rpath-link: some, with colons between
+	readsRunDirs                  // -rpath: the same, which the program is told as well
 	writesMap                     // the one output that is known
 )
 
@@ -64,14 +66,14 @@ var linkerFlags = regexp.MustCompile(`^(as-needed|no-as-needed|whole-archive|no-
 	`pack-dyn-relocs=[a-z+]+|check-sections|no-check-sections|(no-)?omit-global-definitions|no-strip-discarded|strip-discarded|no-ctors-in-init-array|ctors-in-init-array)$`)
 
 // linkerTexts are words whose operand is text.
-var linkerTexts = strings.Fields(`soname h rpath e entry u undefined require-defined defsym wrap z m I dynamic-linker Ttext Tdata Tbss Ttext-segment
+var linkerTexts = strings.Fields(`soname h e entry u undefined require-defined defsym wrap z m I dynamic-linker Ttext Tdata Tbss Ttext-segment
 	Trodata-segment Tldata-segment section-start image-base format b oformat y trace-symbol exclude-libs F filter f auxiliary init fini hash-size
 	audit depaudit export-dynamic-symbol version-exports-section max-cache-size A architecture`)
 
 // linkerReads are words whose operand is read.
 var linkerReads = map[string]linkerUse{
 	"T": readsScript, "script": readsScript, "dT": readsScript, "default-script": readsScript, "version-script": readsScript, "dynamic-list": readsScript,
-	"export-dynamic-symbol-list": readsScript, "retain-symbols-file": readsScript, "L": readsDir, "library-path": readsDir, "rpath-link": readsDir,
+	"export-dynamic-symbol-list": readsScript, "retain-symbols-file": readsScript, "L": readsDir, "library-path": readsDir, "rpath": readsRunDirs, "rpath-link": readsDirs,
 	"l": readsLibrary, "library": readsLibrary, "Map": writesMap, "symbol-ordering-file": readsScript, "section-ordering-file": readsScript,
 }
 

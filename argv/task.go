@@ -40,8 +40,10 @@ type Task struct {
 	Sources []*Command
 	// Reads are files that the linker opens, or may: some need not be there. Relative names are from the working directory.
 	Reads []string
-	// Dirs are the directories of -L and the like. They are searched for what Reads has already.
+	// Dirs are the directories of -L and the like, and of LIBRARY_PATH. They are searched for what Reads has already.
 	Dirs []string
+	// RunDirs are those of -rpath and LD_RUN_PATH, where the linker looks for what libraries need.
+	RunDirs []string
 	// Outputs are all files that are written, with their names in the job; not of a TaskCompile or TaskParts.
 	Outputs []Output
 
@@ -268,7 +270,7 @@ func (t *Task) link(c *Command, env Env) error {
 		return fmt.Errorf("output %s is an input as well", name)
 	}
 	t.Outputs = append(t.Outputs, Output{Kind: Object, Name: name, Job: taskOutput + path.Ext(name)})
-	t.search()
+	t.search(env)
 	return nil
 }
 
@@ -336,7 +338,9 @@ var driverLinkWords = regexp.MustCompile(`^(-fuse-ld=[a-z0-9.]+|-f(no-)?use-link
 	`-static-libgcc|-static-libstdc\+\+|-shared-libgcc|-rdynamic|-nostdlib|-nodefaultlibs|-nostartfiles|-nolibc|-s)$`)
 
 // search adds what the linker looks for in directories: libraries, and scripts that are not where they are said to be.
-func (t *Task) search() {
+//
+// The driver adds LIBRARY_PATH to -L; an empty name there is the working directory.
+func (t *Task) search(env Env) {
 	var libs []string
 	scripts := []string{}
 	for _, w := range t.words {
@@ -344,6 +348,8 @@ func (t *Task) search() {
 		case w.Kind != option.KindLinker:
 		case w.Name == "-L":
 			t.Dirs = append(t.Dirs, w.Value)
+		case w.Name == "-rpath":
+			t.RunDirs = append(t.RunDirs, strings.Split(w.Value, ":")...)
 		case w.Name == "-l":
 			libs = append(libs, w.Value)
 		case w.Name == "-T":
@@ -354,6 +360,10 @@ func (t *Task) search() {
 		switch p.use {
 		case readsDir:
 			t.Dirs = append(t.Dirs, p.value)
+		case readsDirs:
+			t.Dirs = append(t.Dirs, strings.Split(p.value, ":")...)
+		case readsRunDirs:
+			t.RunDirs = append(t.RunDirs, strings.Split(p.value, ":")...)
 		case readsLibrary:
 			libs = append(libs, p.value)
 		case readsScript:
@@ -362,8 +372,18 @@ func (t *Task) search() {
 			t.Reads = append(t.Reads, p.value)
 		}
 	}
+	if env.Getenv != nil {
+		if v := env.Getenv("LIBRARY_PATH"); v != "" {
+			t.Dirs = append(t.Dirs, strings.Split(v, ":")...)
+		}
+		t.RunDirs = append(t.RunDirs, strings.Split(env.Getenv("LD_RUN_PATH"), ":")...)
+	}
+	t.RunDirs = slices.DeleteFunc(t.RunDirs, func(dir string) bool { return dir == "" })
 	t.Reads = append(t.Reads, scripts...)
-	for _, dir := range t.Dirs {
+	for i, dir := range t.Dirs {
+		if dir == "" {
+			dir, t.Dirs[i] = ".", "."
+		}
 		for _, s := range scripts {
 			if !path.IsAbs(s) {
 				t.Reads = append(t.Reads, dir+"/"+s)

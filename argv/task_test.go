@@ -96,6 +96,29 @@ func TestReadTask(t *testing.T) {
 	}
 }
 
+// What libraries need is looked for in -rpath as well, and -l in LIBRARY_PATH.
+func TestTaskDirs(t *testing.T) {
+	for _, tt := range []struct{ words, libraryPath, runPath, dirs, runDirs, reads string }{
+		{"a.o -Lx -Wl,-rpath,/r:$ORIGIN/q -Wl,-rpath-link=l:m -o p", "", "", "x l m", "/r $ORIGIN/q", "a.o"},
+		{"a.o -rpath r -Xlinker -rpath -Xlinker s -lz -o p", "", "", "", "r s", "a.o"},
+		{"a.o -lz -o p", "/deps/lib::rel", "", "/deps/lib . rel", "",
+			"a.o /deps/lib/libz.so /deps/lib/libz.a ./libz.so ./libz.a rel/libz.so rel/libz.a"},
+		{"a.o -o p", "", "/one:/two", "", "/one /two", "a.o"},
+		{"a.o -lz -o p", "", "", "", "", "a.o"},
+	} {
+		env := map[string]string{"LIBRARY_PATH": tt.libraryPath, "LD_RUN_PATH": tt.runPath}
+		task, err := ReadTask(strings.Fields(tt.words), Env{Driver: Driver{Family: GCC}, Getenv: func(key string) string { return env[key] }})
+		if err != nil {
+			t.Errorf("%s: %v", tt.words, err)
+			continue
+		}
+		dirs, runDirs, reads := strings.Join(task.Dirs, " "), strings.Join(task.RunDirs, " "), strings.Join(task.Reads, " ")
+		if dirs != tt.dirs || runDirs != tt.runDirs || reads != tt.reads {
+			t.Errorf("%s with %q: directories %s and %s, reads %s\nwant %s and %s, %s", tt.words, env, dirs, runDirs, reads, tt.dirs, tt.runDirs, tt.reads)
+		}
+	}
+}
+
 func TestTaskRefuses(t *testing.T) {
 	for command, want := range map[string]string{
 		"gcc -march=native -c a.c":                        "means this machine's processor",

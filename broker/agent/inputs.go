@@ -1,11 +1,13 @@
 package agent
 
 import (
+	"bytes"
 	"debug/elf"
 	"errors"
 	"io"
 	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -24,12 +26,16 @@ func (p *pinned) inputs() (*headers.Tree, error) {
 	if t.Kind == argv.TaskQuestion {
 		return &headers.Tree{Root: new(broker.Dir)}, nil
 	}
-	reads, dirs := slices.Clone(t.Reads), slices.Clone(t.Dirs)
-	for dir := range strings.SplitSeq(p.s.getenv("LIBRARY_PATH"), ":") {
-		if dir != "" {
-			dirs = append(dirs, dir)
-		}
+	reads, err := p.reads()
+	if err != nil {
+		return nil, err
 	}
+	return p.tree(t.Sources, reads, t.Dirs, t.Kind == argv.TaskLink)
+}
+
+// reads are the names that the linker may open, those that an input names too.
+func (p *pinned) reads() ([]string, error) {
+	reads, dirs := slices.Clone(p.task.Reads), slices.Concat(p.task.Dirs, p.task.RunDirs)
 	seen := map[string]bool{}
 	for fresh, n := reads, 0; len(fresh) > 0 && n < maxNeeded; n++ {
 		var needed []string
@@ -42,19 +48,26 @@ func (p *pinned) inputs() (*headers.Tree, error) {
 		}
 		fresh = nil
 		for _, lib := range needed {
-			for _, dir := range dirs {
-				if name := dir + "/" + lib; !seen[name] {
+			names := []string{lib}
+			if !path.IsAbs(lib) {
+				names = nil
+				for _, dir := range dirs {
+					names = append(names, dir+"/"+lib)
+				}
+			}
+			for _, name := range names {
+				if !seen[name] {
 					seen[name] = true
 					fresh, reads = append(fresh, name), append(reads, name)
 				}
 			}
 		}
 	}
-	return p.tree(t.Sources, reads, dirs, t.Kind == argv.TaskLink)
+	return reads, nil
 }
 
 // lookInto refuses an input that names others in a way that is not followed, and tells
-// the libraries that a library needs.
+// the libraries that a library needs and the files that a script names.
 func (p *pinned) lookInto(name string) ([]string, error) {
 	full := p.s.abs(name)
 	if ofImage(full) {
@@ -88,5 +101,70 @@ func (p *pinned) lookInto(name string) ([]string, error) {
 	case library || strings.HasSuffix(name, ".a"):
 		return nil, p.cannot("%s is no library but a text, which may name other files", name)
 	}
-	return nil, nil
+	return p.script(name, io.MultiReader(bytes.NewReader(head[:n]), f))
+}
+
+// maxScript bounds a text for the linker.
+const maxScript = 4 << 20
+
+// script tells the files that a script for the linker names: without those the linker
+// would find others of these names in the image.
+func (p *pinned) script(name string, r io.Reader) ([]string, error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxScript+1))
+	if err != nil {
+		return nil, p.cannot("an input can't be read: %v", err)
+	}
+	if bytes.IndexByte(text, 0) >= 0 {
+		return nil, nil // the compiler's own form of an object, or nothing
+	}
+	if len(text) > maxScript {
+		return nil, p.cannot("%s is a text of more than %d MiB", name, maxScript>>20)
+	}
+	files, dirs := scriptNames(text)
+	for _, dir := range dirs {
+		if !ofImage(p.s.abs(dir)) {
+			return nil, p.cannot("%s has SEARCH_DIR (%s), which is not followed; say -L", name, dir)
+		}
+	}
+	for _, f := range files { // in the working directory, and newer linkers beside the script
+		if !path.IsAbs(f) {
+			files = append(files, p.s.abs(f), path.Dir(p.s.abs(name))+"/"+f)
+		}
+	}
+	return files, nil
+}
+
+// scriptCommands are those that name files or directories (ld's manual, Commands Dealing
+// with Files).
+var (
+	scriptComments = regexp.MustCompile(`(?s)/\*.*?\*/`)
+	scriptCommands = regexp.MustCompile(`\b(?:INPUT|GROUP|STARTUP)\s*\(((?:[^()]|\([^()]*\))*)\)|\bINCLUDE\s+"?([^\s";]+)|\bSEARCH_DIR\s*\(\s*"?=?([^\s")]*)`)
+)
+
+// scriptNames are the files that a script has the linker look for, and the directories
+// that it has it look into.
+func scriptNames(text []byte) (files, dirs []string) {
+	text = scriptComments.ReplaceAll(text, []byte(" "))
+	for _, m := range scriptCommands.FindAllSubmatch(text, -1) {
+		for _, name := range strings.FieldsFunc(string(m[1]), func(c rune) bool { return strings.ContainsRune(" \t\r\n,()\"", c) }) {
+			lib, isLib := strings.CutPrefix(name, "-l")
+			whole, isWhole := strings.CutPrefix(lib, ":")
+			switch {
+			case name == "AS_NEEDED":
+			case isLib && isWhole:
+				files = append(files, whole)
+			case isLib:
+				files = append(files, "lib"+lib+".so", "lib"+lib+".a")
+			default:
+				files = append(files, name)
+			}
+		}
+		if len(m[2]) > 0 {
+			files = append(files, string(m[2]))
+		}
+		if len(m[3]) > 0 {
+			dirs = append(dirs, string(m[3]))
+		}
+	}
+	return files, dirs
 }
