@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,6 +40,7 @@ type pinned struct {
 	set     settings
 	pin     images.Pin
 	driver  argv.Driver
+	said    string // the target that the command's words say
 	helpers []fleet.Imaged
 	tc      toolchains.Toolchain // of the image
 	task    *argv.Task
@@ -57,14 +59,14 @@ func (a *Agent) pinOf(s *session) (*pinned, bool, error) {
 	if err != nil || set.pins.None() {
 		return nil, false, nil // prepare says what is wrong
 	}
-	target := targetOf(d, s.Request.Args)
-	pin, ok := set.pins.For(target)
-	return &pinned{a: a, s: s, set: set, pin: pin, driver: d}, ok, nil
+	said := saidTarget(d, s.Request.Args)
+	pin, ok := set.pins.For(cmp.Or(said, machines[runtime.GOARCH])) // a bare name is this machine's
+	return &pinned{a: a, s: s, set: set, pin: pin, driver: d, said: said}, ok, nil
 }
 
-// targetOf is what a command compiles for, as far as its words say: by the compiler's
-// name, or by clang's option. A bare name is this machine's.
-func targetOf(d argv.Driver, words []string) string {
+// saidTarget is what a command compiles for as its words say it: by the compiler's name,
+// or by clang's option; "" where they don't.
+func saidTarget(d argv.Driver, words []string) string {
 	target := d.Prefix
 	for i, w := range words {
 		if t, ok := strings.CutPrefix(w, "--target="); ok && d.Family != argv.GCC {
@@ -73,9 +75,6 @@ func targetOf(d argv.Driver, words []string) string {
 		if w == "-target" && d.Family != argv.GCC && i+1 < len(words) {
 			target = words[i+1]
 		}
-	}
-	if target == "" {
-		target = machines[runtime.GOARCH]
 	}
 	return target
 }
@@ -143,6 +142,9 @@ func (p *pinned) choose() error {
 // means reports whether the build's name for its compiler is one of a toolchain's.
 func (p *pinned) means(tc toolchains.Toolchain) bool {
 	d := p.driver
+	if len(tc.Derived) > 0 {
+		return false // nothing of that name is there, and the command has none of the words
+	}
 	if d.Family != argv.Unknown && d.Family != tc.Family || d.CXX && tc.CXXPath == "" && tc.Family != argv.Clang {
 		return false
 	}
@@ -152,6 +154,12 @@ func (p *pinned) means(tc toolchains.Toolchain) bool {
 	if d.Prefix != "" {
 		return triple.Same(d.Prefix, tc.Target) || tc.Family == argv.Clang && tc.CanTarget(d.Prefix)
 	}
+	if p.said != "" {
+		return tc.CanTarget(p.said) // clang is told
+	}
+	if !forThisMachine(tc.Target) {
+		return false
+	}
 	// A bare name is the program of that name: another target's has its own in front.
 	for _, name := range []string{tc.Path, tc.CXXPath} {
 		if of, ok := argv.ParseDriver(path.Base(name)); ok && (of.Prefix == "" || triple.Same(of.Prefix, machines[runtime.GOARCH])) {
@@ -159,6 +167,20 @@ func (p *pinned) means(tc toolchains.Toolchain) bool {
 		}
 	}
 	return tc.Family == argv.Clang
+}
+
+// forThisMachine reports whether objects for a target are this machine's, whatever the
+// library.
+func forThisMachine(target string) bool {
+	t, err := triple.Parse(triple.Canonical(target))
+	own, errOwn := triple.Parse(machines[runtime.GOARCH])
+	if err != nil || errOwn != nil {
+		return true // nothing is known
+	}
+	of, known := t.Machine(nil)
+	here, knownHere := own.Machine(nil)
+	of.Target, here.Target = "", "" // for messages
+	return of == here || !known || !knownHere
 }
 
 // A made is what a job of a command's gave.

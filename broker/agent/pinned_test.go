@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/crosscc/crosscc/argv"
@@ -15,11 +17,29 @@ func TestMeans(t *testing.T) {
 	cross := toolchains.Toolchain{Identity: toolchains.Identity{Family: argv.GCC, Target: "riscv64-linux-gnu", Version: "12.2.0"}, Path: "/usr/bin/riscv64-linux-gnu-gcc-12", CXXPath: "/usr/bin/riscv64-linux-gnu-g++-12"}
 	own := toolchains.Toolchain{Identity: toolchains.Identity{Family: argv.GCC, Target: "x86_64-linux-gnu", Version: "11.3.0"}, Path: "/usr/bin/gcc-11"}
 	clang := toolchains.Toolchain{Identity: toolchains.Identity{Family: argv.Clang, Target: "x86_64-pc-linux-gnu", Version: "14.0.6"}, Path: "/usr/bin/clang-14", Targets: []string{"x86-64", "riscv64"}}
+	far := own // the gcc of an image for another machine
+	far.Target = "aarch64-linux-gnu"
+	if machines[runtime.GOARCH] == far.Target {
+		far.Target = "riscv64-linux-gnu"
+	}
+	own.Target = machines[runtime.GOARCH]
+	clang.Target = own.Target
+	abroad := clang
+	abroad.Target = far.Target
+	derived := own // what -m32 makes of it
+	derived.Target, derived.Derived = "i686-linux-gnu", []string{"-m32"}
+	musl := own
+	musl.Target = strings.Replace(own.Target, "gnu", "musl", 1)
 	for _, tt := range []struct {
 		name string
 		tc   toolchains.Toolchain
 		want bool
 	}{
+		{"gcc", derived, false},
+		{"i686-linux-gnu-gcc", derived, false},
+		{"gcc", far, false},
+		{"clang", abroad, false},
+		{"gcc", musl, true},
 		{"riscv64-unknown-linux-gnu-gcc", cross, true},
 		{"riscv64-linux-gnu-gcc-12", cross, true},
 		{"riscv64-linux-gnu-gcc-12.2", cross, true},
@@ -44,13 +64,13 @@ func TestMeans(t *testing.T) {
 		if !ok {
 			t.Fatalf("%s is no driver", tt.name)
 		}
-		if got := (&pinned{driver: d}).means(tt.tc); got != tt.want {
+		if got := (&pinned{driver: d, said: saidTarget(d, nil)}).means(tt.tc); got != tt.want {
 			t.Errorf("%s means %s: %v, want %v", tt.name, tt.tc.Path, got, tt.want)
 		}
 	}
 }
 
-func TestTargetOf(t *testing.T) {
+func TestSaidTarget(t *testing.T) {
 	for name, tt := range map[string]struct {
 		words []string
 		want  string
@@ -58,10 +78,11 @@ func TestTargetOf(t *testing.T) {
 		"by its name":       {[]string{"riscv64-linux-gnu-gcc", "-c", "a.c"}, "riscv64-linux-gnu"},
 		"by clang's option": {[]string{"clang", "--target=aarch64-linux-gnu", "-c"}, "aarch64-linux-gnu"},
 		"by its other form": {[]string{"x86_64-linux-gnu-clang", "-target", "aarch64-linux-gnu"}, "aarch64-linux-gnu"},
+		"by nothing":        {[]string{"gcc", "-c", "a.c"}, ""},
 		"an operand's":      {[]string{"riscv64-linux-gnu-gcc", "--target=x"}, "riscv64-linux-gnu"},
 	} {
 		d, _ := argv.ParseDriver(tt.words[0])
-		if got := targetOf(d, tt.words); got != tt.want {
+		if got := saidTarget(d, tt.words); got != tt.want {
 			t.Errorf("%s: %q, want %q", name, got, tt.want)
 		}
 	}
@@ -81,5 +102,16 @@ func TestNameInMap(t *testing.T) {
 	got, err := res.Outputs[0].Blob.Bytes(1000)
 	if want := "LOAD a.o\nOUTPUT(dir/my prog elf64-littleriscv)\n"; err != nil || string(got) != want {
 		t.Errorf("%q, %v; want %q", got, err, want)
+	}
+}
+
+// A bare clang that is told its target needs none of this machine's.
+func TestMeansTold(t *testing.T) {
+	d, _ := argv.ParseDriver("clang")
+	tc := toolchains.Toolchain{Identity: toolchains.Identity{Family: argv.Clang, Target: "s390x-linux-gnu"}, Path: "/usr/bin/clang-14", Targets: []string{"x86-64", "riscv64"}}
+	for target, want := range map[string]bool{"riscv64-linux-gnu": true, "x86_64-linux-gnu": true, "aarch64-linux-gnu": false} {
+		if got := (&pinned{driver: d, said: saidTarget(d, []string{"--target=" + target})}).means(tc); got != want {
+			t.Errorf("%s: %v", target, got)
+		}
 	}
 }

@@ -131,6 +131,9 @@ func (c *catalog) pinned(j *broker.Job) (located, error) {
 			continue // a peer's own compilers define nothing
 		}
 		here = true
+		if len(l.Derived) > 0 {
+			continue // what words make of a compiler: nobody says these words here
+		}
 		if l.Identity == j.Identity && l.Fingerprint.Equal(j.Fingerprint) {
 			return l, nil
 		}
