@@ -186,7 +186,8 @@ func forThisMachine(target string) bool {
 // A made is what a job of a command's gave.
 type made struct {
 	res     broker.Result
-	outputs []argv.Output // names of the command, by names of the job
+	outputs []argv.Output // names of the command, by names of the job; the object last
+	removed []string      // what the compiler takes away when it fails
 }
 
 // pinned does a command that an image defines.
@@ -198,26 +199,7 @@ func (a *Agent) pinned(p *pinned) error {
 	if err != nil {
 		return err
 	}
-	fin := local.Finish{}
-	var blobs []broker.Output
-	var targets []local.Output
-	status := 0
-	for _, m := range all {
-		fin.Stdout, fin.Stderr = append(fin.Stdout, m.res.Stdout...), append(fin.Stderr, m.res.Stderr...)
-		status = max(status, m.res.ExitCode)
-		for _, o := range m.outputs {
-			i := slices.IndexFunc(m.res.Outputs, func(got broker.Output) bool { return got.Path == o.Job })
-			switch {
-			case o.Name == "/dev/null":
-			case i >= 0:
-				blobs = append(blobs, m.res.Outputs[i])
-				targets = append(targets, local.Output{Path: o.Name, Keep: o.Kind != argv.Object, File: -1, Executable: m.res.Outputs[i].Executable})
-			case m.res.ExitCode != 0 && o.Kind == argv.Object:
-				fin.Remove = append(fin.Remove, o.Name)
-			}
-		}
-	}
-	fin.Status = status << 8
+	fin, blobs, targets := together(all)
 	files, err := carry(&fin, blobs, targets)
 	defer closeAll(files)
 	if err != nil {
@@ -233,8 +215,31 @@ func (a *Agent) pinned(p *pinned) error {
 	for _, m := range all {
 		a.counters.Remote(toolchains.Identical, m.res.Cached)
 	}
-	a.log.WithFields(logrus.Fields{"image": p.pin.String(), "task": p.task.Kind.String(), "helper": all[0].res.Helper, "exit": status}).Debug("job of an image's")
+	a.log.WithFields(logrus.Fields{"image": p.pin.String(), "task": p.task.Kind.String(), "helper": all[0].res.Helper, "exit": fin.Status >> 8}).Debug("job of an image's")
 	return nil
+}
+
+// together is what all jobs made and said. The object comes first: the wrapper gives
+// names in the reverse order, and make looks at the object's.
+func together(all []made) (fin local.Finish, blobs []broker.Output, targets []local.Output) {
+	status := 0
+	for _, m := range all {
+		fin.Stdout, fin.Stderr = append(fin.Stdout, m.res.Stdout...), append(fin.Stderr, m.res.Stderr...)
+		status = max(status, m.res.ExitCode)
+		for _, o := range slices.Backward(m.outputs) {
+			i := slices.IndexFunc(m.res.Outputs, func(got broker.Output) bool { return got.Path == o.Job })
+			if o.Name == "/dev/null" || i < 0 {
+				continue
+			}
+			blobs = append(blobs, m.res.Outputs[i])
+			targets = append(targets, local.Output{Path: o.Name, Keep: o.Kind != argv.Object, File: -1, Executable: m.res.Outputs[i].Executable})
+		}
+		if m.res.ExitCode != 0 {
+			fin.Remove = append(fin.Remove, m.removed...)
+		}
+	}
+	fin.Status = status << 8
+	return fin, blobs, targets
 }
 
 // run does the job, or the jobs of a command with several sources. As the driver does,
@@ -285,7 +290,7 @@ func (p *pinned) compile(cmd *argv.Command) (made, error) {
 		j.Args, j.Debug = args(), cmd.Debug()
 		return j, nil
 	}, c.checkOutputs)
-	return made{res: res, outputs: outputs}, err
+	return made{res: res, outputs: outputs, removed: c.removed(res)}, err
 }
 
 // whole does a link, a run of the preprocessor, or a question.
@@ -320,7 +325,14 @@ func (p *pinned) whole() (made, error) {
 	if err == nil {
 		err = p.nameInMap(&res)
 	}
-	return made{res: res, outputs: t.Outputs}, err
+	m := made{res: res, outputs: t.Outputs}
+	for _, o := range t.Outputs {
+		back := slices.ContainsFunc(res.Outputs, func(got broker.Output) bool { return got.Path == o.Job })
+		if o.Kind == argv.Object && o.Name != "/dev/null" && !back {
+			m.removed = append(m.removed, o.Name)
+		}
+	}
+	return m, err
 }
 
 // maxMap bounds a linker's map.
