@@ -35,7 +35,7 @@ func (a *Agent) verifyPart(c *compile, got answer) error {
 			return err
 		}
 	}
-	out, err := c.s.runAs(c.s.Context(), c.argv0, toolchains.Program{Path: c.program, Args: c.cmd.Whole(at(c.object()), at(depsName))}, maxWords)
+	out, err := c.s.runAs(c.s.Context(), c.argv0, toolchains.Program{Path: c.program, Args: c.cmd.Whole(at(c.object()), at(depsName), c.cmd.NameWords(c.s.Request.Dir)...)}, maxWords)
 	release()
 	if err != nil {
 		return c.failed(reasonVerify, "compile locally to compare", err)
