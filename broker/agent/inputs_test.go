@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/broker/headers"
 	"github.com/crosscc/crosscc/broker/local"
 	"github.com/crosscc/crosscc/toolchains/rootfs"
 )
@@ -97,5 +98,14 @@ func TestInputs(t *testing.T) {
 		if f, ok := errors.AsType[*failure](err); !ok || !strings.Contains(f.text, want) {
 			t.Errorf("%s: %v", script, err)
 		}
+	}
+}
+
+// The variables that a linker heeds go from the wrapper to the image.
+func TestPinnedEnviron(t *testing.T) {
+	env := local.Listed([]string{"HOME=/x", "LD_RUN_PATH=/r", "LIBRARY_PATH=l", "CPATH=i", "EDITOR=e"})
+	p := &pinned{set: settings{locale: "C"}, s: &session{Client: &local.Client{Request: local.Request{Env: env}}}}
+	if got, want := strings.Join(p.environ(new(headers.Tree)), " "), "CPATH=i LC_ALL=C LD_RUN_PATH=/r LIBRARY_PATH=l"; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }

@@ -377,7 +377,7 @@ func (p *pinned) job(tree *headers.Tree, outputs []argv.Output) *broker.Job {
 // so such a result is nobody else's.
 func (p *pinned) environ(tree *headers.Tree) []string {
 	env := []string{"LC_ALL=" + p.set.locale}
-	for _, name := range []string{"CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "OBJC_INCLUDE_PATH", "OBJCPLUS_INCLUDE_PATH", "LIBRARY_PATH"} {
+	for _, name := range []string{"CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "OBJC_INCLUDE_PATH", "OBJCPLUS_INCLUDE_PATH", "LIBRARY_PATH", "LD_RUN_PATH"} {
 		if v := p.s.getenv(name); v != "" {
 			env = append(env, name+"="+v)
 		}

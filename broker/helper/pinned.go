@@ -228,8 +228,8 @@ func (h *Helper) headers(ctx context.Context, j *broker.Job) (broker.Result, err
 	return res, nil
 }
 
-// pinnedVariables are the directories that a compiler takes from its environment.
-var pinnedVariables = []string{"CPATH=", "C_INCLUDE_PATH=", "CPLUS_INCLUDE_PATH=", "OBJC_INCLUDE_PATH=", "OBJCPLUS_INCLUDE_PATH=", "LIBRARY_PATH="}
+// pinnedVariables are the directories that a compiler and its linker take from their environment.
+var pinnedVariables = []string{"CPATH=", "C_INCLUDE_PATH=", "CPLUS_INCLUDE_PATH=", "OBJC_INCLUDE_PATH=", "OBJCPLUS_INCLUDE_PATH=", "LIBRARY_PATH=", "LD_RUN_PATH="}
 
 func pinnedVariable(kv string) bool {
 	return slices.ContainsFunc(pinnedVariables, func(name string) bool { return strings.HasPrefix(kv, name) })

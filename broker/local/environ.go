@@ -42,6 +42,7 @@ func Variables() []Variable {
 		{"DEPENDENCIES_OUTPUT", "another output"},
 		{"SUNPRO_DEPENDENCIES", "another output"},
 		{"LIBRARY_PATH", "link; gcc finds start files by it"},
+		{"LD_RUN_PATH", "link: where the program looks for its libraries"},
 		{"LD_LIBRARY_PATH", "libraries of the compiler itself"},
 		{"LD_PRELOAD", "may change the compiler itself"},
 		{"GCC_EXEC_PREFIX", "where gcc finds its parts"},

@@ -41,7 +41,7 @@ func environmentOf(vars []*repb.Command_EnvironmentVariable) ([]string, error) {
 func admitVariable(name string) (keep, known bool) {
 	switch name {
 	case "LANG", "LANGUAGE", "PWD", "TERM", "GCC_COLORS", "GCC_URLS", "SOURCE_DATE_EPOCH",
-		"CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "OBJC_INCLUDE_PATH", "OBJCPLUS_INCLUDE_PATH", "LIBRARY_PATH":
+		"CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "OBJC_INCLUDE_PATH", "OBJCPLUS_INCLUDE_PATH", "LIBRARY_PATH", "LD_RUN_PATH":
 		return true, true
 	case "PATH", "HOME", "USER", "LOGNAME", "SHELL", "SHLVL", "OLDPWD", "TMPDIR", "TMP", "TEMP", "_":
 		return false, true
