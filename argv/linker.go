@@ -15,7 +15,8 @@ import (
 // The attack: a linker loads plugins (--plugin), runs scripts that name other files to read and write (-c, MRI), reads words from
 // files (@file), and writes to names (-Map, --dependency-file, --out-implib, -o). The sandbox stands behind this list.
 //
-// Odd facts: GNU ld takes long options with one dash and with two, but for those that begin with o. The operand of an option
+// Odd facts: GNU ld takes long options with one dash and with two, but for those that begin with o, and by any beginning that
+// is no other's. So -error-handling-script=X is no -e: it runs X. The operand of an option
 // stands behind "=" or is the next word, which may be in the next -Wl, of the driver's. What has no dash is an input.
 
 // linkerUse is what the linker does with an operand.
@@ -77,8 +78,10 @@ var linkerReads = map[string]linkerUse{
 	"l": readsLibrary, "library": readsLibrary, "Map": writesMap, "symbol-ordering-file": readsScript, "section-ordering-file": readsScript,
 }
 
-// linkerJoined are one-letter words whose operand may follow at once.
-const linkerJoined = "hLlTeuzmIyFfbA"
+// linkerJoined are one-letter words with an operand that follows at once. None is the beginning of a long word of a linker's
+// (getopt_long_only(3)) that does more than the short one.
+var linkerJoined = regexp.MustCompile(`^(l[A-Za-z0-9_.+:-]+|L.+|T.+|z[a-z0-9-]+(=[a-z0-9]+)?|m(elf|aarch64|arm)[a-z0-9_]*|` +
+	`e(main|_[A-Za-z0-9_.$]*|[A-Z][A-Za-z0-9_.$]*|0x[0-9a-fA-F]+)|u[A-Za-z0-9_.$]+|h[^=]+\.so[0-9.]*)$`)
 
 // A linkerWord is one word as the linker gets it.
 type linkerWord struct {
@@ -138,7 +141,7 @@ func (t *Task) linkerWord(run []linkerWord) (int, error) {
 		return 1, nil
 	}
 	name, value, joined := strings.Cut(bare, "=")
-	if !known(name) && !strings.HasPrefix(w.text, "--") && bare != "" && strings.Contains(linkerJoined, bare[:1]) && len(bare) > 1 {
+	if !known(name) && !strings.HasPrefix(w.text, "--") && linkerJoined.MatchString(bare) {
 		name, value, joined = bare[:1], bare[1:], true // -lm, -zrelro
 	}
 	if !known(name) {

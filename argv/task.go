@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/crosscc/crosscc/argv/allow"
 	"github.com/crosscc/crosscc/argv/option"
 )
 
@@ -155,8 +156,14 @@ func (t *Task) question() error {
 	return nil
 }
 
-// plain judges a word that names nothing that is opened or written.
+// plain judges a word that names nothing that is opened or written. With -flto a link runs the compiler and the assembler
+// as well, which get the words that are for them.
 func (t *Task) plain(w option.Word) error {
+	text := slices.ContainsFunc(t.Sources, func(s *Command) bool { return s.Language().Assembles() })
+	switch {
+	case w.Kind == option.KindAssembler && !allow.Assembler(handedOn(w, "-Wa,"), text), w.Name == "-mllvm" && !allow.LLVM(w.Value):
+		return fmt.Errorf("%q is not a word that an image's toolchain is run with", strings.Join(w.Text, " "))
+	}
 	switch w.Kind {
 	case option.KindMode, option.KindCPP, option.KindPlain, option.KindTarget, option.KindDebug, option.KindDiagnostic, option.KindTree, option.KindLTO, option.KindAssembler:
 		return admitWhole(w)
