@@ -110,11 +110,17 @@ func (h *Helper) admitPinned(j *broker.Job, t *argv.Task) error {
 		if !path.IsAbs(name) {
 			name = j.Dir + "/" + name // not cleaned: links and `..` are the tree's to say
 		}
+		if !cmd.Language().IsPreprocessed() || cmd.Language().Assembles() {
+			continue
+		}
+		// By way of the image a name may lead to the client's file as well
+		// (/usr/../home/me/a.i): what is not found has not been looked through.
 		_, e, ok := j.Root.Lookup(name)
-		if ok && e.File != nil && cmd.Language().IsPreprocessed() && !cmd.Language().Assembles() {
-			if err := opens(e.File, cmd); err != nil {
-				return err
-			}
+		if !ok || e.File == nil {
+			return broker.Refusef(ReasonRejected, "the source %s is not in the tree", cmd.Source())
+		}
+		if err := h.opens(e.File, cmd); err != nil {
+			return err
 		}
 	}
 	return nil
