@@ -22,8 +22,8 @@ func writeKey(w io.Writer, tc located, p *plan) {
 	if p.job.Image != "" {
 		fmt.Fprintf(w, "image %q\n", tc.digest) // all of it is seen, whatever the pin calls it
 	}
-	if tc.owner != "" { // what a peer's own programs make is that peer's
-		fmt.Fprintf(w, "peer %q\n", tc.owner)
+	if tc.owner != "" { // what a peer's own programs make is that peer's, and that pack's: its C library is in no fingerprint
+		fmt.Fprintf(w, "peer %q %q\n", tc.owner, tc.digest)
 	}
 	fmt.Fprintf(w, "driver %q\n", p.driver(tc.Toolchain))
 	fmt.Fprintf(w, "called %q\n", p.job.Name)

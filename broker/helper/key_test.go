@@ -42,6 +42,8 @@ func TestKey(t *testing.T) {
 		"another PATH":               func(tc *located, _ *plan) { tc.path = "/usr/bin" },
 		"a peer's own":               func(tc *located, _ *plan) { tc.owner = "10.0.0.1" },
 		"another peer's":             func(tc *located, _ *plan) { tc.owner = "10.0.0.2" },
+		"a peer's other pack":        func(tc *located, _ *plan) { tc.owner, tc.digest = "10.0.0.1", "sha256:1" },
+		"a peer's third pack":        func(tc *located, _ *plan) { tc.owner, tc.digest = "10.0.0.1", "sha256:2" },
 		"another cc1":                func(tc *located, _ *plan) { tc.Fingerprint = toolchains.Fingerprint{"cc1": "2"} },
 		"another driver":             func(tc *located, p *plan) { tc.CXXPath, p.cxx = "/usr/bin/g++", true },
 	} {

@@ -90,7 +90,8 @@ func toolsetText(state broker.State) []byte {
 	h := sha256.New()
 	fmt.Fprintf(h, "crosscc %q\n", state.Version)
 	for _, t := range state.Toolchains {
-		fmt.Fprintf(h, "toolchain %q %q %s\n", t.Path, t.CXXPath, t.Identity.Text())
+		// An image brings its own C library, which no fingerprint shows.
+		fmt.Fprintf(h, "toolchain %q %q %q %s\n", t.Image, t.Path, t.CXXPath, t.Identity.Text())
 		for _, role := range slices.Sorted(maps.Keys(t.Fingerprint)) {
 			fmt.Fprintf(h, "program %q %s\n", role, t.Fingerprint[role])
 		}

@@ -124,3 +124,16 @@ func TestOperationsAreApart(t *testing.T) {
 		t.Errorf("%d operations are left", len(o.running)+len(o.named))
 	}
 }
+
+// What a toolchain of one image made is not kept for the same one in another.
+func TestToolsetsOfImages(t *testing.T) {
+	one := testToolchain()
+	two := one
+	two.Image = "sha256:1"
+	text := func(tc toolchains.Toolchain) string {
+		return string(toolsetText(broker.State{Toolchains: []toolchains.Toolchain{tc}}))
+	}
+	if text(one) == text(two) {
+		t.Errorf("both are %s", text(one))
+	}
+}
