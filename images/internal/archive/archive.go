@@ -22,9 +22,11 @@ import (
 
 // What bounds an archive's own parts.
 const (
-	maxMembers  = 100_000 // of a tar; an image has some hundreds
-	maxDocument = 4 << 20 // bytes of a document: index, manifest, configuration
-	maxHops     = 8       // links from one member to another
+	maxMembers  = 100_000  // of a tar; an image has some hundreds
+	maxNames    = 32 << 20 // bytes of their names, which are kept in memory
+	maxLayers   = 256      // of an image of docker save's; Docker itself makes at most 127
+	maxDocument = 4 << 20  // bytes of a document: index, manifest, configuration
+	maxHops     = 8        // links from one member to another
 	// zstdWindow bounds the decoder's memory.
 	zstdWindow = 128 << 20
 )
@@ -87,7 +89,7 @@ func (t *tarball) open(name string) (io.ReadCloser, int64, error) {
 func openTar(f *os.File) (*tarball, error) {
 	t := &tarball{file: f, members: make(map[string]member)}
 	in := tar.NewReader(f) // seeks over what it does not read
-	for {
+	for names := 0; ; {
 		h, err := in.Next()
 		if err == io.EOF {
 			return t, nil
@@ -100,6 +102,9 @@ func openTar(f *os.File) (*tarball, error) {
 		}
 		if len(t.members) >= maxMembers {
 			return nil, fmt.Errorf("more than %d members", maxMembers)
+		}
+		if names += len(h.Name) + len(h.Linkname); names > maxNames {
+			return nil, fmt.Errorf("the names of its members have more than %d bytes", maxNames)
 		}
 		name := path.Clean(h.Name)
 		switch h.Typeflag {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -131,6 +132,9 @@ func TestRefused(t *testing.T) {
 		{"a bad configuration", tarOf(t, entry{"manifest.json", `[{"Config": "c"}]`}, entry{"c", "{"}), "configuration: unexpected end"},
 		{"too few layers", tarOf(t, entry{"manifest.json", `[{"Config": "c", "Layers": ["l"]}]`}, entry{"c", "{}"}), "its configuration has 0 layers and its manifest 1"},
 		{"no layer", tarOf(t, entry{"manifest.json", `[{"Config": "c", "Layers": ["l"]}]`}, entry{"c", `{"rootfs": {"diff_ids": ["sha256:x"]}}`}), `layer "l": open l: file does not exist`},
+		{"many layers", tarOf(t, entry{"manifest.json", `[{"Config": "c", "Layers": [` + strings.Repeat(`"l",`, 256) + `"l"]}]`},
+			entry{"c", `{"rootfs": {"diff_ids": [` + strings.Repeat(`"",`, 256) + `""]}}`}, entry{"l", "\x1f\x8b"}), "it has 257 layers; 256 are the limit"},
+		{"long names", tarOf(t, slices.Repeat([]entry{{strings.Repeat("n", 1<<19), ""}}, 65)...), "the names of its members have more than 33554432 bytes"},
 		{"two", tarOf(t, entry{"manifest.json", `[{"Config": "c"}, {"Config": "d"}]`}, entry{"c", "{}"}), "it has 2 images"},
 	}
 	for _, tt := range tests {

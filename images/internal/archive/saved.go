@@ -73,13 +73,17 @@ func (s saved) image(in files, config []byte) (*Image, error) {
 	if len(c.RootFS.DiffIDs) != len(s.Layers) {
 		return nil, fmt.Errorf("its configuration has %d layers and its manifest %d", len(c.RootFS.DiffIDs), len(s.Layers))
 	}
+	if len(s.Layers) > maxLayers {
+		return nil, fmt.Errorf("it has %d layers; %d are the limit", len(s.Layers), maxLayers)
+	}
 	m := ocispec.Manifest{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: dockerManifest,
 		Config: ocispec.Descriptor{MediaType: dockerConfig, Digest: digest.FromBytes(config), Size: int64(len(config))},
 	}
 	im := &Image{Made: true, paths: map[digest.Digest]string{m.Config.Digest: path.Clean(s.Config)}}
+	known := map[string]*ocispec.Descriptor{} // what is counted is counted once, though it stands there many times
 	for i, name := range s.Layers {
-		d, err := layerOf(in, path.Clean(name), c.RootFS.DiffIDs[i])
+		d, err := layerOf(in, path.Clean(name), c.RootFS.DiffIDs[i], known)
 		if err != nil {
 			return nil, fmt.Errorf("layer %.100q: %w", name, hide(err))
 		}
@@ -98,8 +102,12 @@ func (s saved) image(in files, config []byte) (*Image, error) {
 }
 
 // layerOf describes the layer at name. A plain tar has its diff id as its digest;
-// of one that is compressed, which other tools than Docker write, it is counted.
-func layerOf(in files, name string, diffID digest.Digest) (ocispec.Descriptor, error) {
+// of one that is compressed, which other tools than Docker write, it is counted, and
+// kept in known.
+func layerOf(in files, name string, diffID digest.Digest, known map[string]*ocispec.Descriptor) (ocispec.Descriptor, error) {
+	if d := known[name]; d != nil {
+		return *d, nil
+	}
 	r, size, err := in.open(name)
 	if err != nil {
 		return ocispec.Descriptor{}, err
@@ -118,5 +126,6 @@ func layerOf(in files, name string, diffID digest.Digest) (ocispec.Descriptor, e
 	if d.Digest, err = digest.FromReader(io.MultiReader(bytes.NewReader(head), r)); err != nil {
 		return d, err
 	}
+	known[name] = &d
 	return d, nil
 }
