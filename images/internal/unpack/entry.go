@@ -48,6 +48,9 @@ func (t *Tree) place(h *tar.Header, name string, r io.Reader) error {
 	}
 	base := path.Base(name)
 	real := path.Join(parent, base)
+	if err := fits(real); err != nil {
+		return err
+	}
 	if h.Typeflag == tar.TypeLink {
 		return t.link(h, dir, real)
 	}
@@ -213,6 +216,17 @@ func cleanName(name string) (string, error) {
 	return strings.Join(parts, "/"), nil
 }
 
+// fits refuses a name without links that is longer or deeper than an entry's own may
+// be: entries that go by links could make each other's longer, and whoever walks
+// through the image, to list, find or remove, would do it for hours.
+func fits(real string) error {
+	if len(real) > maxPath || strings.Count(real, "/") >= maxDepth {
+		return fmt.Errorf("by way of symbolic links it lies in /%.200s, %d directories deep with %d bytes; %d and %d are the limits",
+			path.Dir(real), strings.Count(real, "/")+1, len(real), maxDepth, maxPath)
+	}
+	return nil
+}
+
 // resolve returns the directory that dir leads to, without links. Links that are
 // relative and stay in the image are followed, as lib -> usr/lib must be; where
 // another would lead depends on what root it is followed in. With create, what is
@@ -237,6 +251,9 @@ func (t *Tree) resolve(dir string, create bool) (string, error) {
 			continue
 		}
 		next := path.Join(done, part)
+		if err := fits(next); err != nil {
+			return "", err
+		}
 		text, err := t.step(next, create)
 		switch {
 		case err != nil:
