@@ -1,6 +1,8 @@
 package helper
 
 import (
+	"archive/tar"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/klauspost/compress/gzip"
 	"github.com/sirupsen/logrus"
 
 	"github.com/crosscc/crosscc/argv"
@@ -171,6 +174,40 @@ func TestPackServesItsPeer(t *testing.T) {
 	}
 }
 
+// named writes a pack with nothing in it that gives itself a name.
+func named(w io.Writer, name string) error {
+	var pack bytes.Buffer
+	if _, err := images.BuildPack(&pack, []images.File{{Path: "/usr/lib", Mode: fs.ModeDir | 0o755}}, nil); err != nil {
+		return err
+	}
+	in, out := tar.NewReader(&pack), tar.NewWriter(w)
+	for {
+		h, err := in.Next()
+		if err == io.EOF {
+			return out.Close()
+		}
+		if err != nil {
+			return err
+		}
+		data, err := io.ReadAll(in)
+		if h.Name == "index.json" {
+			data = bytes.Replace(data, []byte(`"size":`), []byte(`"annotations":{"io.containerd.image.name":"`+name+`"},"size":`), 1)
+			h.Size = int64(len(data))
+		}
+		if err := errors.Join(err, out.WriteHeader(h)); err != nil {
+			return err
+		}
+		if _, err := out.Write(data); err != nil {
+			return err
+		}
+	}
+}
+
+// zeros has no end.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
 func TestPackRefused(t *testing.T) {
 	h := newPacked(t, nil)
 	good := packOf(t, h, "/usr/bin/gcc-12")
@@ -189,6 +226,14 @@ func TestPackRefused(t *testing.T) {
 		_, err := images.BuildPack(w, []images.File{{Path: "/usr/bin/gcc", Mode: 0o755, From: script}}, nil)
 		return err
 	})
+	named := blobOf(t, h, func(w io.Writer) error { return named(w, "debian:12") })
+	bomb := blobOf(t, h, func(w io.Writer) error {
+		z, err := gzip.NewWriterLevel(w, gzip.BestSpeed)
+		if err == nil {
+			_, err = io.CopyN(z, zeros{}, maxPack+1)
+		}
+		return errors.Join(err, z.Close())
+	})
 	for _, tc := range []struct {
 		name   string
 		peer   string
@@ -203,6 +248,8 @@ func TestPackRefused(t *testing.T) {
 		{"not there", "a", broker.DigestOf([]byte("x")), nil, "no such blob"},
 		{"no image", "a", text("hello"), nil, "can't read the pack"},
 		{"nothing in it", "a", empty, nil, "has no compiler"},
+		{"with a name of its own", "a", named, nil, "has no compiler"},
+		{"a bomb", "a", bomb, nil, "the archive has more than 536870912 bytes"},
 		{"no compiler in it", "a", liar, nil, "/usr/bin/gcc"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -216,6 +263,14 @@ func TestPackRefused(t *testing.T) {
 				t.Errorf("got %v, want %s", err, tc.want)
 			}
 		})
+	}
+	for peer, p := range h.packs.peers { // only "a" has sent what can be read
+		if kept, err := p.store.List(); peer != "a" || err != nil || len(kept) != 0 {
+			t.Errorf("%d packs of %s stay, %v", len(kept), peer, err)
+		}
+	}
+	if err := h.TakePack(t.Context(), "b", broker.DigestOf([]byte("x")), quiet); err == nil || h.packs.peers["b"] != nil {
+		t.Errorf("a peer that has sent nothing has a place; %v", err)
 	}
 	for i := range maxPeers {
 		_, _ = h.packs.of(fmt.Sprint("peer ", i))

@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
+	"time"
+
+	"github.com/opencontainers/go-digest"
 
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/images"
@@ -31,6 +35,12 @@ const (
 	maxPeerPacks = 2 << 30   // bytes that the packs of one peer take of the disk
 	maxOfPeer    = 8         // packs of one peer
 	maxPeers     = 16        // peers with packs
+	// packTime bounds taking one: others wait for their turn meanwhile. Our own
+	// compilers take some seconds.
+	packTime = 10 * time.Minute
+	// packRetry is the pause before a pack that nobody waits for any more is looked at
+	// again after something went wrong: whoever made it may have meant it to.
+	packRetry = time.Hour
 )
 
 // packs are those of all peers.
@@ -79,16 +89,31 @@ func (h *Helper) TakePack(ctx context.Context, peer string, d broker.Digest, say
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	ctx, stop := context.WithTimeoutCause(ctx, packTime, broker.Refusef(ReasonPack, "has not come to an end with the pack in %s", packTime))
+	defer stop()
+	// Before the peer gets a place: there are not many.
+	f, err := h.o.Store.Open(d)
+	if err != nil {
+		return broker.Refusef(ReasonPack, "has no such blob: %v", err)
+	}
+	defer f.Close()
 	p, err := h.packs.of(peer)
 	if err != nil {
 		return err
 	}
-	id, err := p.add(ctx, h, d, say)
+	id, err := p.add(ctx, f, say)
 	if err != nil {
 		return err
 	}
 	p.shelf.round(h.ctx)
-	return h.awaitPack(ctx, peer, id, say)
+	err = h.awaitPack(ctx, peer, id, say)
+	if _, refused := errors.AsType[*broker.Refusal](err); refused { // nothing will come of it, and it takes room
+		if gone := p.store.Remove(h.ctx, digest.Digest(id)); gone != nil {
+			h.o.Log.WithError(gone).Info("a pack that is not served stays")
+		}
+		p.shelf.round(h.ctx)
+	}
+	return err
 }
 
 // of finds or makes the place of a peer's packs.
@@ -109,6 +134,7 @@ func (s *packs) of(peer string) (*peerPacks, error) {
 		return nil, fmt.Errorf("packs of %s: %w", peer, err)
 	}
 	p := &peerPacks{store: st, shelf: newShelf(s.h.catalog, peer, NewImages(st, images.SourceOptions{Engine: "off"}), nil)}
+	p.shelf.retry = func(int) time.Duration { return packRetry }
 	if s.peers == nil {
 		s.peers = map[string]*peerPacks{}
 	}
@@ -121,18 +147,14 @@ func (s *packs) of(peer string) (*peerPacks, error) {
 }
 
 // add puts a pack into the peer's store and returns its name there.
-func (p *peerPacks) add(ctx context.Context, h *Helper, d broker.Digest, say func(string)) (id string, err error) {
+func (p *peerPacks) add(ctx context.Context, f *os.File, say func(string)) (id string, err error) {
 	have, err := p.store.List()
 	if err != nil {
 		return "", err
 	}
-	f, err := h.o.Store.Open(d)
-	if err != nil {
-		return "", broker.Refusef(ReasonPack, "has no such blob: %v", err)
-	}
-	defer f.Close()
-	// By its descriptor: the store may drop the name at any moment.
-	src, err := images.Open(ctx, fmt.Sprintf("/proc/self/fd/%d", f.Fd()), images.SourceOptions{Engine: "off"})
+	// By its descriptor: the store may drop the name at any moment. One that is
+	// compressed as a whole may not grow out of its bound.
+	src, err := images.Open(ctx, fmt.Sprintf("/proc/self/fd/%d", f.Fd()), images.SourceOptions{Engine: "off", Temp: p.store.Temp(), MaxBytes: maxPack})
 	if err != nil {
 		return "", broker.Refusef(ReasonPack, "can't read the pack: %v", err)
 	}
@@ -153,7 +175,7 @@ func (h *Helper) awaitPack(ctx context.Context, peer, id string, say func(string
 		state, changed := h.State()
 		for _, m := range state.Peers[peer].Images {
 			switch {
-			case m.Name != id:
+			case !m.Has(id): // whatever name the pack gives itself
 			case m.Phase == broker.ImageReady:
 				return nil
 			case m.Phase == broker.ImageFailed:
