@@ -37,12 +37,28 @@ func (w *wrapper) mayBePinned() string {
 	}
 }
 
-// readProject reads a file; one that is a pipe is not waited for.
+// readProject reads a file; one that is a pipe is not waited for. Of one that does not
+// count, as the agent would say (config.FindProject), there is no text: what somebody
+// else leaves in /tmp keeps no build below it from going on.
 func readProject(name string) ([]byte, error) {
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	file, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.Stat(filepath.Dir(name))
+	if err != nil || !file.Mode().IsRegular() || !ours(file) || !ours(dir) {
+		return nil, err
+	}
 	return io.ReadAll(io.LimitReader(f, maxProject))
+}
+
+// ours reports whether nobody but this user and root may write to a file.
+func ours(info os.FileInfo) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && (st.Uid == 0 || int(st.Uid) == os.Geteuid()) && info.Mode()&0o022 == 0
 }
