@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -160,11 +161,32 @@ func (c *control) store(create bool) (*images.Store, error) {
 			return nil, err
 		}
 	}
+	if err := ownState(state, os.Geteuid()); err != nil {
+		return nil, err
+	}
 	dir := filepath.Join(state, "images")
 	if _, err := os.Stat(dir); !create && errors.Is(err, fs.ErrNotExist) {
 		return nil, &fault{msg: "no images are kept in " + dir, hints: []string{"say --state DIR where the helper has another place"}, status: exitFinding}
 	}
 	return images.OpenStore(dir, images.Options{MaxBytes: s.ImagesSize})
+}
+
+// ownState refuses to work as root in the state directory of a helper that runs as
+// another user: what root makes there the helper can't use, and where that user's
+// links lead root should not go.
+func ownState(state string, user int) error {
+	info, err := os.Stat(state)
+	if err != nil {
+		return nil // it is made, or the store says what is wrong
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if user != 0 || !ok || st.Uid == 0 {
+		return nil
+	}
+	return &fault{
+		msg:   fmt.Sprintf("%s belongs to user %d, whose helper has its images there, and this is root", state, st.Uid),
+		hints: []string{fmt.Sprintf("setpriv --reuid %d --regid %d --clear-groups crossctl image …", st.Uid, st.Gid)}, status: exitFinding,
+	}
 }
 
 // imageAdd is `crossctl image add`.

@@ -198,3 +198,27 @@ func TestImageErrors(t *testing.T) {
 		}
 	}
 }
+
+// Root makes nothing in the state directory of a helper that is another user's.
+func TestImagesAreTheHelpers(t *testing.T) {
+	state := t.TempDir()
+	if os.Geteuid() == 0 {
+		if err := os.Chown(state, 990, 990); err != nil {
+			t.Fatal(err)
+		}
+		p := newPlace(t)
+		p.pack("one", "1")
+		got := p.image("add", "--state", state, p.path("one"))
+		if left, err := os.ReadDir(state); got.exit != 1 || !strings.Contains(got.stderr, "belongs to user 990") || len(left) != 0 || err != nil {
+			t.Errorf("add says %+v, and makes %v, %v", got, left, err)
+		}
+	}
+	if err := ownState(state, 0); err == nil || !strings.Contains(err.Error(), "and this is root") {
+		t.Errorf("root: %v", err)
+	}
+	for name, user := range map[string]int{state: 990, filepath.Join(state, "none"): 0, "/": 0} {
+		if err := ownState(name, user); err != nil {
+			t.Errorf("%s as %d: %v", name, user, err)
+		}
+	}
+}
