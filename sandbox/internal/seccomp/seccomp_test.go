@@ -66,6 +66,7 @@ func TestFilter(t *testing.T) {
 		{"unix socket", unix.SYS_SOCKET, unix.AF_UNIX, allowed},
 		{"internet socket", unix.SYS_SOCKET, unix.AF_INET, unix.SECCOMP_RET_ERRNO | uint32(unix.EAFNOSUPPORT)},
 		{"mount", unix.SYS_MOUNT, 0, eperm},
+		{"message queue", unix.SYS_MQ_OPEN, 0, eperm},
 	} {
 		arch := load(offArch).K
 		native, _ := auditArch(runtime.GOARCH)
