@@ -215,21 +215,29 @@ func (s *Store) Remove(ctx context.Context, d digest.Digest) error {
 	return err
 }
 
+// discardTries bounds how often others may clear away the place that discard has made.
+const discardTries = 100
+
 // discard takes a directory of the store away: at once by name, and then from the
-// disk.
+// disk. One that is not there is gone already.
 func (s *Store) discard(dir string) error {
-	trash, err := os.MkdirTemp(s.in("trash", ""), filepath.Base(dir)[:8]+".")
-	if err != nil {
-		return fmt.Errorf("store of images: %w", err)
+	for i := 0; ; i++ {
+		trash, err := os.MkdirTemp(s.in("trash", ""), filepath.Base(dir)[:8]+".")
+		if err != nil {
+			return fmt.Errorf("store of images: %w", err)
+		}
+		err = os.Rename(dir, filepath.Join(trash, "gone"))
+		if left := os.RemoveAll(trash); err == nil || left != nil {
+			return errors.Join(err, left)
+		}
+		if _, gone := os.Lstat(dir); errors.Is(gone, os.ErrNotExist) {
+			return nil
+		}
+		// Whoever opens the store clears away what it finds in trash.
+		if !errors.Is(err, os.ErrNotExist) || i == discardTries {
+			return fmt.Errorf("store of images: %w", err)
+		}
 	}
-	err = os.Rename(dir, filepath.Join(trash, "gone"))
-	if errors.Is(err, os.ErrNotExist) {
-		err = nil
-	}
-	if err != nil {
-		return fmt.Errorf("store of images: %w", err)
-	}
-	return os.RemoveAll(trash)
 }
 
 // collect removes those of blobs, and all old ones, that no image has.
