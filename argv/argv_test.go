@@ -220,7 +220,7 @@ var locals = []struct {
 	{"clang", "-module-file-info -c a.c", option.OtherAction},
 	{"clang", "--write-user-dependencies -Wp,-MD,a.wd -c a.c", option.DependencyOptions},
 	{"clang", "-Wp,-MD,a.wd -MMD -c a.c", option.DependencyOptions},
-	{"clang", "-MD -Wp,-MMD,a.wd -c a.c", option.DependencyOptions},
+	{"clang", "-MMD -MD -Wp,-MD,a.wd -c a.c", option.DependencyOptions},
 	{"clang", "-cc1 -emit-obj a.c", option.OtherAction},
 	{"clang", "-Xclang -load -Xclang x.so -c a.c", option.Internals},
 	{"clang", "-Xclang -target-feature -c a.c", option.Internals},

@@ -234,18 +234,18 @@ func (c *Command) dependencies(Env) Verdict {
 	case c.language.IsPreprocessed():
 		return local(option.DependencyOptions, "-MD of "+c.Source())
 	case c.family == Clang && d.md && d.mmd && (c.saysLong("--write-") || c.handsOnDeps()):
-		// clang says of one of -MD and -MMD that it is not used, but not where it is spelt so.
-		return local(option.DependencyOptions, "both -MD and -MMD, one as --write-dependencies or behind -Wp,")
+		// clang says of -MD beside -MMD that it is not used, but not where it is spelt so.
+		return local(option.DependencyOptions, "both -MD and -MMD, the first as --write-dependencies or behind -Wp,")
 	case deps.File == "" || deps.File == "-" || deps.File == "/dev/stdout":
 		return local(option.DependencyOptions, "-MF "+deps.File)
 	}
 	return Verdict{}
 }
 
-// handsOnDeps reports whether clang's driver makes one of the words into -MD or -MMD.
+// handsOnDeps reports whether clang's driver makes one of the words into -MD.
 func (c *Command) handsOnDeps() bool {
-	for i := range c.words {
-		if c.clangRewrite(i) {
+	for i, w := range c.words {
+		if c.clangRewrite(i) && strings.HasPrefix(w.Value, "-MD,") {
 			return true
 		}
 	}
