@@ -180,20 +180,7 @@ func (h *Helper) runPinned(ctx context.Context, j *broker.Job) (broker.Result, e
 	if err != nil {
 		return broker.Result{}, err
 	}
-	key := keyOf(tc, p)
-	if res, err := h.cached(key, j); err == nil {
-		return res, nil
-	}
-	release, err := h.acquire(ctx)
-	if err != nil {
-		return broker.Result{}, err
-	}
-	defer release()
-	res, err := h.compile(ctx, tc, p)
-	if err == nil && res.ExitCode == 0 {
-		h.keep(key, res)
-	}
-	return res, err
+	return h.answer(ctx, p, tc, func() (located, error) { return tc, nil })
 }
 
 // headers tells the names that the headers of an image include, which are found once.

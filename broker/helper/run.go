@@ -58,8 +58,24 @@ func (h *Helper) run(ctx context.Context, j *broker.Job) (broker.Result, error) 
 	if err != nil {
 		return broker.Result{}, err
 	}
+	return h.answer(ctx, p, tc, func() (located, error) {
+		now, err := h.catalog.match(ctx, j, p.cmd.Language())
+		if err == nil && same(now.Toolchain, tc.Toolchain) {
+			return tc, nil
+		}
+		if err != nil {
+			return located{}, err
+		}
+		return h.match(ctx, p)
+	})
+}
+
+// answer is the kept result of a plan for a toolchain, or that of running it in a slot.
+// The wait for one may be long, so again finds the toolchain behind it: what is run is
+// what is keyed.
+func (h *Helper) answer(ctx context.Context, p *plan, tc located, again func() (located, error)) (broker.Result, error) {
 	key := keyOf(tc, p)
-	if res, err := h.cached(key, j); err == nil {
+	if res, err := h.cached(key, p.job); err == nil {
 		return res, nil
 	}
 	release, err := h.acquire(ctx)
@@ -67,17 +83,14 @@ func (h *Helper) run(ctx context.Context, j *broker.Job) (broker.Result, error) 
 		return broker.Result{}, err
 	}
 	defer release()
-	// The wait for a slot may have been long: what is run is what is keyed.
-	now, err := h.catalog.match(ctx, j, p.cmd.Language())
-	if err == nil && !same(now.Toolchain, tc.Toolchain) {
-		if tc, err = h.match(ctx, p); err == nil {
-			key = keyOf(tc, p)
-		}
-	}
+	now, err := again()
 	if err != nil {
 		return broker.Result{}, err
 	}
-	res, err := h.compile(ctx, tc, p)
+	if !same(now.Toolchain, tc.Toolchain) {
+		key = keyOf(now, p)
+	}
+	res, err := h.compile(ctx, now, p)
 	if err == nil && res.ExitCode == 0 {
 		h.keep(key, res)
 	}
