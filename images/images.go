@@ -1,10 +1,9 @@
-// Package images keeps container images as directories to compile in: it finds an
-// image by its digest in a directory, an archive, a Docker Engine or a registry,
-// verifies every byte of it, and unpacks it once.
+// Package images finds container images by their digests: in a directory, an archive,
+// a Docker Engine or a registry, and reads what describes them.
 //
-// A newcomer starts with Open, which finds an image, and Store, which keeps it.
-// Pin is how people name one, BuildPack makes one of files of this machine. What a
-// layer may do to the disk is decided in internal/unpack.
+// A newcomer starts with Open, which finds an image; package imagestore keeps it, as
+// a directory to compile in. Pin is how people name one, BuildPack makes one of files
+// of this machine.
 package images
 
 import (

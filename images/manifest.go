@@ -32,17 +32,10 @@ const (
 type image struct {
 	id       digest.Digest // of the configuration
 	config   ocispec.Descriptor
-	layers   []layer
+	layers   []Layer
 	platform string
 	labels   map[string]string
 	env      []string
-}
-
-// A layer is a blob and what it is when it is expanded.
-type layer struct {
-	Digest digest.Digest `json:"digest"`
-	Size   int64         `json:"size"`
-	DiffID digest.Digest `json:"diff_id"`
 }
 
 // parseIndex returns the manifests in data if it is an index.
@@ -94,7 +87,7 @@ func parseManifest(data []byte, maxBytes int64) (image, error) {
 			return image{}, fmt.Errorf("manifest: layer %d is of type %.100q, which is no layer of files", i+1, l.MediaType)
 		}
 		sum += l.Size
-		im.layers = append(im.layers, layer{Digest: l.Digest, Size: l.Size})
+		im.layers = append(im.layers, Layer{Digest: l.Digest, Size: l.Size})
 	}
 	return im, nil
 }

@@ -1,4 +1,4 @@
-package images
+package images_test
 
 import (
 	"archive/tar"
@@ -17,16 +17,20 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/crosscc/crosscc/images"
+	"github.com/crosscc/crosscc/images/imagestore"
+	"github.com/crosscc/crosscc/images/internal/imagetest"
 )
 
 // some are files for a pack, and what is in it.
-func some(t *testing.T) (files []File, labels map[string]string, want string) {
+func some(t *testing.T) (files []images.File, labels map[string]string, want string) {
 	t.Helper()
 	dir := t.TempDir()
 	for name, content := range map[string]string{"gcc": "driver", "cc1": strings.Repeat("cc1", 50_000), "specs": "text"} {
 		check(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600))
 	}
-	return []File{
+	return []images.File{
 			{Path: "/usr/lib/gcc/12/cc1", Mode: 0o555, From: filepath.Join(dir, "cc1")},
 			{Path: "/usr/bin/gcc", Mode: 0o777 | fs.ModeSymlink, Target: "gcc-12"},
 			{Path: "/usr/bin/gcc-12", Mode: 0o755, From: filepath.Join(dir, "gcc")},
@@ -42,7 +46,7 @@ func some(t *testing.T) (files []File, labels map[string]string, want string) {
 func TestBuildPack(t *testing.T) {
 	files, labels, want := some(t)
 	var one, two bytes.Buffer
-	d, err := BuildPack(&one, files, labels)
+	d, err := images.BuildPack(&one, files, labels)
 	check(t, err)
 	slices.Reverse(files)
 	for i, f := range files { // other times, and names elsewhere
@@ -54,21 +58,23 @@ func TestBuildPack(t *testing.T) {
 			check(t, os.Chtimes(files[i].From, time.Unix(5, 0), time.Unix(5, 0)))
 		}
 	}
-	again, err := BuildPack(&two, files, labels)
+	again, err := images.BuildPack(&two, files, labels)
 	check(t, err)
 	if d != again || !bytes.Equal(one.Bytes(), two.Bytes()) {
 		t.Errorf("%s and %s of the same files", d, again)
 	}
 	path := filepath.Join(t.TempDir(), "pack.oci")
 	check(t, os.WriteFile(path, one.Bytes(), 0o644))
-	s := storeIn(t, Options{})
-	e, err := add(t, s, path+"@"+d.String())
+	s, err := imagestore.Open(t.TempDir(), imagestore.Options{})
 	check(t, err)
+	e := add(t, s, path+"@"+d.String())
 	if e.Digests[0] != d || e.Labels["z"] != "3" || e.Platform != "linux/"+runtime.GOARCH {
 		t.Errorf("%+v", e)
 	}
-	r := mustUse(t, s, d)
-	if got := show(t, r.Dir); got != want {
+	r, err := s.Use(t.Context(), d)
+	check(t, err)
+	defer r.Release()
+	if got := imagetest.Show(t, r.Dir); got != want {
 		t.Errorf("there is\n%.300s", got)
 	}
 	for name, mode := range map[string]fs.FileMode{"usr/bin/gcc-12": 0o755, "usr/lib/gcc/12/specs": 0o644, "usr/include": fs.ModeDir | 0o755} {
@@ -77,6 +83,17 @@ func TestBuildPack(t *testing.T) {
 		}
 	}
 	validPack(t, one.Bytes())
+}
+
+// add adds the image of a file.
+func add(t *testing.T, s *imagestore.Store, reference string) imagestore.Entry {
+	t.Helper()
+	src, err := images.Open(t.Context(), reference, offline)
+	check(t, err)
+	defer src.Close()
+	e, err := s.Add(t.Context(), src, nil)
+	check(t, err)
+	return e
 }
 
 // validPack has another library look at a pack, and at what is in its tars.
@@ -136,23 +153,23 @@ func TestBuildPackErrors(t *testing.T) {
 	self, err := os.Executable()
 	check(t, err)
 	tests := []struct {
-		files []File
+		files []images.File
 		says  string
 	}{
-		{[]File{{Path: "usr/x", From: self}}, `"usr/x" is no absolute and clean path`},
-		{[]File{{Path: "/usr/../x", From: self}}, "is no absolute and clean path"},
-		{[]File{{Path: "/", Mode: fs.ModeDir}}, "is no absolute and clean path"},
-		{[]File{{Path: "/.wh.x", From: self}}, "the name means removal"},
-		{[]File{{Path: "/x", From: self}, {Path: "/x", From: self}}, "/x stands here twice"},
-		{[]File{{Path: "/x", From: self}, {Path: "/x/y/z", From: self}}, "/x/y/z lies below /x, which is no directory"},
-		{[]File{{Path: "/l", Mode: fs.ModeSymlink, Target: "/"}, {Path: "/l/y", From: self}}, "/l/y lies below /l, which is no directory"},
-		{[]File{{Path: "/l", Mode: fs.ModeSymlink}}, "/l: a symbolic link to nothing"},
-		{[]File{{Path: "/x", From: "/no/such"}}, "/x: open /no/such: no such file"},
-		{[]File{{Path: "/x", From: t.TempDir()}}, "is no regular file"},
-		{[]File{{Path: "/x", Mode: fs.ModeDevice}}, "a pack holds no D"},
+		{[]images.File{{Path: "usr/x", From: self}}, `"usr/x" is no absolute and clean path`},
+		{[]images.File{{Path: "/usr/../x", From: self}}, "is no absolute and clean path"},
+		{[]images.File{{Path: "/", Mode: fs.ModeDir}}, "is no absolute and clean path"},
+		{[]images.File{{Path: "/.wh.x", From: self}}, "the name means removal"},
+		{[]images.File{{Path: "/x", From: self}, {Path: "/x", From: self}}, "/x stands here twice"},
+		{[]images.File{{Path: "/x", From: self}, {Path: "/x/y/z", From: self}}, "/x/y/z lies below /x, which is no directory"},
+		{[]images.File{{Path: "/l", Mode: fs.ModeSymlink, Target: "/"}, {Path: "/l/y", From: self}}, "/l/y lies below /l, which is no directory"},
+		{[]images.File{{Path: "/l", Mode: fs.ModeSymlink}}, "/l: a symbolic link to nothing"},
+		{[]images.File{{Path: "/x", From: "/no/such"}}, "/x: open /no/such: no such file"},
+		{[]images.File{{Path: "/x", From: t.TempDir()}}, "is no regular file"},
+		{[]images.File{{Path: "/x", Mode: fs.ModeDevice}}, "a pack holds no D"},
 	}
 	for _, tt := range tests {
-		if d, err := BuildPack(io.Discard, tt.files, nil); err == nil || !strings.Contains(err.Error(), tt.says) {
+		if d, err := images.BuildPack(io.Discard, tt.files, nil); err == nil || !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("%+v: %s, %v\nwant %s", tt.files, d, err, tt.says)
 		}
 	}
@@ -161,13 +178,13 @@ func TestBuildPackErrors(t *testing.T) {
 // Nothing is in a pack that its files do not say.
 func TestEmptyPack(t *testing.T) {
 	var b bytes.Buffer
-	_, err := BuildPack(&b, nil, nil)
+	_, err := images.BuildPack(&b, nil, nil)
 	check(t, err)
 	path := filepath.Join(t.TempDir(), "pack.oci")
 	check(t, os.WriteFile(path, b.Bytes(), 0o644))
-	s := storeIn(t, Options{})
-	e, err := add(t, s, path)
+	s, err := imagestore.Open(t.TempDir(), imagestore.Options{})
 	check(t, err)
+	e := add(t, s, path)
 	if text, err := json.Marshal(e.Env); e.Entries != 1 || string(text) != "null" || err != nil {
 		t.Errorf("%+v", e)
 	}

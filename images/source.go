@@ -57,7 +57,7 @@ type SourceOptions struct {
 	Engine string
 	// Temp is where a copy is kept until Close of what cannot be read in place: what
 	// an Engine saves, a compressed archive. "" is the system's directory for such
-	// files; Store.Temp is a good place.
+	// files; the store's own is a good place.
 	Temp string
 	// MaxBytes bounds that copy; 0 is 16 GiB.
 	MaxBytes int64

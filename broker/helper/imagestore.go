@@ -11,17 +11,18 @@ import (
 
 	"github.com/crosscc/crosscc/broker/config"
 	"github.com/crosscc/crosscc/images"
+	"github.com/crosscc/crosscc/images/imagestore"
 )
 
 // NewImages are the images of a store; o says where others may be looked for. What is
 // fetched passes through the store's own directory unless o names another.
-func NewImages(st *images.Store, o images.SourceOptions) Images {
+func NewImages(st *imagestore.Store, o images.SourceOptions) Images {
 	o.Temp = cmp.Or(o.Temp, st.Temp())
 	return imageStore{st, o}
 }
 
 type imageStore struct {
-	*images.Store
+	*imagestore.Store
 	sources images.SourceOptions
 }
 
@@ -62,12 +63,12 @@ func (s imageStore) Fetch(ctx context.Context, row config.Image, say func(string
 		return err
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
-	_, err = s.Add(ctx, src, func(p images.Progress) { say(progressText(p)) })
+	_, err = s.Add(ctx, src, func(p imagestore.Progress) { say(progressText(p)) })
 	return err
 }
 
 // progressText is "fetch: 12 of 80 MiB".
-func progressText(p images.Progress) string {
+func progressText(p imagestore.Progress) string {
 	text := fmt.Sprintf("%s: %d", p.Stage, p.Done>>20)
 	if p.Total > 0 {
 		text += fmt.Sprintf(" of %d", p.Total>>20)

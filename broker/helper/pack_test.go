@@ -20,6 +20,7 @@ import (
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/pack"
 	"github.com/crosscc/crosscc/images"
+	"github.com/crosscc/crosscc/images/imagestore"
 	"github.com/crosscc/crosscc/sandbox"
 	"github.com/crosscc/crosscc/toolchains"
 )
@@ -43,7 +44,7 @@ func TestPackServes(t *testing.T) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	st, err := images.OpenStore(filepath.Join(dir, "images"), images.Options{Logf: logrus.New().Debugf})
+	st, err := imagestore.Open(filepath.Join(dir, "images"), imagestore.Options{Logf: logrus.New().Debugf})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/images"
+	"github.com/crosscc/crosscc/images/imagestore"
 )
 
 // This file takes packs that peers send: their own compilers, for a helper that has
@@ -54,7 +55,7 @@ type packs struct {
 
 // peerPacks are one peer's.
 type peerPacks struct {
-	store *images.Store
+	store *imagestore.Store
 	shelf *shelf
 }
 
@@ -127,8 +128,8 @@ func (s *packs) of(peer string) (*peerPacks, error) {
 		return nil, broker.Refusef(ReasonPack, "has packs of %d peers, which is all that it takes", maxPeers)
 	}
 	dir := filepath.Join(packsDir(s.h.o), broker.DigestOf([]byte(peer)).Hash[:32])
-	st, err := images.OpenStore(dir, images.Options{
-		MaxBytes: maxPeerPacks, Limits: images.Limits{Bytes: maxPackFiles, Entries: maxPackNames}, Logf: s.h.o.Log.Infof,
+	st, err := imagestore.Open(dir, imagestore.Options{
+		MaxBytes: maxPeerPacks, Limits: imagestore.Limits{Bytes: maxPackFiles, Entries: maxPackNames}, Logf: s.h.o.Log.Infof,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("packs of %s: %w", peer, err)
@@ -162,7 +163,7 @@ func (p *peerPacks) add(ctx context.Context, f *os.File, say func(string)) (id s
 	if len(have) >= maxOfPeer {
 		return "", broker.Refusef(ReasonPack, "has %d packs of this peer, which is all that it takes", len(have))
 	}
-	e, err := p.store.Add(ctx, src, func(p images.Progress) { say(progressText(p)) })
+	e, err := p.store.Add(ctx, src, func(p imagestore.Progress) { say(progressText(p)) })
 	if ctx.Err() == nil && err != nil {
 		return "", broker.Refusef(ReasonPack, "can't take the pack: %v", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/crosscc/crosscc/broker/config"
 	"github.com/crosscc/crosscc/broker/store"
 	"github.com/crosscc/crosscc/images"
+	"github.com/crosscc/crosscc/images/imagestore"
 	"github.com/crosscc/crosscc/sandbox"
 )
 
@@ -81,7 +82,7 @@ func Open(ctx context.Context, s Setup) (h *Helper, err error) {
 		return nil, err
 	}
 	closers = append(closers, st.Close)
-	kept, err := images.OpenStore(filepath.Join(s.Dir, "images"), images.Options{MaxBytes: s.ImagesSize, Logf: s.Log.Infof})
+	kept, err := imagestore.Open(filepath.Join(s.Dir, "images"), imagestore.Options{MaxBytes: s.ImagesSize, Logf: s.Log.Infof})
 	if err != nil {
 		return nil, err
 	}

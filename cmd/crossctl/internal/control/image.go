@@ -20,6 +20,7 @@ import (
 	"github.com/crosscc/crosscc/broker/config"
 	"github.com/crosscc/crosscc/broker/local"
 	"github.com/crosscc/crosscc/images"
+	"github.com/crosscc/crosscc/images/imagestore"
 )
 
 const imageHelp = `usage: crossctl image pin NAME:TAG | docker:NAME:TAG | FILE
@@ -143,7 +144,7 @@ func tomlText(s string) string {
 
 // store opens the helper's store of images, which must be there unless it is to be
 // made.
-func (c *control) store(create bool) (*images.Store, error) {
+func (c *control) store(create bool) (*imagestore.Store, error) {
 	s, err := config.LoadServer(c.images.config)
 	if err != nil {
 		return nil, err
@@ -168,7 +169,7 @@ func (c *control) store(create bool) (*images.Store, error) {
 	if _, err := os.Stat(dir); !create && errors.Is(err, fs.ErrNotExist) {
 		return nil, &fault{msg: "no images are kept in " + dir, hints: []string{"say --state DIR where the helper has another place"}, status: exitFinding}
 	}
-	return images.OpenStore(dir, images.Options{MaxBytes: s.ImagesSize})
+	return imagestore.Open(dir, imagestore.Options{MaxBytes: s.ImagesSize})
 }
 
 // ownState refuses to work as root in the state directory of a helper that runs as
@@ -195,7 +196,7 @@ func (c *control) imageAdd(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	added, pins := []images.Entry{}, []images.Pin{}
+	added, pins := []imagestore.Entry{}, []images.Pin{}
 	for _, reference := range args {
 		e, err := c.addOne(ctx, st, reference)
 		if err != nil {
@@ -214,21 +215,21 @@ func (c *control) imageAdd(ctx context.Context, args []string) error {
 	})
 }
 
-func (c *control) addOne(ctx context.Context, st *images.Store, reference string) (images.Entry, error) {
+func (c *control) addOne(ctx context.Context, st *imagestore.Store, reference string) (imagestore.Entry, error) {
 	src, err := images.Open(ctx, reference, images.SourceOptions{Pull: true, Engine: c.images.docker, Temp: st.Temp()})
 	if err != nil {
-		return images.Entry{}, err
+		return imagestore.Entry{}, err
 	}
 	defer func() { _ = src.Close() }()
 	last := time.Now()
-	e, err := st.Add(ctx, src, func(p images.Progress) {
+	e, err := st.Add(ctx, src, func(p imagestore.Progress) {
 		if now := time.Now(); now.Sub(last) >= progressPause {
 			last = now
 			note(c.env.Stderr, fmt.Sprintf("%s %s of %s", p.Stage, size(p.Done), size(p.Total)))
 		}
 	})
 	if err != nil {
-		return images.Entry{}, err
+		return imagestore.Entry{}, err
 	}
 	if e.Skipped > 0 {
 		note(c.env.Stderr, fmt.Sprintf("%d devices and pipes of %s are left out", e.Skipped, e.Pin()))
@@ -294,7 +295,7 @@ func (c *control) imageRemove(ctx context.Context, args []string) error {
 	removed := []digest.Digest{}
 	for _, e := range found {
 		err := st.Remove(ctx, e.ID)
-		if errors.Is(err, images.ErrInUse) {
+		if errors.Is(err, imagestore.ErrInUse) {
 			return &fault{msg: fmt.Sprintf("image %s is in use by a helper", e.Pin()), hints: []string{"stop the helper, or take the image out of its crossccd.toml and wait for its jobs"}, status: exitFinding, err: err}
 		}
 		if err != nil {
@@ -307,9 +308,9 @@ func (c *control) imageRemove(ctx context.Context, args []string) error {
 
 // verified is what verify found of one image.
 type verifiedImage struct {
-	Image  string          `json:"image"`
-	ID     digest.Digest   `json:"id"`
-	Damage []images.Damage `json:"damage"`
+	Image  string              `json:"image"`
+	ID     digest.Digest       `json:"id"`
+	Damage []imagestore.Damage `json:"damage"`
 }
 
 // imageVerify is `crossctl image verify`.
@@ -334,7 +335,7 @@ func (c *control) imageVerify(ctx context.Context, args []string) error {
 		if len(damage) > 0 {
 			bad++
 		}
-		results = append(results, verifiedImage{e.Pin().String(), e.ID, append([]images.Damage{}, damage...)})
+		results = append(results, verifiedImage{e.Pin().String(), e.ID, append([]imagestore.Damage{}, damage...)})
 	}
 	if err := c.print(results, func(w io.Writer) { showVerified(w, results) }); err != nil {
 		return err
@@ -363,14 +364,14 @@ func showVerified(w io.Writer, results []verifiedImage) {
 const leastDigits = 6
 
 // findImages are the images that words name.
-func findImages(st *images.Store, words []string) ([]images.Entry, error) {
+func findImages(st *imagestore.Store, words []string) ([]imagestore.Entry, error) {
 	all, err := st.List()
 	if err != nil {
 		return nil, err
 	}
-	var found []images.Entry
+	var found []imagestore.Entry
 	for _, w := range words {
-		var fit []images.Entry
+		var fit []imagestore.Entry
 		for _, e := range all {
 			if imageNamed(e, w) {
 				fit = append(fit, e)
@@ -388,7 +389,7 @@ func findImages(st *images.Store, words []string) ([]images.Entry, error) {
 	return found, nil
 }
 
-func imageNamed(e images.Entry, word string) bool {
+func imageNamed(e imagestore.Entry, word string) bool {
 	if pin, err := images.ParsePin(word); err == nil {
 		word = pin.Digest.String()
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/crosscc/crosscc/broker/config"
 	"github.com/crosscc/crosscc/images"
+	"github.com/crosscc/crosscc/images/imagestore"
 )
 
 // pack writes an image of one file and returns its digest.
@@ -47,7 +48,7 @@ func TestImages(t *testing.T) {
 	if got.exit != 0 || len(lines) != 4 || !strings.HasPrefix(lines[0], "IMAGE ") || !strings.Contains(got.stdout, "local@"+one) || !strings.Contains(got.stdout, "linux/") {
 		t.Errorf("ls says %+v", got)
 	}
-	var entries []images.Entry
+	var entries []imagestore.Entry
 	if got := p.image("--json", "ls"); json.Unmarshal([]byte(got.stdout), &entries) != nil || len(entries) != 2 || !entries[0].Unpacked {
 		t.Errorf("ls --json says %+v", got)
 	}
@@ -55,7 +56,7 @@ func TestImages(t *testing.T) {
 		t.Errorf("verify says %+v", got)
 	}
 	// Damage is found.
-	broken := images.Entry{}
+	broken := imagestore.Entry{}
 	for _, e := range entries {
 		if e.Digests[0].String() == one {
 			broken = e
@@ -84,7 +85,7 @@ func TestImages(t *testing.T) {
 		t.Errorf("verify says %+v", got)
 	}
 	// What is used stays.
-	st, err := images.OpenStore(p.path("state/helper/images"), images.Options{})
+	st, err := imagestore.Open(p.path("state/helper/images"), imagestore.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

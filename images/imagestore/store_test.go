@@ -1,4 +1,4 @@
-package images
+package imagestore
 
 import (
 	"bytes"
@@ -15,9 +15,11 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/compression"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
+
+	"github.com/crosscc/crosscc/images"
+	"github.com/crosscc/crosscc/images/internal/imagetest"
 )
 
 // A journal is a store's log.
@@ -48,7 +50,7 @@ func open(t testing.TB, dir string, o Options) (*Store, *journal) {
 	t.Helper()
 	j := new(journal)
 	o.Logf = j.logf
-	s, err := OpenStore(dir, o)
+	s, err := Open(dir, o)
 	check(t, err)
 	return s, j
 }
@@ -64,7 +66,7 @@ func evictNow(t testing.TB, s *Store, id digest.Digest) {
 // However many wait, in however many processes, an image is unpacked once.
 func TestOneUnpack(t *testing.T) {
 	s, j := open(t, filepath.Join(t.TempDir(), "images"), Options{})
-	e := mustAdd(t, s, someLayers(t)...)
+	e := mustAdd(t, s, imagetest.SomeLayers(t)...)
 	if got := j.count("is unpacked"); got != 1 {
 		t.Fatalf("added with %d unpacks", got)
 	}
@@ -79,7 +81,7 @@ func TestOneUnpack(t *testing.T) {
 				return
 			}
 			defer r.Release()
-			if got := show(t, r.Dir); got != wantSome {
+			if got := imagetest.Show(t, r.Dir); got != imagetest.WantSome {
 				t.Errorf("there is\n%s", got)
 			}
 		})
@@ -93,10 +95,10 @@ func TestOneUnpack(t *testing.T) {
 // Whoever adds what is there adds a name and waits for nobody.
 func TestAddAgain(t *testing.T) {
 	s, j := open(t, filepath.Join(t.TempDir(), "images"), Options{})
-	e := mustAdd(t, s, someLayers(t)...)
+	e := mustAdd(t, s, imagetest.SomeLayers(t)...)
 	mustUse(t, s, e.ID)
-	img := imageOf(t, compression.GZip, someLayers(t)...)
-	again, err := add(t, s, savedOf(t, img, "tools:2", someLayers(t)...))
+	img := imagetest.Image(t, compression.GZip, imagetest.SomeLayers(t)...)
+	again, err := add(t, s, imagetest.Saved(t, img, "tools:2", imagetest.SomeLayers(t)...))
 	if err != nil || again.ID != e.ID || !slices.Equal(again.Names, []string{"tools"}) || !slices.Equal(again.Digests, e.Digests) {
 		t.Errorf("%+v, %v", again, err)
 	}
@@ -108,7 +110,7 @@ func TestAddAgain(t *testing.T) {
 // Whoever stops waiting does not stop the others.
 func TestImpatient(t *testing.T) {
 	s, j := open(t, filepath.Join(t.TempDir(), "images"), Options{})
-	e := mustAdd(t, s, someLayers(t)...)
+	e := mustAdd(t, s, imagetest.SomeLayers(t)...)
 	evictNow(t, s, e.ID)
 	l, err := s.tryLock(imageLock(e.ID), exclusive) // somebody unpacks it, and takes long
 	check(t, err)
@@ -141,7 +143,7 @@ func TestBound(t *testing.T) {
 	o := Options{MaxBytes: 700 << 10, Now: func() time.Time { return now }}
 	s, j := open(t, filepath.Join(t.TempDir(), "images"), o)
 	big := func(name string) []byte {
-		return tarOf(t, entry{name, strings.Repeat(name, 200<<10/len(name))}) // a kilobyte when it is compressed
+		return imagetest.Tar(t, imagetest.Entry{name, strings.Repeat(name, 200<<10/len(name))}) // a kilobyte when it is compressed
 	}
 	var all []Entry
 	for _, name := range []string{"a", "b", "c"} {
@@ -178,7 +180,7 @@ func TestBound(t *testing.T) {
 	mustTouch(t, s, all[3].ID)
 	now = now.Add(time.Hour)
 	back := mustUse(t, s, all[2].ID)
-	if got := unpacked(); got != "bcd" || !strings.HasPrefix(show(t, back.Dir), "c = cc") {
+	if got := unpacked(); got != "bcd" || !strings.HasPrefix(imagetest.Show(t, back.Dir), "c = cc") {
 		t.Errorf("unpacked are %q", got)
 	}
 	// Nothing that is used goes.
@@ -213,11 +215,11 @@ func mustTouch(t testing.TB, s *Store, d digest.Digest) {
 func TestTooLarge(t *testing.T) {
 	above := t.TempDir()
 	s, _ := open(t, filepath.Join(above, "images"), Options{MaxBytes: 50 << 10})
-	_, err := add(t, s, layoutOf(t, imageOf(t, compression.None, tarOf(t, entry{"a", strings.Repeat("x", 60<<10)}))))
+	_, err := add(t, s, imagetest.Layout(t, imagetest.Image(t, compression.None, imagetest.Tar(t, imagetest.Entry{"a", strings.Repeat("x", 60<<10)}))))
 	if !errors.Is(err, ErrFull) {
 		t.Errorf("got %v", err)
 	}
-	_, err = add(t, s, layoutOf(t, imageOf(t, compression.GZip, tarOf(t, entry{"a", strings.Repeat("x", 60<<10)}))))
+	_, err = add(t, s, imagetest.Layout(t, imagetest.Image(t, compression.GZip, imagetest.Tar(t, imagetest.Entry{"a", strings.Repeat("x", 60<<10)}))))
 	if !errors.Is(err, ErrFull) {
 		t.Errorf("got %v", err)
 	}
@@ -226,14 +228,14 @@ func TestTooLarge(t *testing.T) {
 
 func TestRemove(t *testing.T) {
 	s := storeIn(t, Options{})
-	layers := someLayers(t)
-	one, two := mustAdd(t, s, layers...), mustAdd(t, s, layers[0], tarOf(t, entry{"other", "1"}))
+	layers := imagetest.SomeLayers(t)
+	one, two := mustAdd(t, s, layers...), mustAdd(t, s, layers[0], imagetest.Tar(t, imagetest.Entry{"other", "1"}))
 	r := mustUse(t, s, one.ID)
 	ctx := context.Background()
 	if err := s.Remove(ctx, one.Digests[0]); !errors.Is(err, ErrInUse) {
 		t.Errorf("got %v", err)
 	}
-	if got := show(t, r.Dir); got != wantSome {
+	if got := imagetest.Show(t, r.Dir); got != imagetest.WantSome {
 		t.Errorf("there is\n%s", got)
 	}
 	r.Release()
@@ -246,7 +248,7 @@ func TestRemove(t *testing.T) {
 	}
 	// What the other needs is there.
 	evictNow(t, s, two.ID)
-	if got := show(t, mustUse(t, s, two.ID).Dir); !strings.Contains(got, "other = 1") {
+	if got := imagetest.Show(t, mustUse(t, s, two.ID).Dir); !strings.Contains(got, "other = 1") {
 		t.Errorf("there is\n%s", got)
 	}
 	all, err := s.List()
@@ -258,33 +260,33 @@ func TestRemove(t *testing.T) {
 		t.Errorf("%d blobs, %v", len(files), err)
 	}
 	again := mustAdd(t, s, layers...)
-	if got := show(t, mustUse(t, s, again.ID).Dir); got != wantSome {
+	if got := imagetest.Show(t, mustUse(t, s, again.ID).Dir); got != imagetest.WantSome {
 		t.Errorf("there is\n%s", got)
 	}
 }
 
 // What was fetched is kept when a source fails, and not fetched again.
 func TestResume(t *testing.T) {
-	layers := someLayers(t)
-	img := imageOf(t, compression.GZip, layers...)
+	layers := imagetest.SomeLayers(t)
+	img := imagetest.Image(t, compression.GZip, layers...)
 	blobs, err := img.Layers()
 	check(t, err)
-	dir := layoutOf(t, img)
-	second := filepath.Join(dir, "blobs/sha256", digestOf(t, blobs[1]).Encoded())
+	dir := imagetest.Layout(t, img)
+	second := filepath.Join(dir, "blobs/sha256", imagetest.Digest(t, blobs[1]).Encoded())
 	check(t, os.Rename(second, second+".away"))
 	s := storeIn(t, Options{})
 	if _, err := add(t, s, dir); err == nil {
 		t.Fatal("the image is not whole, and was added")
 	}
 	check(t, os.Rename(second+".away", second))
-	check(t, os.Remove(filepath.Join(dir, "blobs/sha256", digestOf(t, blobs[0]).Encoded())))
+	check(t, os.Remove(filepath.Join(dir, "blobs/sha256", imagetest.Digest(t, blobs[0]).Encoded())))
 	var stages []Progress
-	src, err := Open(context.Background(), dir, offline)
+	src, err := images.Open(context.Background(), dir, offline)
 	check(t, err)
 	defer src.Close()
 	e, err := s.Add(context.Background(), src, func(p Progress) { stages = append(stages, p) })
 	check(t, err)
-	if got := show(t, mustUse(t, s, e.ID).Dir); got != wantSome {
+	if got := imagetest.Show(t, mustUse(t, s, e.ID).Dir); got != imagetest.WantSome {
 		t.Errorf("there is\n%s", got)
 	}
 	last := Progress{}
@@ -302,11 +304,11 @@ func TestResume(t *testing.T) {
 // A store that is opened keeps the blobs of an image that is not there yet, for a
 // day.
 func TestOldBlobs(t *testing.T) {
-	img := imageOf(t, compression.GZip, someLayers(t)...)
+	img := imagetest.Image(t, compression.GZip, imagetest.SomeLayers(t)...)
 	layers, err := img.Layers()
 	check(t, err)
-	dir := layoutOf(t, img)
-	check(t, os.Remove(filepath.Join(dir, "blobs/sha256", digestOf(t, layers[1]).Encoded())))
+	dir := imagetest.Layout(t, img)
+	check(t, os.Remove(filepath.Join(dir, "blobs/sha256", imagetest.Digest(t, layers[1]).Encoded())))
 	s := storeIn(t, Options{})
 	if _, err := add(t, s, dir); err == nil {
 		t.Fatal("an image without a layer was added")
@@ -322,7 +324,7 @@ func TestOldBlobs(t *testing.T) {
 		t.Errorf("%d blobs, then %d", before, blobs())
 	}
 	// One that is refused has none, but what others have.
-	if _, err := add(t, s, layoutOf(t, imageOf(t, compression.GZip, someLayers(t)[0], tarOf(t, entry{"../x", ""})))); err == nil || blobs() != before-1 {
+	if _, err := add(t, s, imagetest.Layout(t, imagetest.Image(t, compression.GZip, imagetest.SomeLayers(t)[0], imagetest.Tar(t, imagetest.Entry{"../x", ""})))); err == nil || blobs() != before-1 {
 		t.Errorf("%d blobs, then %d, %v", before, blobs(), err)
 	}
 	open(t, s.dir, Options{Now: func() time.Time { return time.Now().Add(25 * time.Hour) }})
@@ -372,7 +374,7 @@ func TestVerify(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s := storeIn(t, Options{})
-			e := mustAdd(t, s, someLayers(t)...)
+			e := mustAdd(t, s, imagetest.SomeLayers(t)...)
 			check(t, tt.harm(s, e, filepath.Join(s.rootDir(e.ID), "root")))
 			damage, err := s.Verify(context.Background(), e.Digests[0])
 			if err != nil || len(damage) != 1 || !strings.Contains(damage[0].What+": "+damage[0].Why, tt.wants) {
@@ -380,7 +382,7 @@ func TestVerify(t *testing.T) {
 			}
 		})
 	}
-	if _, err := storeIn(t, Options{}).Verify(context.Background(), someDigest); !errors.Is(err, ErrAbsent) {
+	if _, err := storeIn(t, Options{}).Verify(context.Background(), imagetest.SomeDigest); !errors.Is(err, ErrAbsent) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -399,7 +401,7 @@ func flip(path string) error {
 // again.
 func TestRottenBlob(t *testing.T) {
 	s := storeIn(t, Options{})
-	e := mustAdd(t, s, someLayers(t)...)
+	e := mustAdd(t, s, imagetest.SomeLayers(t)...)
 	r, err := s.find(e.ID)
 	check(t, err)
 	for _, l := range r.LayerList {
@@ -408,13 +410,13 @@ func TestRottenBlob(t *testing.T) {
 		if _, err := s.Use(context.Background(), e.ID); !errors.Is(err, ErrAbsent) || !strings.Contains(err.Error(), "add the image again") {
 			t.Errorf("got %v", err)
 		}
-		mustAdd(t, s, someLayers(t)...)
+		mustAdd(t, s, imagetest.SomeLayers(t)...)
 		mustTouch(t, s, e.ID)
 	}
 	// It need not be noticed before.
 	evictNow(t, s, e.ID)
 	check(t, flip(s.in("blobs", r.LayerList[1].Digest.Encoded())))
-	mustAdd(t, s, someLayers(t)...)
+	mustAdd(t, s, imagetest.SomeLayers(t)...)
 	if damage, err := s.Verify(context.Background(), e.ID); err != nil || damage != nil {
 		t.Errorf("%v, %v", damage, err)
 	}
@@ -430,7 +432,7 @@ func TestReadable(t *testing.T) {
 	old := unix.Umask(0o077)
 	defer unix.Umask(old)
 	s := storeIn(t, Options{})
-	e := mustAdd(t, s, someLayers(t)...)
+	e := mustAdd(t, s, imagetest.SomeLayers(t)...)
 	r := mustUse(t, s, e.ID)
 	for dir := r.Dir; dir != filepath.Dir(s.dir); dir = filepath.Dir(dir) {
 		if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o755 {
@@ -451,7 +453,7 @@ func TestOwner(t *testing.T) {
 	}
 	dir := t.TempDir()
 	check(t, os.Chown(dir, 1234, 1234))
-	if _, err := OpenStore(dir, Options{}); err == nil || !strings.Contains(err.Error(), "belongs to user 1234 and this is user 0; run it as that user") {
+	if _, err := Open(dir, Options{}); err == nil || !strings.Contains(err.Error(), "belongs to user 1234 and this is user 0; run it as that user") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -459,13 +461,13 @@ func TestOwner(t *testing.T) {
 // A record that is damaged is passed over, told, and written anew.
 func TestDamagedRecord(t *testing.T) {
 	s, j := open(t, filepath.Join(t.TempDir(), "images"), Options{})
-	e := mustAdd(t, s, someLayers(t)...)
-	for _, text := range []string{"", "{", "{}", `{"id": "sha256:1"}`, `{"id": "` + someDigest + `"}`} {
+	e := mustAdd(t, s, imagetest.SomeLayers(t)...)
+	for _, text := range []string{"", "{", "{}", `{"id": "sha256:1"}`, `{"id": "` + imagetest.SomeDigest + `"}`} {
 		check(t, os.WriteFile(s.in("images", e.ID.Encoded()+".json"), []byte(text), 0o600))
 		if _, err := s.Use(context.Background(), e.ID); !errors.Is(err, ErrAbsent) {
 			t.Errorf("%q: %v", text, err)
 		}
-		again := mustAdd(t, s, someLayers(t)...)
+		again := mustAdd(t, s, imagetest.SomeLayers(t)...)
 		if again.ID != e.ID || !again.Unpacked {
 			t.Errorf("%q: %+v", text, again)
 		}
@@ -475,56 +477,15 @@ func TestDamagedRecord(t *testing.T) {
 	}
 }
 
-// Documents of an image that are not what they should be.
-func TestManifests(t *testing.T) {
-	d := `{"digest": "` + someDigest + `", "size": 5, "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip"}`
-	tests := []struct{ manifest, says string }{
-		{`x`, "manifest: invalid character"},
-		{`{"schemaVersion": 1, "fsLayers": []}`, "Docker's schema 1"},
-		{`{"mediaType": "application/vnd.docker.distribution.manifest.v1+prettyjws"}`, "Docker's schema 1"},
-		{`{}`, `manifest: configuration: "" is not a digest`},
-		{`{"config": ` + strings.Replace(d, ": 5", ": 9999999999", 1) + `}`, "has 9999999999 bytes; 8388608 are the limit"},
-		{`{"config": ` + strings.Replace(d, ": 5", ": -5", 1) + `}`, "has -5 bytes"},
-		{`{"config": ` + d + `, "layers": [` + strings.Replace(d, "sha256", "sha512", 1) + `]}`, "layer 1: \"sha512:"},
-		{`{"config": ` + d + `, "layers": [` + d + `,` + strings.Replace(d, ": 5", ": 2000", 1) + `]}`, "layer 2: " + someDigest + " has 2000 bytes; 995 are the limit"},
-		{`{"config": ` + d + `, "layers": [` + strings.Replace(d, "gzip", "encrypted", 1) + `]}`, `layer 1 is of type "application/vnd.oci.image.layer.v1.tar+encrypted", which is no layer of files`},
-		{`{"config": ` + d + `, "layers": [` + strings.Replace(d, ".image.layer.v1.tar+gzip", ".empty.v1+json", 1) + `]}`, "which is no layer of files"},
-		{`{"config": ` + d + `, "layers": [` + strings.TrimSuffix(strings.Repeat(d+",", 257), ",") + `]}`, "257 layers; 256 are the limit"},
-		{`{"manifests": [{"digest": "../x", "size": 3}]}`, `index: "../x" is not a digest`},
-	}
-	for _, tt := range tests {
-		_, _, err := parseIndex([]byte(tt.manifest))
-		if err == nil {
-			_, err = parseManifest([]byte(tt.manifest), 1000)
-		}
-		if err == nil || !strings.Contains(err.Error(), tt.says) {
-			t.Errorf("%.100s: %v\nwant %s", tt.manifest, err, tt.says)
-		}
-	}
-	for _, text := range []string{`x`, `{}`, `{"rootfs": {"type": "layers", "diff_ids": ["sha256:x"]}}`, `{"rootfs": {"type": "other", "diff_ids": ["` + someDigest + `"]}}`} {
-		im := image{layers: make([]layer, 1)}
-		if err := im.configure([]byte(text)); err == nil {
-			t.Errorf("configuration %s is taken", text)
-		}
-	}
-	for _, kind := range []types.MediaType{types.DockerLayer, types.DockerUncompressedLayer, types.DockerForeignLayer, types.OCILayer, types.OCIUncompressedLayer, types.OCILayerZStd, types.OCIRestrictedLayer, types.OCIUncompressedRestrictedLayer} {
-		if !layerType(string(kind)) {
-			t.Errorf("%s is no layer", kind)
-		}
-	}
-}
-
 // Indexes within indexes end.
 func TestNestedIndexes(t *testing.T) {
-	s := storeIn(t, Options{})
 	deep := []byte(`{"manifests": []}`)
-	blobs := map[digest.Digest][]byte{digest.FromBytes(deep): deep}
+	blobs := [][]byte{deep}
 	for range 6 {
-		d := digest.FromBytes(deep)
-		deep = fmt.Appendf(nil, `{"manifests": [{"digest": %q, "size": %d}]}`, d, len(deep))
-		blobs[digest.FromBytes(deep)] = deep
+		deep = fmt.Appendf(nil, `{"manifests": [{"digest": %q, "size": %d}]}`, digest.FromBytes(deep), len(deep))
+		blobs = append(blobs, deep)
 	}
-	_, err := s.Add(context.Background(), sourceOf(blobs, deep), nil)
+	_, err := add(t, storeIn(t, Options{}), imagetest.ByHand(t, blobs...))
 	if err == nil || !strings.Contains(err.Error(), "more than 4 indexes within each other") {
 		t.Errorf("got %v", err)
 	}
@@ -533,14 +494,14 @@ func TestNestedIndexes(t *testing.T) {
 // FuzzDocuments: whatever an index, a manifest and a configuration say, the store is
 // sound after it.
 func FuzzDocuments(f *testing.F) {
-	f.Add([]byte(`{"config": {"digest": "`+someDigest+`", "size": 2}, "layers": []}`), []byte(`{}`))
-	f.Add([]byte(`{"manifests": [{"digest": "`+someDigest+`", "size": 2}]}`), []byte(`{"rootfs": {"type": "layers"}}`))
+	f.Add([]byte(`{"config": {"digest": "`+imagetest.SomeDigest+`", "size": 2}, "layers": []}`), []byte(`{}`))
+	f.Add([]byte(`{"manifests": [{"digest": "`+imagetest.SomeDigest+`", "size": 2}]}`), []byte(`{"rootfs": {"type": "layers"}}`))
 	f.Fuzz(func(t *testing.T, one, two []byte) {
 		above := t.TempDir()
-		s, err := OpenStore(filepath.Join(above, "images"), Options{})
+		s, err := Open(filepath.Join(above, "images"), Options{})
 		check(t, err)
-		one = bytes.ReplaceAll(one, []byte(someDigest), []byte(digest.FromBytes(two)))
-		e, err := s.Add(context.Background(), sourceOf(map[digest.Digest][]byte{digest.FromBytes(one): one, digest.FromBytes(two): two}, one), nil)
+		one = bytes.ReplaceAll(one, []byte(imagetest.SomeDigest), []byte(digest.FromBytes(two)))
+		e, err := add(t, s, imagetest.ByHand(t, two, one))
 		if err != nil {
 			nothing(t, s, above)
 		} else if damage, err := s.Verify(context.Background(), e.ID); err != nil || damage != nil {

@@ -1,4 +1,4 @@
-package images
+package imagestore
 
 import (
 	"context"
@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/compression"
+
+	"github.com/crosscc/crosscc/images"
+	"github.com/crosscc/crosscc/images/internal/imagetest"
 )
 
 // churnVariable makes the test's program a process that works in a store until it
@@ -33,13 +36,13 @@ const churnBytes = 3 << 19
 // churn adds, uses, evicts and removes images without end.
 func churn(dir string, layouts []string) error {
 	ctx := context.Background()
-	s, err := OpenStore(dir, Options{MaxBytes: churnBytes})
+	s, err := Open(dir, Options{MaxBytes: churnBytes})
 	if err != nil {
 		return err
 	}
 	fmt.Println("begun")
 	for round := 0; ; round++ {
-		src, err := Open(ctx, layouts[round%2], offline)
+		src, err := images.Open(ctx, layouts[round%2], offline)
 		if err != nil {
 			return err
 		}
@@ -66,11 +69,11 @@ func churn(dir string, layouts []string) error {
 // manyFiles is a layer whose unpacking takes a while.
 func manyFiles(t *testing.T, what string) []byte {
 	t.Helper()
-	var entries []entry
+	var entries []imagetest.Entry
 	for i := range 200 {
-		entries = append(entries, entry{fmt.Sprintf("d%d/f%d", i%10, i), strings.Repeat(fmt.Sprint(what, i), 500)})
+		entries = append(entries, imagetest.Entry{fmt.Sprintf("d%d/f%d", i%10, i), strings.Repeat(fmt.Sprint(what, i), 500)})
 	}
-	return tarOf(t, entries...)
+	return imagetest.Tar(t, entries...)
 }
 
 // A process that is killed at whatever moment leaves no half image, and nothing
@@ -79,11 +82,11 @@ func TestKilled(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "images")
 	var layouts, wants []string
 	for _, what := range []string{"one", "two"} {
-		layouts = append(layouts, layoutOf(t, imageOf(t, compression.GZip, manyFiles(t, what), tarOf(t, entry{"d1/.wh.f1", ""}, entry{"who", what}))))
+		layouts = append(layouts, imagetest.Layout(t, imagetest.Image(t, compression.GZip, manyFiles(t, what), imagetest.Tar(t, imagetest.Entry{"d1/.wh.f1", ""}, imagetest.Entry{"who", what}))))
 		s := storeIn(t, Options{})
 		e, err := add(t, s, layouts[len(layouts)-1])
 		check(t, err)
-		wants = append(wants, show(t, mustUse(t, s, e.ID).Dir))
+		wants = append(wants, imagetest.Show(t, mustUse(t, s, e.ID).Dir))
 	}
 	seen := make(map[string]int) // what was found after a kill
 	for range 15 {
@@ -93,7 +96,7 @@ func TestKilled(t *testing.T) {
 				seen[folder]++
 			}
 		}
-		s, err := OpenStore(dir, Options{MaxBytes: churnBytes})
+		s, err := Open(dir, Options{MaxBytes: churnBytes})
 		check(t, err)
 		for _, folder := range []string{"incoming", "work", "trash"} {
 			if files, err := os.ReadDir(s.in(folder, "")); err != nil || len(files) > 0 {
@@ -116,7 +119,7 @@ func TestKilled(t *testing.T) {
 				t.Error(err)
 				continue
 			}
-			if got := show(t, r.Dir); got != wants[0] && got != wants[1] {
+			if got := imagetest.Show(t, r.Dir); got != wants[0] && got != wants[1] {
 				t.Errorf("half an image is served:\n%.500s", got)
 			}
 			r.Release()
@@ -126,12 +129,12 @@ func TestKilled(t *testing.T) {
 	if seen["work"] == 0 {
 		t.Error("no process was killed while it unpacked")
 	}
-	s, err := OpenStore(dir, Options{MaxBytes: churnBytes})
+	s, err := Open(dir, Options{MaxBytes: churnBytes})
 	check(t, err)
 	for i, layout := range layouts {
 		e, err := add(t, s, layout)
 		check(t, err)
-		if got := show(t, mustUseFor(t, s, e)); got != wants[i] {
+		if got := imagetest.Show(t, mustUseFor(t, s, e)); got != wants[i] {
 			t.Errorf("there is\n%.500s", got)
 		}
 	}

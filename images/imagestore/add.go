@@ -1,4 +1,4 @@
-package images
+package imagestore
 
 import (
 	"context"
@@ -9,6 +9,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/crosscc/crosscc/images"
 )
 
 // Progress tells how far an image has come.
@@ -25,7 +27,7 @@ type Progress struct {
 //
 // What was fetched stays when Add cannot go on, so that the next one has it; nothing
 // stays of an image that is refused for what is in it.
-func (s *Store) Add(ctx context.Context, src *Source, progress func(Progress)) (Entry, error) {
+func (s *Store) Add(ctx context.Context, src *images.Source, progress func(Progress)) (Entry, error) {
 	if progress == nil {
 		progress = func(Progress) {}
 	}
@@ -39,19 +41,19 @@ func (s *Store) Add(ctx context.Context, src *Source, progress func(Progress)) (
 	return s.Find(id)
 }
 
-func (s *Store) add(ctx context.Context, src *Source, progress func(Progress)) (digest.Digest, error) {
+func (s *Store) add(ctx context.Context, src *images.Source, progress func(Progress)) (digest.Digest, error) {
 	// Blobs that no image has yet are not collected meanwhile.
 	blobs, err := s.await(ctx, blobsLock, shared, nil)
 	if err != nil {
 		return "", err
 	}
 	defer blobs.release()
-	im, r, err := s.describe(ctx, src)
+	r, err := s.describe(ctx, src)
 	if err != nil {
 		return "", err
 	}
 	enough := func() bool { return s.complete(r.ID) }
-	l, err := s.await(ctx, imageLock(im.id), exclusive, enough)
+	l, err := s.await(ctx, imageLock(r.ID), exclusive, enough)
 	if err != nil {
 		return "", err
 	}
@@ -59,11 +61,11 @@ func (s *Store) add(ctx context.Context, src *Source, progress func(Progress)) (
 		if l != nil {
 			l.release()
 		}
-		return im.id, s.change(ctx, im.id, func(old *record) *record { return merge(old, r) })
+		return r.ID, s.change(ctx, r.ID, func(old *record) *record { return merge(old, r) })
 	}
 	defer l.release()
 	for range 2 {
-		if err = s.fetchLayers(ctx, src, im, progress); err != nil {
+		if err = s.fetchLayers(ctx, src, r.LayerList, progress); err != nil {
 			return "", err
 		}
 		// A blob that rotted in the store is fetched again, once.
@@ -71,7 +73,7 @@ func (s *Store) add(ctx context.Context, src *Source, progress func(Progress)) (
 			break
 		}
 	}
-	return im.id, err
+	return r.ID, err
 }
 
 // complete reports whether an image is known and unpacked.
@@ -81,89 +83,24 @@ func (s *Store) complete(id digest.Digest) bool {
 }
 
 // describe fetches what describes the image: its manifest and configuration.
-func (s *Store) describe(ctx context.Context, src *Source) (image, *record, error) {
-	r := &record{}
-	read := func(d ocispec.Descriptor, manifest bool, limit int64) ([]byte, error) {
-		if err := checkDescriptor(d, limit); err != nil {
-			return nil, err
-		}
-		b := blob{d.Digest, d.Size}
+func (s *Store) describe(ctx context.Context, src *images.Source) (*record, error) {
+	im, err := src.Describe(func(d ocispec.Descriptor, manifest bool) ([]byte, error) {
 		if err := s.fetch(ctx, src, d, manifest, func(int64) {}); err != nil {
 			return nil, err
 		}
-		r.Blobs = append(r.Blobs, b)
-		return s.readBlob(b)
-	}
-	manifest, err := manifestBelow(src.root, func(d ocispec.Descriptor) ([]byte, error) {
-		data, err := read(d, true, maxManifest)
-		r.Digests = append(r.Digests, d.Digest)
-		return data, err
-	})
+		return s.readBlob(images.Blob{Digest: d.Digest, Size: d.Size})
+	}, s.o.Limits.Bytes)
 	if err != nil {
-		return image{}, nil, err
+		return nil, err
 	}
-	im, err := parseManifest(manifest, s.o.Limits.Bytes)
-	if err != nil {
-		return image{}, nil, err
-	}
-	config, err := read(im.config, false, maxConfig)
-	if err == nil {
-		err = im.configure(config)
-	}
-	if err != nil {
-		return image{}, nil, err
-	}
-	r.note(src, im)
-	if src.want != "" && !slices.Contains(r.Digests, src.want) {
-		return image{}, nil, fmt.Errorf("it has %s, and not %s", r.Digests[0], src.want)
-	}
-	r.Entry.Added = s.o.Now()
-	return im, r, nil
-}
-
-// manifestBelow reads the manifest that d leads to: itself, or that for this machine
-// in an index.
-func manifestBelow(d ocispec.Descriptor, read func(ocispec.Descriptor) ([]byte, error)) ([]byte, error) {
-	for range maxIndexes + 1 {
-		data, err := read(d)
-		if err != nil {
-			return nil, err
-		}
-		manifests, ok, err := parseIndex(data)
-		if err != nil || !ok {
-			return data, err
-		}
-		if d, err = choose(manifests); err != nil {
-			return nil, err
-		}
-	}
-	return nil, fmt.Errorf("more than %d indexes within each other", maxIndexes)
-}
-
-// note fills in what src and im say.
-func (r *record) note(src *Source, im image) {
-	r.ID, r.Platform, r.Labels, r.Env = im.id, im.platform, im.labels, im.env
-	r.Layers, r.LayerList = len(im.layers), im.layers
-	for _, l := range im.layers {
-		r.Blobs = append(r.Blobs, blob{l.Digest, l.Size})
-	}
-	if src.made { // the manifest is ours, and nobody's pin
-		r.Digests = nil
-	}
-	r.Digests = union(r.Digests, []digest.Digest{im.id})
-	// The first is what people name it by.
-	switch i := slices.Index(r.Digests, src.want); {
-	case src.also != "":
-		r.Digests = union([]digest.Digest{src.also}, r.Digests)
-	case i > 0:
-		r.Digests = union([]digest.Digest{src.want}, r.Digests)
-	}
-	if src.Name != "" {
-		r.Names = []string{src.Name}
-	}
+	r := &record{Blobs: im.Blobs, LayerList: im.Layers, Entry: Entry{
+		ID: im.ID, Digests: im.Digests, Names: im.Names, Platform: im.Platform, Labels: im.Labels, Env: im.Env,
+		Layers: len(im.Layers), Added: s.o.Now(),
+	}}
 	for _, b := range r.Blobs {
 		r.Packed += b.Size
 	}
+	return r, nil
 }
 
 // merge is old with what r says of the same image besides.
@@ -186,17 +123,17 @@ func union[T comparable](a, b []T) []T {
 }
 
 // fetchLayers fetches those layers that are not there.
-func (s *Store) fetchLayers(ctx context.Context, src *Source, im image, progress func(Progress)) error {
+func (s *Store) fetchLayers(ctx context.Context, src *images.Source, layers []images.Layer, progress func(Progress)) error {
 	var done, total int64
-	for _, l := range im.layers {
+	for _, l := range layers {
 		total += l.Size
 	}
-	for i, l := range im.layers {
+	for i, l := range layers {
 		progress(Progress{"fetch", l.Digest, done, total})
 		d := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayer, Digest: l.Digest, Size: l.Size}
 		err := s.fetch(ctx, src, d, false, func(n int64) { progress(Progress{"fetch", l.Digest, done + n, total}) })
 		if err != nil {
-			return fmt.Errorf("layer %d of %d: %w", i+1, len(im.layers), err)
+			return fmt.Errorf("layer %d of %d: %w", i+1, len(layers), err)
 		}
 		done += l.Size
 		progress(Progress{"fetch", l.Digest, done, total})

@@ -1,4 +1,4 @@
-package images
+package imagestore
 
 import (
 	"context"
@@ -11,6 +11,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/crosscc/crosscc/images"
 )
 
 // errRotten is a blob that is not what it was when it was verified, or gone. It is
@@ -19,7 +21,7 @@ var errRotten = fmt.Errorf("a blob was damaged in the store, and is removed; add
 
 // fetch takes the blob d from src, unless it is there, and verifies it. Two that
 // want one blob wait for each other. done gets the bytes of it that are there.
-func (s *Store) fetch(ctx context.Context, src *Source, d ocispec.Descriptor, manifest bool, done func(int64)) error {
+func (s *Store) fetch(ctx context.Context, src *images.Source, d ocispec.Descriptor, manifest bool, done func(int64)) error {
 	path := s.in("blobs", d.Digest.Encoded())
 	l, err := s.await(ctx, blobLock(d.Digest), exclusive, nil)
 	if err != nil {
@@ -35,7 +37,7 @@ func (s *Store) fetch(ctx context.Context, src *Source, d ocispec.Descriptor, ma
 	if err := s.makeRoom(ctx, d.Size, ""); err != nil {
 		return err
 	}
-	in, err := src.blob(ctx, d, manifest)
+	in, err := src.Blob(ctx, d, manifest)
 	if err != nil {
 		return fmt.Errorf("blob %s: %w", d.Digest, err)
 	}
@@ -88,7 +90,7 @@ func (m *meter) Write(p []byte) (int, error) {
 }
 
 // readBlob reads a small blob that is there, and verifies it again.
-func (s *Store) readBlob(b blob) ([]byte, error) {
+func (s *Store) readBlob(b images.Blob) ([]byte, error) {
 	f, err := os.Open(s.in("blobs", b.Digest.Encoded()))
 	if err != nil {
 		return nil, err
@@ -106,7 +108,7 @@ func (s *Store) readBlob(b blob) ([]byte, error) {
 }
 
 // checkBlob verifies a blob that is there.
-func (s *Store) checkBlob(b blob) error {
+func (s *Store) checkBlob(b images.Blob) error {
 	f, err := os.Open(s.in("blobs", b.Digest.Encoded()))
 	if errors.Is(err, os.ErrNotExist) {
 		return errors.New("it is gone")

@@ -1,4 +1,9 @@
-package images
+// Package imagestore keeps container images on disk: it fetches their blobs, verifies
+// every byte, and unpacks each image once, however many want it.
+//
+// A newcomer starts with Store. Where an image comes from is in package images, what
+// a layer may do to the disk is decided in images/internal/unpack.
+package imagestore
 
 import (
 	"context"
@@ -14,6 +19,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/singleflight"
+
+	"github.com/crosscc/crosscc/images"
 )
 
 // A Store keeps images on disk: their blobs, and the directories that they were
@@ -77,9 +84,9 @@ var folders = map[string]os.FileMode{
 	"blobs": 0o700, "images": 0o700, "incoming": 0o700, "work": 0o700, "trash": 0o700, "locks": 0o700, "roots": 0o755,
 }
 
-// OpenStore opens the store in dir, which is made when it is not there, and clears
+// Open opens the store in dir, which is made when it is not there, and clears
 // away what processes left that were killed.
-func OpenStore(dir string, o Options) (*Store, error) {
+func Open(dir string, o Options) (*Store, error) {
 	if o.MaxBytes == 0 {
 		o.MaxBytes = 40 << 30
 	}
@@ -241,7 +248,7 @@ func (s *Store) discard(dir string) error {
 }
 
 // collect removes those of blobs, and all old ones, that no image has.
-func (s *Store) collect(blobs []blob) {
+func (s *Store) collect(blobs []images.Blob) {
 	l, err := s.tryLock(blobsLock, exclusive)
 	if l == nil {
 		return // somebody adds an image, and may count on what is there

@@ -1,4 +1,4 @@
-package images
+package imagestore
 
 import (
 	"context"
@@ -10,6 +10,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/compression"
 
 	"github.com/crosscc/crosscc/e2e/dockerd"
+
+	"github.com/crosscc/crosscc/images"
+	"github.com/crosscc/crosscc/images/internal/imagetest"
 )
 
 // A real Docker Engine: what was loaded into it is found by its ID, what it pulled by
@@ -21,22 +24,22 @@ func TestDockerEngine(t *testing.T) {
 	}
 	check(t, err)
 	t.Cleanup(func() { check(t, d.Stop()) })
-	layers := someLayers(t)
-	img := imageOf(t, compression.GZip, layers...)
-	host := serve(t)
-	push(t, host+"/me/tools:1", img)
-	load := exec.Command("/usr/bin/docker", "load", "--input", savedOf(t, img, "me/loaded:1", layers...))
+	layers := imagetest.SomeLayers(t)
+	img := imagetest.Image(t, compression.GZip, layers...)
+	host := imagetest.Serve(t)
+	imagetest.Push(t, host+"/me/tools:1", img)
+	load := exec.Command("/usr/bin/docker", "load", "--input", imagetest.Saved(t, img, "me/loaded:1", layers...))
 	load.Env = []string{"DOCKER_HOST=" + d.Host(), "HOME=" + t.TempDir()}
 	if out, err := load.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", load, err, out)
 	}
-	id, manifest := idOf(t, img), digestOf(t, img)
-	local := SourceOptions{Engine: d.Host(), Temp: t.TempDir()}
+	id, manifest := imagetest.ID(t, img), imagetest.Digest(t, img)
+	local := images.SourceOptions{Engine: d.Host(), Temp: t.TempDir()}
 	pull := local
 	pull.Pull = true
 	for _, tt := range []struct {
 		name, reference string
-		o               SourceOptions
+		o               images.SourceOptions
 	}{
 		{"ID", "docker:" + id.String(), local},
 		{"name and ID", "me/loaded@" + id.String(), local},
@@ -46,7 +49,7 @@ func TestDockerEngine(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := storeIn(t, Options{})
-			src, err := Open(t.Context(), tt.reference, tt.o)
+			src, err := images.Open(t.Context(), tt.reference, tt.o)
 			check(t, err)
 			defer func() { check(t, src.Close()) }()
 			e, err := s.Add(t.Context(), src, nil)
@@ -54,7 +57,7 @@ func TestDockerEngine(t *testing.T) {
 			if e.ID != id || src.From != "Docker Engine" || e.Labels["who"] != "me" {
 				t.Errorf("from %s: %+v", src.From, e)
 			}
-			if got := show(t, mustUse(t, s, id).Dir); got != wantSome {
+			if got := imagetest.Show(t, mustUse(t, s, id).Dir); got != imagetest.WantSome {
 				t.Errorf("it has\n%s", got)
 			}
 			damage, err := s.Verify(context.Background(), id)
@@ -68,14 +71,14 @@ func TestDockerEngine(t *testing.T) {
 		"docker:" + host + "/me/tools":    "", // pulled by digest, it has no tag
 		"docker:" + host + "/me/absent:1": "",
 	} {
-		pin, _, err := Resolve(t.Context(), reference, local)
+		pin, _, err := images.Resolve(t.Context(), reference, local)
 		if (err == nil) != (want != "") || err == nil && pin.String() != want {
 			t.Errorf("%s: %s, %v", reference, pin, err)
 		}
 	}
 	absent := strings.Repeat("0", 64)
 	for _, reference := range []string{"docker:sha256:" + absent, host + "/me/tools@sha256:" + absent} {
-		if _, err := Open(t.Context(), reference, local); !errors.Is(err, ErrNowhere) {
+		if _, err := images.Open(t.Context(), reference, local); !errors.Is(err, images.ErrNowhere) {
 			t.Errorf("%s: %v", reference, err)
 		}
 	}

@@ -1,4 +1,4 @@
-package images
+package imagestore
 
 import (
 	"errors"
@@ -11,7 +11,7 @@ import (
 // What is taken away is gone, though other processes open the store and clear away
 // what they find in trash meanwhile.
 func TestDiscardBesideOthers(t *testing.T) {
-	s, err := OpenStore(filepath.Join(t.TempDir(), "images"), Options{})
+	s, err := Open(filepath.Join(t.TempDir(), "images"), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package images
+package imagestore
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/crosscc/crosscc/images"
 	"github.com/crosscc/crosscc/images/internal/unpack"
 )
 
@@ -69,7 +70,7 @@ func (s *Store) unpackTo(ctx context.Context, work string, r *record, progress f
 const roomStep = 64 << 20
 
 // layer lays one layer out, and verifies what it is.
-func (s *Store) layer(ctx context.Context, tree *unpack.Tree, l layer, r *record, tell func(int64)) error {
+func (s *Store) layer(ctx context.Context, tree *unpack.Tree, l images.Layer, r *record, tell func(int64)) error {
 	f, err := os.Open(s.in("blobs", l.Digest.Encoded()))
 	if errors.Is(err, os.ErrNotExist) {
 		return errRotten
@@ -93,7 +94,7 @@ func (s *Store) layer(ctx context.Context, tree *unpack.Tree, l layer, r *record
 	switch {
 	case err == nil, ctx.Err() != nil, errors.Is(err, ErrFull), errors.Is(err, unix.ENOSPC):
 		return err
-	case s.checkBlob(blob{l.Digest, l.Size}) != nil:
+	case s.checkBlob(images.Blob{Digest: l.Digest, Size: l.Size}) != nil:
 		os.Remove(f.Name()) // it is our disk's fault, not the image's
 		return errRotten
 	}
@@ -103,7 +104,7 @@ func (s *Store) layer(ctx context.Context, tree *unpack.Tree, l layer, r *record
 // A refusal is an image that cannot be unpacked for what is in it.
 type refusal struct {
 	error
-	blobs []blob // of it
+	blobs []images.Blob // of it
 }
 
 func (r *refusal) Unwrap() error { return r.error }

@@ -1,4 +1,4 @@
-package images
+package imagestore
 
 import (
 	"cmp"
@@ -14,6 +14,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
+
+	"github.com/crosscc/crosscc/images"
 )
 
 // An Entry tells of one image of the store.
@@ -36,8 +38,8 @@ type Entry struct {
 
 // Pin is how people name the image: by the digest that it was added under. One
 // without a name is called local.
-func (e Entry) Pin() Pin {
-	p := Pin{Digest: e.ID}
+func (e Entry) Pin() images.Pin {
+	p := images.Pin{Digest: e.ID}
 	if len(e.Digests) > 0 {
 		p.Digest = e.Digests[0]
 	}
@@ -50,19 +52,14 @@ func (e Entry) Pin() Pin {
 // A record is what a store writes down of an image.
 type record struct {
 	Entry
-	Blobs     []blob  `json:"blobs"`
-	LayerList []layer `json:"layer_list"`
-	List      string  `json:"list"` // SHA-256 of the list of what is in the directory
+	Blobs     []images.Blob  `json:"blobs"`
+	LayerList []images.Layer `json:"layer_list"`
+	List      string         `json:"list"` // SHA-256 of the list of what is in the directory
 }
 
-// A blob is one file below blobs.
-type blob struct {
-	Digest digest.Digest `json:"digest"`
-	Size   int64         `json:"size"`
-}
-
-// maxRecord bounds a record's file, in bytes: a configuration, and some.
-const maxRecord = 2*maxConfig + 1<<20
+// maxRecord bounds a record's file, in bytes: twice the largest configuration, and
+// some.
+const maxRecord = 17 << 20
 
 // A cached record is good while its file is the same.
 type cached struct {
@@ -145,7 +142,7 @@ func readRecord(path string) (*record, error) {
 	if err := json.NewDecoder(f).Decode(r); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if _, err := ParseDigest(r.ID.String()); err != nil {
+	if _, err := images.ParseDigest(r.ID.String()); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if r.ID.Encoded() != strings.TrimSuffix(filepath.Base(path), ".json") {

@@ -1,10 +1,11 @@
-package images
+// Package imagetest makes images for tests, and shows what came of them.
+package imagetest
 
 import (
 	"archive/tar"
 	"bytes"
-	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log"
 	"net/http/httptest"
@@ -26,15 +27,17 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// An entry is a file of a layer: name, and content, or -> target, or / for a
-// directory.
-type entry [2]string
+// SomeDigest is one that no image has.
+const SomeDigest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
-// tarOf is a layer of entries.
-func tarOf(t testing.TB, entries ...entry) []byte {
+// An Entry is a file of a layer: name, and content, or -> target, or / for a
+// directory.
+type Entry [2]string
+
+// Tar is a layer of entries.
+func Tar(t testing.TB, entries ...Entry) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
@@ -59,8 +62,8 @@ func tarOf(t testing.TB, entries ...entry) []byte {
 	return b.Bytes()
 }
 
-// imageOf makes an image of layers.
-func imageOf(t testing.TB, c compression.Compression, layers ...[]byte) v1.Image {
+// Image makes an image of layers.
+func Image(t testing.TB, c compression.Compression, layers ...[]byte) v1.Image {
 	t.Helper()
 	img := v1.Image(empty.Image)
 	for _, data := range layers {
@@ -89,33 +92,35 @@ func check(t testing.TB, err error) {
 	}
 }
 
-func digestOf(t testing.TB, img interface{ Digest() (v1.Hash, error) }) digest.Digest {
+// Digest is that of an image's manifest, or of an index.
+func Digest(t testing.TB, img interface{ Digest() (v1.Hash, error) }) digest.Digest {
 	t.Helper()
 	h, err := img.Digest()
 	check(t, err)
 	return digest.Digest(h.String())
 }
 
-func idOf(t testing.TB, img v1.Image) digest.Digest {
+// ID is the digest of an image's configuration.
+func ID(t testing.TB, img v1.Image) digest.Digest {
 	t.Helper()
 	h, err := img.ConfigName()
 	check(t, err)
 	return digest.Digest(h.String())
 }
 
-// someLayers are two layers that touch what layers can do to each other.
-func someLayers(t testing.TB) [][]byte {
+// SomeLayers are two layers that touch what layers can do to each other.
+func SomeLayers(t testing.TB) [][]byte {
 	return [][]byte{
-		tarOf(t, entry{"usr/bin/tool", "one"}, entry{"usr/lib/x", "lib"}, entry{"lib", "-> usr/lib"}, entry{"gone", "soon"}),
-		tarOf(t, entry{"usr/bin/tool", "two"}, entry{".wh.gone", ""}, entry{"lib/y", "more"}),
+		Tar(t, Entry{"usr/bin/tool", "one"}, Entry{"usr/lib/x", "lib"}, Entry{"lib", "-> usr/lib"}, Entry{"gone", "soon"}),
+		Tar(t, Entry{"usr/bin/tool", "two"}, Entry{".wh.gone", ""}, Entry{"lib/y", "more"}),
 	}
 }
 
-// wantSome is what is in an image of someLayers.
-const wantSome = "lib -> usr/lib\nusr/bin/tool = two\nusr/lib/x = lib\nusr/lib/y = more"
+// WantSome is what is in an image of SomeLayers.
+const WantSome = "lib -> usr/lib\nusr/bin/tool = two\nusr/lib/x = lib\nusr/lib/y = more"
 
-// show lists files and links below root.
-func show(t testing.TB, root string) string {
+// Show lists files and links below root.
+func Show(t testing.TB, root string) string {
 	t.Helper()
 	var lines []string
 	check(t, filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
@@ -135,8 +140,8 @@ func show(t testing.TB, root string) string {
 	return strings.Join(lines, "\n")
 }
 
-// layoutOf writes an OCI layout of images and indexes.
-func layoutOf(t testing.TB, all ...mutate.Appendable) string {
+// Layout writes an OCI layout of images and indexes.
+func Layout(t testing.TB, all ...mutate.Appendable) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "layout")
 	p, err := layout.Write(dir, empty.Index)
@@ -152,8 +157,8 @@ func layoutOf(t testing.TB, all ...mutate.Appendable) string {
 	return dir
 }
 
-// archiveOf packs a directory as a tar.
-func archiveOf(t testing.TB, dir string) string {
+// Archive packs a directory as a tar.
+func Archive(t testing.TB, dir string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "oci.tar")
 	f, err := os.Create(path)
@@ -165,9 +170,9 @@ func archiveOf(t testing.TB, dir string) string {
 	return path
 }
 
-// savedOf writes what docker save of old Engines does: plain layers in directories,
+// Saved writes what docker save of old Engines does: plain layers in directories,
 // and a link where two are the same.
-func savedOf(t testing.TB, img v1.Image, tag string, layers ...[]byte) string {
+func Saved(t testing.TB, img v1.Image, tag string, layers ...[]byte) string {
 	t.Helper()
 	config, err := img.RawConfigFile()
 	check(t, err)
@@ -179,7 +184,7 @@ func savedOf(t testing.TB, img v1.Image, tag string, layers ...[]byte) string {
 		_, err := w.Write(content)
 		check(t, err)
 	}
-	m := []map[string]any{{"Config": idOf(t, img).Encoded() + ".json", "RepoTags": []string{tag}}}
+	m := []map[string]any{{"Config": ID(t, img).Encoded() + ".json", "RepoTags": []string{tag}}}
 	var names []string
 	for i, l := range layers {
 		dir := strings.Repeat("a", i+1)
@@ -202,8 +207,8 @@ func savedOf(t testing.TB, img v1.Image, tag string, layers ...[]byte) string {
 	return path
 }
 
-// serve starts a registry on loopback and returns its address.
-func serve(t testing.TB, o ...registry.Option) string {
+// Serve starts a registry on loopback and returns its address.
+func Serve(t testing.TB, o ...registry.Option) string {
 	t.Helper()
 	t.Setenv("DOCKER_CONFIG", t.TempDir()) // no credentials of the user's
 	server := httptest.NewServer(registry.New(append(o, registry.Logger(log.New(io.Discard, "", 0)))...))
@@ -211,64 +216,25 @@ func serve(t testing.TB, o ...registry.Option) string {
 	return strings.TrimPrefix(server.URL, "http://")
 }
 
-// push puts an image into a registry as NAME:TAG.
-func push(t testing.TB, reference string, img v1.Image) {
+// Push puts an image into a registry as NAME:TAG.
+func Push(t testing.TB, reference string, img v1.Image) {
 	t.Helper()
 	ref, err := name.ParseReference(reference)
 	check(t, err)
 	check(t, remote.Write(ref, img))
 }
 
-// storeIn opens a store of the test's own.
-func storeIn(t testing.TB, o Options) *Store {
+// ByHand writes an OCI layout of documents and layers as they are, whose root is the
+// last of them, and returns its directory.
+func ByHand(t testing.TB, blobs ...[]byte) string {
 	t.Helper()
-	o.Logf = t.Logf
-	s, err := OpenStore(filepath.Join(t.TempDir(), "images"), o)
-	check(t, err)
-	return s
-}
-
-// offline are options that ask nobody.
-var offline = SourceOptions{Engine: "off"}
-
-// add adds the image of reference.
-func add(t testing.TB, s *Store, reference string) (Entry, error) {
-	t.Helper()
-	src, err := Open(context.Background(), reference, SourceOptions{Engine: "off", Pull: true, Temp: s.Temp()})
-	if err != nil {
-		return Entry{}, err
+	dir := t.TempDir()
+	check(t, os.MkdirAll(filepath.Join(dir, "blobs/sha256"), 0o755))
+	var root []byte
+	for _, root = range blobs {
+		check(t, os.WriteFile(filepath.Join(dir, "blobs/sha256", digest.FromBytes(root).Encoded()), root, 0o644))
 	}
-	defer src.Close()
-	return s.Add(context.Background(), src, nil)
-}
-
-// mustAdd adds an image of layers through a layout.
-func mustAdd(t testing.TB, s *Store, layers ...[]byte) Entry {
-	t.Helper()
-	e, err := add(t, s, layoutOf(t, imageOf(t, compression.GZip, layers...)))
-	check(t, err)
-	return e
-}
-
-// mustUse holds an image until the test ends.
-func mustUse(t testing.TB, s *Store, d digest.Digest) *Rootfs {
-	t.Helper()
-	r, err := s.Use(context.Background(), d)
-	check(t, err)
-	t.Cleanup(r.Release)
-	return r
-}
-
-// sourceOf is a source of blobs made by hand, whose root is the last.
-func sourceOf(blobs map[digest.Digest][]byte, root []byte) *Source {
-	return &Source{
-		From: "test", root: ocispec.Descriptor{Digest: digest.FromBytes(root), Size: int64(len(root))},
-		blob: func(_ context.Context, d ocispec.Descriptor, _ bool) (io.ReadCloser, error) {
-			data, ok := blobs[d.Digest]
-			if !ok {
-				return nil, os.ErrNotExist
-			}
-			return io.NopCloser(bytes.NewReader(data)), nil
-		},
-	}
+	index := fmt.Sprintf(`{"manifests": [{"digest": %q, "size": %d}]}`, digest.FromBytes(root), len(root))
+	check(t, os.WriteFile(filepath.Join(dir, "index.json"), []byte(index), 0o644))
+	return dir
 }

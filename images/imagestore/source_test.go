@@ -1,0 +1,395 @@
+package imagestore
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/compression"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/klauspost/compress/gzip"
+	"github.com/opencontainers/go-digest"
+
+	"github.com/crosscc/crosscc/images/internal/imagetest"
+)
+
+// The same image is the same directory, wherever it comes from.
+func TestSources(t *testing.T) {
+	layers := imagetest.SomeLayers(t)
+	layers = append(layers, layers[1]) // docker archives have such a one once
+	img := imagetest.Image(t, compression.GZip, layers...)
+	id, manifest := imagetest.ID(t, img), imagetest.Digest(t, img)
+	host := imagetest.Serve(t)
+	imagetest.Push(t, host+"/me/tools:1", img)
+
+	ggcr := filepath.Join(t.TempDir(), "ggcr.tar")
+	tag, err := name.NewTag("me/tools:1")
+	check(t, err)
+	check(t, tarball.WriteToFile(ggcr, tag, img))
+	saved := imagetest.Saved(t, img, "me/tools:1", layers...)
+	data, err := os.ReadFile(saved)
+	check(t, err)
+	var z bytes.Buffer
+	w := gzip.NewWriter(&z)
+	_, err = w.Write(data)
+	check(t, err)
+	check(t, w.Close())
+	zipped := filepath.Join(t.TempDir(), "saved.tar.gz")
+	check(t, os.WriteFile(zipped, z.Bytes(), 0o644))
+	dir := imagetest.Layout(t, img)
+	two := imagetest.Layout(t, img, imagetest.Image(t, compression.GZip, imagetest.Tar(t, imagetest.Entry{"x", "y"})))
+	plain, zstd := imagetest.Image(t, compression.None, layers...), imagetest.Image(t, compression.ZStd, layers...)
+
+	tests := []struct {
+		name, reference string
+		digests         []digest.Digest
+		names           []string
+	}{
+		{"layout", dir, []digest.Digest{manifest, id}, nil},
+		{"layout, its manifest", dir + "@" + manifest.String(), []digest.Digest{manifest, id}, nil},
+		{"layout, its ID", dir + "@" + id.String(), []digest.Digest{id, manifest}, nil},
+		{"layout of two", two + "@" + id.String(), []digest.Digest{id, manifest}, nil},
+		{"plain layers", imagetest.Layout(t, plain), []digest.Digest{imagetest.Digest(t, plain), id}, nil},
+		{"zstd layers", imagetest.Layout(t, zstd), []digest.Digest{imagetest.Digest(t, zstd), id}, nil},
+		{"archive", imagetest.Archive(t, dir), []digest.Digest{manifest, id}, nil},
+		{"docker archive", saved, []digest.Digest{id}, []string{"me/tools"}},
+		{"docker archive, its ID", saved + "@" + id.String(), []digest.Digest{id}, []string{"me/tools"}},
+		{"docker archive, compressed", zipped, []digest.Digest{id}, []string{"me/tools"}},
+		{"docker archive of another tool", ggcr, []digest.Digest{id}, []string{"me/tools"}},
+		{"registry", host + "/me/tools@" + manifest.String(), []digest.Digest{manifest, id}, []string{host + "/me/tools"}},
+		{"registry, with the tag", host + "/me/tools:9@" + manifest.String(), []digest.Digest{manifest, id}, []string{host + "/me/tools"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := storeIn(t, Options{})
+			e, err := add(t, s, tt.reference)
+			check(t, err)
+			if e.ID != id || !cmp.Equal(e.Digests, tt.digests) || !cmp.Equal(e.Names, tt.names) || e.Platform != "linux/"+runtime.GOARCH ||
+				e.Labels["who"] != "me" || len(e.Env) != 2 || e.Layers != 3 || !e.Unpacked || e.Entries != 8 || e.Size < 1 || e.Packed < 1 {
+				t.Errorf("entry %+v", e)
+			}
+			for _, d := range tt.digests {
+				r := mustUse(t, s, d)
+				if got := imagetest.Show(t, r.Dir); got != imagetest.WantSome || r.Digest != id || r.Labels["who"] != "me" {
+					t.Errorf("%s is %+v, with\n%s", d, r, got)
+				}
+			}
+			damage, err := s.Verify(context.Background(), id)
+			if err != nil || damage != nil {
+				t.Errorf("verify says %v, %v", damage, err)
+			}
+		})
+	}
+}
+
+// An index leads to this machine's image, whichever digest the pin has.
+func TestIndex(t *testing.T) {
+	img := imagetest.Image(t, compression.GZip, imagetest.SomeLayers(t)...)
+	index := indexOf(t, map[string]v1.Image{
+		"linux/s390x":             imagetest.Image(t, compression.GZip, imagetest.Tar(t, imagetest.Entry{"s390x", ""})),
+		"linux/" + runtime.GOARCH: img,
+		"unknown/unknown":         imagetest.Image(t, compression.GZip, imagetest.Tar(t, imagetest.Entry{"attestation", ""})),
+	})
+	host := imagetest.Serve(t)
+	ref, err := name.ParseReference(host + "/multi:1")
+	check(t, err)
+	check(t, remote.WriteIndex(ref, index))
+	dir := imagetest.Layout(t, index)
+	top, manifest, id := imagetest.Digest(t, index), imagetest.Digest(t, img), imagetest.ID(t, img)
+	for _, tt := range []struct {
+		reference string
+		digests   []digest.Digest
+	}{
+		{dir, []digest.Digest{top, manifest, id}},
+		{dir + "@" + top.String(), []digest.Digest{top, manifest, id}},
+		{dir + "@" + manifest.String(), []digest.Digest{manifest, id}},
+		{dir + "@" + id.String(), []digest.Digest{id, manifest}},
+		{host + "/multi@" + top.String(), []digest.Digest{top, manifest, id}},
+		{host + "/multi@" + manifest.String(), []digest.Digest{manifest, id}},
+	} {
+		s := storeIn(t, Options{})
+		e, err := add(t, s, tt.reference)
+		if err != nil || e.ID != id || !cmp.Equal(e.Digests, tt.digests) {
+			t.Errorf("%s: %+v, %v", tt.reference, e.Digests, err)
+		}
+	}
+	// One and the same image has then all its digests and names.
+	s := storeIn(t, Options{})
+	for _, reference := range []string{dir + "@" + manifest.String(), host + "/multi@" + top.String()} {
+		if _, err := add(t, s, reference); err != nil {
+			t.Error(err)
+		}
+	}
+	if all, err := s.List(); err != nil || len(all) != 1 || !cmp.Equal(all[0].Digests, []digest.Digest{manifest, id, top}) || !cmp.Equal(all[0].Names, []string{host + "/multi"}) {
+		t.Errorf("%+v, %v", all, err)
+	}
+	// No image for this machine.
+	foreign := imagetest.Layout(t, indexOf(t, map[string]v1.Image{"linux/s390x": img, "windows/" + runtime.GOARCH: img}))
+	_, err = add(t, s, foreign)
+	if err == nil || !strings.Contains(err.Error(), "the image is for ") || !strings.Contains(err.Error(), "; this machine is linux/"+runtime.GOARCH) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func indexOf(t *testing.T, all map[string]v1.Image) v1.ImageIndex {
+	t.Helper()
+	index := v1.ImageIndex(empty.Index)
+	for platform, img := range all {
+		p, err := v1.ParsePlatform(platform)
+		check(t, err)
+		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: p}})
+	}
+	return index
+}
+
+// An archive that was made to be wrong is refused, with the reason, and an image
+// that was cut or changed on its way.
+func TestRefused(t *testing.T) {
+	layers := imagetest.SomeLayers(t)
+	img := imagetest.Image(t, compression.GZip, layers...)
+	blobs, err := img.Layers()
+	check(t, err)
+	layerFile := func(dir string, i int) string {
+		return filepath.Join(dir, "blobs/sha256", imagetest.Digest(t, blobs[i]).Encoded())
+	}
+	change := func(path string, f func([]byte) []byte) {
+		data, err := os.ReadFile(path)
+		check(t, err)
+		check(t, os.WriteFile(path, f(data), 0o644))
+	}
+	tests := []struct {
+		name string
+		make func() string
+		says string
+	}{
+		{"a flipped bit in a layer", func() string {
+			dir := imagetest.Layout(t, img)
+			change(layerFile(dir, 1), func(b []byte) []byte { b[len(b)/2] ^= 4; return b })
+			return dir
+		}, "layer 2 of 2: blob " + imagetest.Digest(t, blobs[1]).String() + ": what came has the digest sha256:"},
+		{"a layer that is cut off", func() string {
+			dir := imagetest.Layout(t, img)
+			change(layerFile(dir, 0), func(b []byte) []byte { return b[:len(b)-1] })
+			return dir
+		}, "it is cut off"},
+		{"a layer with more behind it", func() string {
+			dir := imagetest.Layout(t, img)
+			change(layerFile(dir, 0), func(b []byte) []byte { return append(b, 'x') })
+			return dir
+		}, "it has more than the "},
+		{"a layer that is not there", func() string {
+			dir := imagetest.Layout(t, img)
+			check(t, os.Remove(layerFile(dir, 0)))
+			return dir
+		}, "it is not in there"},
+		{"a manifest that was changed", func() string {
+			dir := imagetest.Layout(t, img)
+			change(filepath.Join(dir, "blobs/sha256", imagetest.Digest(t, img).Encoded()), func(b []byte) []byte { b[len(b)-2] ^= 1; return b })
+			return dir
+		}, "blob " + imagetest.Digest(t, img).String() + ": what came has the digest"},
+		{"a diff id that is another's", func() string {
+			config, err := img.ConfigFile()
+			check(t, err)
+			config = config.DeepCopy()
+			config.RootFS.DiffIDs[0] = config.RootFS.DiffIDs[1]
+			bad, err := mutate.ConfigFile(img, config)
+			check(t, err)
+			return imagetest.Layout(t, bad)
+		}, "layer 1 of 2, " + imagetest.Digest(t, blobs[0]).String() + ": expanded it has the digest"},
+		{"fewer diff ids", func() string {
+			config, err := img.ConfigFile()
+			check(t, err)
+			config = config.DeepCopy()
+			config.RootFS.DiffIDs = config.RootFS.DiffIDs[:1]
+			bad, err := mutate.ConfigFile(img, config)
+			check(t, err)
+			return imagetest.Layout(t, bad)
+		}, "it has 1 layers of type \"layers\", and the manifest 2"},
+		{"a layer that climbs", func() string {
+			return imagetest.Layout(t, imagetest.Image(t, compression.GZip, imagetest.Tar(t, imagetest.Entry{"../x", "out"})))
+		}, `entry "../x": its name leads out of the image`},
+		{"an absolute link that is written through", func() string {
+			return imagetest.Layout(t, imagetest.Image(t, compression.GZip, imagetest.Tar(t, imagetest.Entry{"a", "-> /tmp"}), imagetest.Tar(t, imagetest.Entry{"a/x", "out"})))
+		}, "absolute ones are not followed"},
+		{"a zip bomb", func() string {
+			return imagetest.Layout(t, imagetest.Image(t, compression.GZip, append(imagetest.Tar(t, imagetest.Entry{"a", "b"}), make([]byte, 5<<20)...)))
+		}, "the image expands to more than 2097152 bytes, which is the limit"},
+		{"too many entries", func() string {
+			var many []imagetest.Entry
+			for i := range 101 {
+				many = append(many, imagetest.Entry{strings.Repeat("x", i+1), "/"})
+			}
+			return imagetest.Layout(t, imagetest.Image(t, compression.GZip, imagetest.Tar(t, many...)))
+		}, "the image has more than 100 entries"},
+		{"a docker archive with a flipped bit", func() string {
+			path := imagetest.Saved(t, img, "a:1", layers...)
+			change(path, func(b []byte) []byte { return bytes.Replace(b, []byte("two"), []byte("twp"), 1) })
+			return path
+		}, "what came has the digest sha256:"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			above := t.TempDir()
+			s, err := Open(filepath.Join(above, "images"), Options{Limits: Limits{Bytes: 2 << 20, Entries: 100}})
+			check(t, err)
+			_, err = add(t, s, tt.make())
+			if err == nil || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("got %v\nwant %s", err, tt.says)
+			}
+			nothing(t, s, above)
+		})
+	}
+}
+
+// nothing checks that a store has no image, nothing half done, and no neighbours.
+func nothing(t *testing.T, s *Store, above string) {
+	t.Helper()
+	if all, err := s.List(); err != nil || len(all) != 0 {
+		t.Errorf("the store has %+v, %v", all, err)
+	}
+	for _, folder := range []string{"roots", "work", "incoming", "trash"} {
+		if files, err := os.ReadDir(s.in(folder, "")); err != nil || len(files) != 0 {
+			t.Errorf("in %s are %v, %v", folder, files, err)
+		}
+	}
+	if files, err := os.ReadDir(above); err != nil || len(files) != 1 {
+		t.Errorf("beside the store are %v, %v", files, err)
+	}
+}
+
+// A million entries of a layer that is some kilobytes long are refused when the bound
+// is passed.
+func TestMillionEntries(t *testing.T) {
+	var some bytes.Buffer
+	w := gzip.NewWriter(&some)
+	_, err := w.Write(bytes.Repeat(imagetest.Tar(t, imagetest.Entry{"d", "/"})[:512], 10_000))
+	check(t, err)
+	check(t, w.Close())
+	data := bytes.Repeat(some.Bytes(), 100) // one gzip after the other is a gzip
+	config := []byte(`{"rootfs": {"type": "layers", "diff_ids": ["` + imagetest.SomeDigest + `"]}}`)
+	manifest := fmt.Appendf(nil, `{"config": {"digest": %q, "size": %d}, "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": %q, "size": %d}]}`,
+		digest.FromBytes(config), len(config), digest.FromBytes(data), len(data))
+	above := t.TempDir()
+	s, err := Open(filepath.Join(above, "images"), Options{})
+	check(t, err)
+	_, err = add(t, s, imagetest.ByHand(t, config, data, manifest))
+	if err == nil || !strings.Contains(err.Error(), "the image has more than 500000 entries, which is the limit") {
+		t.Errorf("got %v", err)
+	}
+	nothing(t, s, above)
+}
+
+// Credentials come from the docker configuration.
+func TestCredentials(t *testing.T) {
+	img := imagetest.Image(t, compression.GZip, imagetest.SomeLayers(t)...)
+	plain := imagetest.Serve(t)
+	imagetest.Push(t, plain+"/a:1", img)
+	behind := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, password, _ := r.BasicAuth(); user != "me" || password != "secret" {
+			w.Header().Set("WWW-Authenticate", `Basic realm="test"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		r.RequestURI = ""
+		r.URL.Scheme, r.URL.Host = "http", plain
+		r.Header.Del("Authorization")
+		resp, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		defer resp.Body.Close()
+		for k, v := range resp.Header {
+			w.Header()[k] = v
+		}
+		w.WriteHeader(resp.StatusCode)
+		var b bytes.Buffer
+		_, _ = b.ReadFrom(resp.Body)
+		_, _ = w.Write(b.Bytes())
+	}))
+	t.Cleanup(behind.Close)
+	host := strings.TrimPrefix(behind.URL, "http://")
+	s := storeIn(t, Options{})
+	if _, err := add(t, s, host+"/a@"+imagetest.Digest(t, img).String()); err == nil || !strings.Contains(err.Error(), "401") {
+		t.Errorf("without a password: %v", err)
+	}
+	config := `{"auths": {"` + host + `": {"auth": "bWU6c2VjcmV0"}}}`
+	check(t, os.WriteFile(filepath.Join(os.Getenv("DOCKER_CONFIG"), "config.json"), []byte(config), 0o600))
+	if _, err := add(t, s, host+"/a@"+imagetest.Digest(t, img).String()); err != nil {
+		t.Errorf("with the password: %v", err)
+	}
+}
+
+// A registry that breaks off, or has other bytes under a digest, is refused; what came
+// whole is not fetched again.
+func TestBadRegistry(t *testing.T) {
+	img := imagetest.Image(t, compression.GZip, imagetest.SomeLayers(t)...)
+	layers, err := img.Layers()
+	check(t, err)
+	t.Setenv("DOCKER_CONFIG", t.TempDir())
+	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	var asked []string
+	mode := ""
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/") {
+			asked = append(asked, path.Base(r.URL.Path))
+			if r.URL.Path == "/v2/a/blobs/"+imagetest.Digest(t, layers[1]).String() && mode != "" {
+				w = &badWriter{ResponseWriter: w, mode: mode}
+			}
+		}
+		inner.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	host := strings.TrimPrefix(server.URL, "http://")
+	imagetest.Push(t, host+"/a:1", img)
+	s := storeIn(t, Options{})
+	for _, tt := range []struct{ mode, says string }{{"cut", "unexpected EOF"}, {"changed", "error verifying sha256 checksum"}} {
+		mode = tt.mode
+		if _, err := add(t, s, host+"/a@"+imagetest.Digest(t, img).String()); err == nil || !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%s: %v", tt.mode, err)
+		}
+	}
+	mode, asked = "", nil
+	e, err := add(t, s, host+"/a@"+imagetest.Digest(t, img).String())
+	check(t, err)
+	if got := imagetest.Show(t, mustUse(t, s, e.ID).Dir); got != imagetest.WantSome {
+		t.Errorf("there is\n%s", got)
+	}
+	if want := []string{imagetest.Digest(t, layers[1]).String()}; !cmp.Equal(asked, want) {
+		t.Errorf("fetched again %q, want %q", asked, want)
+	}
+}
+
+// A badWriter breaks off in the middle, or changes a byte.
+type badWriter struct {
+	http.ResponseWriter
+	mode string
+}
+
+func (b *badWriter) Write(p []byte) (int, error) {
+	if b.mode == "cut" {
+		_, _ = b.ResponseWriter.Write(p[:len(p)/2])
+		_ = http.NewResponseController(b.ResponseWriter).Flush()
+		panic(http.ErrAbortHandler)
+	}
+	changed := bytes.Clone(p)
+	changed[len(p)/2] ^= 1
+	return b.ResponseWriter.Write(changed)
+}
