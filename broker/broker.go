@@ -61,7 +61,7 @@ type Job struct {
 	With string
 	// Image is the digest of the image that defines the job, sha256:…; "" when the
 	// client's own compiler does. Identity and Fingerprint are then of the toolchain
-	// in it. Such a job may be all that argv.ReadTask reads, and is a tree.
+	// in it. Such a job may be all that task.Read reads, and is a tree.
 	Image string
 	// Args are the words after the program, as argv.Command.Compile made them.
 	Args []string

@@ -11,7 +11,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/argv/task"
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/headers"
 )
@@ -23,14 +23,14 @@ const maxNeeded = 8
 // include, and all that its linker may open.
 func (p *pinned) inputs() (*headers.Tree, error) {
 	t := p.task
-	if t.Kind == argv.TaskQuestion {
+	if t.Kind == task.Question {
 		return &headers.Tree{Root: new(broker.Dir)}, nil
 	}
 	reads, err := p.reads()
 	if err != nil {
 		return nil, err
 	}
-	return p.tree(t.Sources, reads, t.Dirs, t.Kind == argv.TaskLink)
+	return p.tree(t.Sources, reads, t.Dirs, t.Kind == task.Link)
 }
 
 // reads are the names that the linker may open, those that an input names too.

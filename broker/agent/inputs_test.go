@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/argv/task"
 	"github.com/crosscc/crosscc/broker/headers"
 	"github.com/crosscc/crosscc/broker/local"
 	"github.com/crosscc/crosscc/toolchains/rootfs"
@@ -56,7 +57,7 @@ func inputsOf(t *testing.T, env []string, command string, files map[string]strin
 		}
 	}
 	p := &pinned{s: &session{Client: &local.Client{Request: local.Request{Dir: dir, Env: env}}, root: root}}
-	if p.task, err = argv.ReadTask(strings.Fields(command), argv.Env{Driver: argv.Driver{Family: argv.GCC}, Getenv: p.variable}); err != nil {
+	if p.task, err = task.Read(strings.Fields(command), argv.Env{Driver: argv.Driver{Family: argv.GCC}, Getenv: p.variable}); err != nil {
 		t.Fatal(err)
 	}
 	reads, err := p.reads()

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/argv/task"
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/fleet"
 	"github.com/crosscc/crosscc/broker/local"
@@ -90,12 +91,12 @@ func TestSaidTarget(t *testing.T) {
 
 // A linker's map says the name that the build said.
 func TestNameInMap(t *testing.T) {
-	task, err := argv.ReadTask([]string{"a.o", "-o", "dir/my prog", "-Wl,-Map=x.map"}, argv.Env{})
+	read, err := task.Read([]string{"a.o", "-o", "dir/my prog", "-Wl,-Map=x.map"}, argv.Env{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &pinned{task: task, s: &session{Client: &local.Client{}}, helpers: []fleet.Imaged{}}
-	res := broker.Result{Outputs: []broker.Output{{Path: argv.MapOutput, Blob: broker.BytesBlob([]byte("LOAD a.o\nOUTPUT(/.crosscc/1 elf64-littleriscv)\n"))}}}
+	p := &pinned{task: read, s: &session{Client: &local.Client{}}, helpers: []fleet.Imaged{}}
+	res := broker.Result{Outputs: []broker.Output{{Path: task.MapOutput, Blob: broker.BytesBlob([]byte("LOAD a.o\nOUTPUT(/.crosscc/1 elf64-littleriscv)\n"))}}}
 	if err := p.nameInMap(&res); err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/argv/task"
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/headers"
 )
@@ -32,7 +33,7 @@ func (h *Helper) pin(j *broker.Job) (*plan, error) {
 	if j.Form != broker.Tree || len(j.Native) > 0 || j.With != "" {
 		return nil, broker.Refusef(ReasonRejected, "a job that an image defines is a tree, for no processor or toolchain of the client's")
 	}
-	t, err := argv.ReadTask(j.Args, argv.Env{
+	t, err := task.Read(j.Args, argv.Env{
 		Driver: d, Family: j.Identity.Family, Job: true,
 		ReadFile: func(string) ([]byte, error) { return nil, errors.New("a helper reads no response files") },
 		Getenv:   func(string) string { return "" },
@@ -47,7 +48,7 @@ func (h *Helper) pin(j *broker.Job) (*plan, error) {
 	}
 	p := &plan{job: j, cxx: d.CXX, env: append([]string{"TMPDIR=/tmp"}, j.Env...), root: j.Root}
 	switch t.Kind {
-	case argv.TaskCompile:
+	case task.Compile:
 		if err := argv.AdmitWhole(t.Command); err != nil {
 			return nil, broker.Refusef(ReasonRejected, "%v", err)
 		}
@@ -55,7 +56,7 @@ func (h *Helper) pin(j *broker.Job) (*plan, error) {
 		if err := p.write(); err != nil {
 			return nil, err
 		}
-	case argv.TaskParts:
+	case task.Parts:
 		return nil, broker.Refusef(ReasonRejected, "not one plain compile: several sources")
 	default:
 		if err := p.writeTask(t); err != nil {
@@ -66,7 +67,7 @@ func (h *Helper) pin(j *broker.Job) (*plan, error) {
 }
 
 // writeTask is write for what is no plain compile.
-func (p *plan) writeTask(t *argv.Task) error {
+func (p *plan) writeTask(t *task.Task) error {
 	names := map[string]string{}
 	for i, o := range t.Outputs {
 		names[o.Job] = fmt.Sprint(i) + path.Ext(o.Job)
@@ -84,12 +85,12 @@ func (p *plan) writeTask(t *argv.Task) error {
 }
 
 // admitPinned is admitTree for a tree that an image is below.
-func (h *Helper) admitPinned(j *broker.Job, t *argv.Task) error {
+func (h *Helper) admitPinned(j *broker.Job, t *task.Task) error {
 	if h.o.Sandbox == "none" {
 		return broker.Refusef(ReasonTreeClosed, "without a sandbox no image is served")
 	}
 	closed := j.Root.Closed
-	if t.Kind == argv.TaskLink {
+	if t.Kind == task.Link {
 		closed = j.Root.ClosedToLinks
 	}
 	if name, why := closed(); why != "" {

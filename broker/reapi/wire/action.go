@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/argv/task"
 	"github.com/crosscc/crosscc/broker"
 )
 
@@ -168,7 +169,7 @@ func checkCompile(j *broker.Job) error {
 		return nil
 	}
 	if j.Image != "" {
-		t, err := argv.ReadTask(j.Args, env)
+		t, err := task.Read(j.Args, env)
 		if err != nil {
 			return Rejectf("%v", err)
 		}

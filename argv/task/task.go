@@ -1,4 +1,10 @@
-package argv
+// Package task reads commands for a toolchain that lies elsewhere altogether: an image defines compiler, headers and libraries, and
+// the client need not have any (docs/pins.md). Such a command has nobody at home to fall back to, so there links are done
+// as well, the preprocessor alone, and what only prints. Client and helper read it by the same rules, so that what one sends the
+// other takes.
+//
+// A newcomer starts with [Read]; linker.go is the policy for the words that a driver hands to the linker.
+package task
 
 import (
 	"fmt"
@@ -7,46 +13,42 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/argv/allow"
 	"github.com/crosscc/crosscc/argv/option"
 )
 
-// This file reads commands for a toolchain that lies elsewhere altogether: an image defines compiler, headers and libraries, and
-// the client need not have any (docs/pins.md). Such a command has nobody at home to fall back to, so there links are done
-// as well, the preprocessor alone, and what only prints. Client and helper read it by the same rules, so that what one sends the
-// other takes.
-
-// TaskKind is what a Task does.
-type TaskKind int
+// Kind is what a Task does.
+type Kind int
 
 // The kinds.
 const (
-	TaskCompile    TaskKind = iota + 1 // one plain compile: Task.Command
-	TaskParts                          // several plain compiles: Task.Sources
-	TaskLink                           // a link, of sources too
-	TaskPreprocess                     // -E, -M, -MM
-	TaskQuestion                       // prints, and reads nothing of the client's
+	Compile    Kind = iota + 1 // one plain compile: Task.Command
+	Parts                      // several plain compiles: Task.Sources
+	Link                       // a link, of sources too
+	Preprocess                 // -E, -M, -MM
+	Question                   // prints, and reads nothing of the client's
 )
 
-func (k TaskKind) String() string {
+func (k Kind) String() string {
 	return [...]string{"", "compile", "compiles", "link", "preprocess", "question"}[k]
 }
 
-// A Task is a command that is run where its toolchain is. It never changes after [ReadTask].
+// A Task is a command that is run where its toolchain is. It never changes after [Read].
 type Task struct {
-	Kind TaskKind
-	// Command is the compile of a TaskCompile.
-	Command *Command
+	Kind Kind
+	// Command is the compile of a Compile.
+	Command *argv.Command
 	// Sources are the sources that are read, each as the compile that the driver makes of it.
-	Sources []*Command
+	Sources []*argv.Command
 	// Reads are files that the linker opens, or may: some need not be there. Relative names are from the working directory.
 	Reads []string
 	// Dirs are the directories of -L and the like, and of LIBRARY_PATH. They are searched for what Reads has already.
 	Dirs []string
 	// RunDirs are those of -rpath and LD_RUN_PATH, where the linker looks for what libraries need.
 	RunDirs []string
-	// Outputs are all files that are written, with their names in the job; not of a TaskCompile or TaskParts.
-	Outputs []Output
+	// Outputs are all files that are written, with their names in the job; not of a Compile or Parts.
+	Outputs []argv.Output
 
 	words []option.Word
 	links []linkerPart
@@ -58,46 +60,48 @@ const MapOutput = "map"
 // Names of a task's other outputs in a job.
 const taskOutput, taskDeps = "out", "rules"
 
-// ReadTask reads the words that follow the program's name. Its error says which word is in the way; what it returns without an
-// error may be run by a helper, but for the words of a TaskCompile and the like, which [AdmitWhole] judges.
+// Read reads the words that follow the program's name. Its error says which word is in the way; what it returns without an
+// error may be run by a helper, but for the words of a Compile and the like, which [argv.AdmitWhole] judges.
 //
 // env.Pinned need not be set.
-func ReadTask(args []string, env Env) (*Task, error) {
+func Read(args []string, env argv.Env) (*Task, error) {
 	env.Pinned, env.Native = true, false
-	c := Parse(args, env)
-	t := &Task{words: c.words}
-	if v := environment(env); v.Reason != "" {
+	c := argv.Parse(args, env)
+	t := &Task{words: c.Options()}
+	if v := argv.Environment(env); v.Reason != "" {
 		return nil, fmt.Errorf("%s is set, which makes a compiler do something else", v.Detail)
 	}
 	switch {
-	case c.verdict.Remote:
-		t.Kind, t.Command = TaskCompile, c
+	case c.Verdict().Remote:
+		t.Kind, t.Command = Compile, c
 		return t, nil
-	case c.verdict.Reason == option.ResponseFile:
-		return nil, fmt.Errorf("response file: %s", c.verdict.Detail)
+	case c.Verdict().Reason == option.ResponseFile:
+		return nil, fmt.Errorf("response file: %s", c.Verdict().Detail)
 	case c.Native():
-		return nil, fmt.Errorf("%s means this machine's processor, and the image's compiler is for any; name the processor", strings.Join(c.nativeWord().Text, " "))
+		return nil, fmt.Errorf("%s means this machine's processor, and the image's compiler is for any; name the processor", strings.Join(c.MeansNative(), " "))
 	case env.Driver.Standard != "":
 		return nil, fmt.Errorf("%s is a script, which adds words of its own", env.Driver.Standard)
-	case c.printing(env).Reason != "", len(c.inputs) == 0:
-		t.Kind = TaskQuestion
+	case c.Prints():
+		t.Kind = Question
 		return t, t.question()
-	case c.first(option.KindPreprocess) != nil:
-		t.Kind = TaskPreprocess
+	case slices.ContainsFunc(t.words, preprocesses):
+		t.Kind = Preprocess
 		return t, t.preprocess(c, env)
-	case !c.compile && !c.assembly:
-		t.Kind = TaskLink
+	case !slices.ContainsFunc(t.words, func(w option.Word) bool { return w.Kind == option.KindMode }):
+		t.Kind = Link
 		return t, t.link(c, env)
 	}
 	if s := c.Split(env); s != nil && !s.Links {
-		t.Kind, t.Sources = TaskParts, s.Compiles
+		t.Kind, t.Sources = Parts, s.Compiles
 		return t, nil
 	}
-	return nil, unsaid(c.verdict)
+	return nil, unsaid(c.Verdict())
 }
 
+func preprocesses(w option.Word) bool { return w.Kind == option.KindPreprocess }
+
 // unsaid words a verdict that keeps a command from going.
-func unsaid(v Verdict) error {
+func unsaid(v argv.Verdict) error {
 	for _, doc := range option.Reasons() {
 		if doc.Reason == v.Reason {
 			return fmt.Errorf("%s (%s): %s", v.Reason, v.Detail, doc.Text)
@@ -107,7 +111,7 @@ func unsaid(v Verdict) error {
 }
 
 // Words are those of the job: the command's own with the outputs' names replaced. rename says what an output of the job's is
-// called; nil leaves the job's names. They are not for a TaskCompile or TaskParts, which have [Command.Whole].
+// called; nil leaves the job's names. They are not for a Compile or Parts, which have [argv.Command.Whole].
 func (t *Task) Words(rename func(job string) string) []string {
 	if rename == nil {
 		rename = func(job string) string { return job }
@@ -119,7 +123,7 @@ func (t *Task) Words(rename func(job string) string) []string {
 		switch {
 		case w.Kind == option.KindOutput:
 			continue
-		case w.Name == "-MF" && t.Kind == TaskPreprocess:
+		case w.Name == "-MF" && t.Kind == Preprocess:
 			text = []string{"-MF", rename(taskDeps)}
 		}
 		for ; link < len(t.links) && t.links[link].word == i; link++ {
@@ -159,14 +163,14 @@ func (t *Task) question() error {
 // plain judges a word that names nothing that is opened or written. With -flto a link runs the compiler and the assembler
 // as well, which get the words that are for them.
 func (t *Task) plain(w option.Word) error {
-	text := slices.ContainsFunc(t.Sources, func(s *Command) bool { return s.Language().Assembles() })
+	text := slices.ContainsFunc(t.Sources, func(s *argv.Command) bool { return s.Language().Assembles() })
 	switch {
-	case w.Kind == option.KindAssembler && !allow.Assembler(handedOn(w, "-Wa,"), text), w.Name == "-mllvm" && !allow.LLVM(w.Value):
+	case w.Kind == option.KindAssembler && !allow.Assembler(argv.HandedOn(w, "-Wa,"), text), w.Name == "-mllvm" && !allow.LLVM(w.Value):
 		return fmt.Errorf("%q is not a word that an image's toolchain is run with", strings.Join(w.Text, " "))
 	}
 	switch w.Kind {
 	case option.KindMode, option.KindCPP, option.KindPlain, option.KindTarget, option.KindDebug, option.KindDiagnostic, option.KindTree, option.KindLTO, option.KindAssembler:
-		return admitWhole(w)
+		return argv.AdmitWord(w)
 	case option.KindLinker:
 		return t.driverLink(w)
 	}
@@ -180,19 +184,19 @@ func (t *Task) plain(w option.Word) error {
 var moreCPP = regexp.MustCompile(`^(-P|-C|-CC|-d[DIMNU]|-fdirectives-only|-v|-H)$`)
 
 // preprocess reads -E, -M and -MM of one source.
-func (t *Task) preprocess(c *Command, env Env) error {
-	if len(c.inputs) != 1 || c.inputs[0].name == "-" {
-		return fmt.Errorf("%s of %s: one source that is a file can be preprocessed by an image's compiler", c.first(option.KindPreprocess).Text[0], c.inputs[len(c.inputs)-1].name)
+func (t *Task) preprocess(c *argv.Command, env argv.Env) error {
+	if len(c.Inputs()) != 1 || c.Inputs()[0].Name == "-" {
+		return fmt.Errorf("%s of %s: one source that is a file can be preprocessed by an image's compiler", t.words[slices.IndexFunc(t.words, preprocesses)].Text[0], c.Inputs()[len(c.Inputs())-1].Name)
 	}
-	rules := slices.ContainsFunc(c.words, func(w option.Word) bool { return w.Kind == option.KindPreprocess && w.Name != "-E" })
+	rules := slices.ContainsFunc(c.Options(), func(w option.Word) bool { return w.Kind == option.KindPreprocess && w.Name != "-E" })
 	part := []string{}
-	for _, w := range c.words {
+	for _, w := range c.Options() {
 		switch {
 		case w.Kind == option.KindPreprocess, w.Kind == option.KindOutput, w.Kind == option.KindMode, w.Kind == option.KindInput, w.Kind == option.KindLanguage:
 		case moreCPP.MatchString(w.Text[0]) && len(w.Text) == 1:
 		case w.Kind == option.KindDependency && rules && w.Name != "-MD" && w.Name != "-MMD":
 			if w.Name == "-MF" && w.Value != "-" {
-				t.Outputs = append(t.Outputs, Output{Kind: Dependencies, Name: w.Value, Job: taskDeps})
+				t.Outputs = append(t.Outputs, argv.Output{Kind: argv.Dependencies, Name: w.Value, Job: taskDeps})
 			}
 		case w.Kind == option.KindDependency:
 			return fmt.Errorf("%s beside -E makes a file whose name is the driver's choice", w.Text[0])
@@ -204,79 +208,79 @@ func (t *Task) preprocess(c *Command, env Env) error {
 			part = append(part, w.Text...)
 		}
 	}
-	if len(t.Outputs) > 1 || len(c.outputs) > 1 {
+	if len(t.Outputs) > 1 || len(c.Named()) > 1 {
 		return fmt.Errorf("the output is named more than once")
 	}
-	if len(c.outputs) == 1 && c.outputs[0] != "-" {
-		t.Outputs = append(t.Outputs, Output{Kind: AssemblerText, Name: c.outputs[0], Job: taskOutput + path.Ext(c.outputs[0])})
+	if len(c.Named()) == 1 && c.Named()[0] != "-" {
+		t.Outputs = append(t.Outputs, argv.Output{Kind: argv.AssemblerText, Name: c.Named()[0], Job: taskOutput + path.Ext(c.Named()[0])})
 	}
 	t.Reads, t.Dirs, t.links = nil, nil, nil // of words that the linker would have got
-	return t.source(c.inputs[0], part, env)
+	return t.source(c.Inputs()[0], part, env)
 }
 
 // source adds one source with the words of its compile.
-func (t *Task) source(in input, words []string, env Env) error {
-	if in.name == "/dev/null" {
-		in.name = "null.c" // nothing is read; the words are judged all the same
+func (t *Task) source(in argv.Input, words []string, env argv.Env) error {
+	if in.Name == "/dev/null" {
+		in.Name = "null.c" // nothing is read; the words are judged all the same
 	}
 	part := slices.Clone(words)
-	if in.x != "" {
-		part = append(part, "-x", in.x)
+	if in.X != "" {
+		part = append(part, "-x", in.X)
 	}
-	cmd := Parse(append(part, "-c", in.name, "-o", "part.o"), env)
-	if !cmd.verdict.Remote {
-		return unsaid(cmd.verdict)
+	cmd := argv.Parse(append(part, "-c", in.Name, "-o", "part.o"), env)
+	if !cmd.Verdict().Remote {
+		return unsaid(cmd.Verdict())
 	}
-	if err := AdmitWhole(cmd); err != nil {
+	if err := argv.AdmitWhole(cmd); err != nil {
 		return err
 	}
-	if in.name != "null.c" {
+	if in.Name != "null.c" {
 		t.Sources = append(t.Sources, cmd)
 	}
 	return nil
 }
 
 // link reads a link.
-func (t *Task) link(c *Command, env Env) error {
-	if len(c.outputs) > 1 {
+func (t *Task) link(c *argv.Command, env argv.Env) error {
+	if len(c.Named()) > 1 {
 		return fmt.Errorf("the output is named more than once")
 	}
 	var part []string
-	for _, w := range c.words {
+	for _, w := range c.Options() {
 		switch {
 		case w.Kind == option.KindInput, w.Kind == option.KindLanguage, w.Kind == option.KindOutput, w.Kind == option.KindLinker, isLinkOnly(w):
 		default:
 			part = append(part, w.Text...)
 		}
 	}
-	for _, in := range c.inputs {
-		_, reason := languageOf(in.name, in.x, env.Driver.CXX, c.family)
+	for _, in := range c.Inputs() {
+		_, reason := in.Language(env.Driver.CXX, c.Family())
 		switch {
-		case strings.HasPrefix(in.name, "@") || strings.ContainsRune(in.name, 0) || in.name == "":
-			return fmt.Errorf("input %q does not read as a file's name", in.name)
-		case in.name == "-":
+		case strings.HasPrefix(in.Name, "@") || strings.ContainsRune(in.Name, 0) || in.Name == "":
+			return fmt.Errorf("input %q does not read as a file's name", in.Name)
+		case in.Name == "-":
 			return fmt.Errorf("a source from standard input can't be linked by an image's compiler")
 		case reason == "":
 			if err := t.source(in, part, env); err != nil {
 				return err
 			}
 		case reason == option.NotASource:
-			t.Reads = append(t.Reads, in.name)
+			t.Reads = append(t.Reads, in.Name)
 		default:
-			return unsaid(local(reason, in.name))
+			return unsaid(argv.Verdict{Reason: reason, Detail: in.Name})
 		}
 	}
 	if err := t.linkWords(c); err != nil {
 		return err
 	}
 	name := "a.out"
-	if len(c.outputs) == 1 {
-		name = c.outputs[0]
+	if len(c.Named()) == 1 {
+		name = c.Named()[0]
 	}
-	if slices.Contains(t.Reads, name) || slices.ContainsFunc(t.Sources, func(s *Command) bool { return s.Source() == name }) {
+	if slices.Contains(t.Reads, name) || slices.ContainsFunc(t.Sources, func(s *argv.Command) bool { return s.Source() == name }) {
 		return fmt.Errorf("output %s is an input as well", name)
 	}
-	t.Outputs = append(t.Outputs, Output{Kind: Object, Name: name, Job: taskOutput + path.Ext(name)})
+	t.Outputs = append(t.Outputs, argv.Output{Kind: argv.Object, Name: name, Job: taskOutput + path.Ext(name)})
 	t.search(env)
 	return nil
 }
@@ -287,11 +291,11 @@ func isLinkOnly(w option.Word) bool {
 }
 
 // linkWords judges the words of a link.
-func (t *Task) linkWords(c *Command) error {
+func (t *Task) linkWords(c *argv.Command) error {
 	if err := t.flatten(); err != nil {
 		return err
 	}
-	for _, w := range c.words {
+	for _, w := range c.Options() {
 		switch w.Kind {
 		case option.KindInput, option.KindOutput, option.KindLanguage:
 		case option.KindLinker:
@@ -303,7 +307,7 @@ func (t *Task) linkWords(c *Command) error {
 			if len(t.Sources) > 0 && w.Kind != option.KindToCPP {
 				return fmt.Errorf("%s in a command that links makes or reads files besides: compile with -c first", w.Text[0])
 			}
-			if err := admitWhole(w); err != nil {
+			if err := argv.AdmitWord(w); err != nil {
 				return err
 			}
 		default:
@@ -347,7 +351,7 @@ var driverLinkWords = regexp.MustCompile(`^(-fuse-ld=[a-z0-9.]+|-f(no-)?use-link
 // search adds what the linker looks for in directories: libraries, and scripts that are not where they are said to be.
 //
 // The driver adds LIBRARY_PATH to -L; an empty name there is the working directory.
-func (t *Task) search(env Env) {
+func (t *Task) search(env argv.Env) {
 	var libs []string
 	scripts := []string{}
 	for _, w := range t.words {

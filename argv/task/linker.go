@@ -1,4 +1,4 @@
-package argv
+package task
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/argv/option"
 )
 
@@ -160,7 +161,7 @@ func (t *Task) linkerWord(run []linkerWord) (int, error) {
 	}
 	if p.use == writesMap {
 		p.output = true
-		t.Outputs = append(t.Outputs, Output{Kind: Extra, Name: p.value, Job: MapOutput})
+		t.Outputs = append(t.Outputs, argv.Output{Kind: argv.Extra, Name: p.value, Job: MapOutput})
 	}
 	t.links = append(t.links, p)
 	return n, nil

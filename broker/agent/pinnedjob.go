@@ -1,0 +1,210 @@
+package agent
+
+import (
+	"errors"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/argv/task"
+	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/fleet"
+	"github.com/crosscc/crosscc/broker/headers"
+)
+
+// This file does the jobs of a command that an image defines.
+
+// run does the job, or the jobs of a command with several sources. As the driver does,
+// the others are compiled when one does not compile.
+func (p *pinned) run() ([]made, error) {
+	switch p.task.Kind {
+	case task.Compile:
+		m, err := p.compile(p.task.Command)
+		return []made{m}, err
+	case task.Parts:
+		var all []made
+		for _, cmd := range p.task.Sources {
+			m, err := p.compile(cmd)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, m)
+		}
+		return all, nil
+	}
+	m, err := p.whole()
+	return []made{m}, err
+}
+
+// compile does one plain compile.
+func (p *pinned) compile(cmd *argv.Command) (made, error) {
+	c := &compile{s: p.s, settings: p.set, driver: p.driver, cmd: cmd, toolchain: p.tc}
+	if t := c.targetWord(); t != "" && p.tc.Family == argv.Clang {
+		c.toolchain = p.tc.For(t) // what the object must be for
+	}
+	outputs := c.outputs()
+	if err := p.writable(outputs); err != nil {
+		return made{}, err
+	}
+	also, ok := cmd.Reads(p.s.Request.Dir)
+	if !ok {
+		return made{}, p.cannot("where the compiler looks for a profile is not known")
+	}
+	args := func() []string {
+		return cmd.Whole(c.object(), depsName, cmd.NameWords(p.s.Request.Dir)...)
+	}
+	res, err := p.send(func() (*broker.Job, error) {
+		tree, err := p.tree([]*argv.Command{cmd}, also, c.writtenIn(), false)
+		if err != nil {
+			return nil, err
+		}
+		j := p.job(tree, outputs)
+		j.Args, j.Debug = args(), cmd.Debug()
+		return j, nil
+	}, c.checkOutputs)
+	return made{res: res, outputs: outputs, removed: c.removed(res)}, err
+}
+
+// whole does a link, a run of the preprocessor, or a question.
+func (p *pinned) whole() (made, error) {
+	t := p.task
+	if err := p.writable(t.Outputs); err != nil {
+		return made{}, err
+	}
+	build := func() (*broker.Job, error) {
+		tree, err := p.inputs()
+		if err != nil {
+			return nil, err
+		}
+		j := p.job(tree, t.Outputs)
+		j.Args = t.Words(nil)
+		if t.Kind == task.Question {
+			j.Dir = "/"
+		}
+		return j, nil
+	}
+	res, err := p.send(build, func(j *broker.Job, res broker.Result) error {
+		for _, o := range res.Outputs {
+			if !slices.Contains(j.Outputs, o.Path) {
+				return broker.Refusef(reasonBadOutput, "returned %s, which was not asked for", o.Path)
+			}
+		}
+		if res.ExitCode == 0 && len(res.Outputs) != len(j.Outputs) {
+			return broker.Refusef(reasonBadOutput, "returned %d outputs instead of %d", len(res.Outputs), len(j.Outputs))
+		}
+		return nil
+	})
+	if err == nil {
+		err = p.nameInMap(&res)
+	}
+	m := made{res: res, outputs: t.Outputs}
+	for _, o := range t.Outputs {
+		back := slices.ContainsFunc(res.Outputs, func(got broker.Output) bool { return got.Path == o.Job })
+		if o.Kind == argv.Object && o.Name != "/dev/null" && !back {
+			m.removed = append(m.removed, o.Name)
+		}
+	}
+	return m, err
+}
+
+// maxMap bounds a linker's map.
+const maxMap = 256 << 20
+
+// mapOutput is where a map says which file was linked: at a helper that is a place of
+// the helper's.
+var mapOutput = regexp.MustCompile(`(?m)^OUTPUT\(/\.crosscc/[0-9]+(\.[^ /]*)? `)
+
+// nameInMap has a linker's map say the name that the build's command says.
+func (p *pinned) nameInMap(res *broker.Result) error {
+	at := slices.IndexFunc(p.task.Outputs, func(o argv.Output) bool { return o.Job == task.MapOutput })
+	i := slices.IndexFunc(res.Outputs, func(o broker.Output) bool { return o.Path == task.MapOutput })
+	if at < 0 || i < 0 {
+		return nil
+	}
+	text, err := res.Outputs[i].Blob.Bytes(maxMap)
+	if err != nil {
+		return p.lost(err, "")
+	}
+	name := p.task.Outputs[len(p.task.Outputs)-1].Name
+	text = mapOutput.ReplaceAllLiteral(text, []byte("OUTPUT("+name+" "))
+	res.Outputs[i].Blob = broker.BytesBlob(text)
+	return nil
+}
+
+// job is a job of the image's with a tree.
+func (p *pinned) job(tree *headers.Tree, outputs []argv.Output) *broker.Job {
+	j := &broker.Job{
+		Name: path.Base(p.s.Request.Args[0]), Identity: p.tc.Identity, Fingerprint: p.tc.Fingerprint, Image: p.pin.Digest.String(),
+		Dir: p.s.Request.Dir, Env: p.environ(tree), Root: tree.Root, Form: broker.Tree,
+	}
+	for _, o := range outputs {
+		j.Outputs = append(j.Outputs, o.Job)
+	}
+	slices.Sort(j.Outputs)
+	return j
+}
+
+// environ is what a compiler of an image gets of the client's environment. A text that
+// says when it was compiled says the client's time, by the one variable that can say it;
+// so such a result is nobody else's.
+func (p *pinned) environ(tree *headers.Tree) []string {
+	env := []string{"LC_ALL=" + p.set.locale}
+	for _, name := range []string{"CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "OBJC_INCLUDE_PATH", "OBJCPLUS_INCLUDE_PATH", "LIBRARY_PATH", "LD_RUN_PATH"} {
+		if v := p.s.getenv(name); v != "" {
+			env = append(env, name+"="+v)
+		}
+	}
+	epoch := p.s.getenv("SOURCE_DATE_EPOCH")
+	switch {
+	case epochDigits.MatchString(epoch):
+		env = append(env, "SOURCE_DATE_EPOCH="+epoch)
+	case dated(tree):
+		env = append(env, "SOURCE_DATE_EPOCH="+strconv.FormatInt(time.Now().Unix(), 10))
+	}
+	slices.Sort(env)
+	return env
+}
+
+var epochDigits = regexp.MustCompile(`^[0-9]{1,12}$`)
+
+// send has a helper do a job. A file that changed while it was sent is read once more.
+func (p *pinned) send(build func() (*broker.Job, error), check func(*broker.Job, broker.Result) error) (broker.Result, error) {
+	var prospects []fleet.Prospect
+	for _, h := range p.helpers {
+		prospects = append(prospects, h.Prospect)
+	}
+	for again := false; ; again = true {
+		j, err := build()
+		if err != nil {
+			return broker.Result{}, err
+		}
+		if n := len(j.Args); n > broker.MaxArgs {
+			return broker.Result{}, p.cannot("%d words are more than a helper runs", n)
+		}
+		res, _, err := p.a.fleet.Run(p.s.Context(), prospects, j, func(res broker.Result) error { return check(j, res) })
+		if _, changed := errors.AsType[*broker.ChangedError](err); changed && !again {
+			continue
+		}
+		if err != nil {
+			return broker.Result{}, p.lost(err, "crossctl status")
+		}
+		return res, nil
+	}
+}
+
+// writable refuses outputs in places that the wrapper should not write over.
+func (p *pinned) writable(outputs []argv.Output) error {
+	c := &compile{s: p.s, cmd: argv.Parse(nil, argv.Env{})}
+	for _, o := range outputs {
+		if o.Name == "/dev/null" {
+			continue
+		}
+		if l, ok := errors.AsType[*localJob](c.checkTarget(o.Name)); ok {
+			return p.cannot("%s", l.text)
+		}
+	}
+	return nil
+}

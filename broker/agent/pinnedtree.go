@@ -1,0 +1,101 @@
+package agent
+
+import (
+	"errors"
+	"io"
+	"path"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/headers"
+)
+
+// This file makes the trees of commands that an image defines; what links read is in
+// inputs.go.
+
+// names are those that the image's headers include.
+func (p *pinned) names() (*headers.Names, error) {
+	key := p.pin.Digest.String()
+	names, err := p.a.imageNames.get(p.s.Context(), key, nil, func() (*headers.Names, error) {
+		j := &broker.Job{Name: "gcc", Image: key, Dir: "/", Root: new(broker.Dir), Form: broker.Headers, Identity: p.tc.Identity}
+		res, err := p.send(func() (*broker.Job, error) { return j, nil }, func(*broker.Job, broker.Result) error { return nil })
+		if err != nil {
+			return nil, err
+		}
+		return headers.ReadNames(res.Stdout)
+	})
+	if _, ok := errors.AsType[*failure](err); err != nil && !ok {
+		err = p.lost(err, "")
+	}
+	return names, err
+}
+
+// tree is what sources read, and files besides.
+func (p *pinned) tree(sources []*argv.Command, also, beside []string, linked bool) (*headers.Tree, error) {
+	dir := p.s.Request.Dir
+	if path.Clean(dir) != dir || !path.IsAbs(dir) || !utf8.ValidString(dir) {
+		return nil, p.cannot("the working directory's name %q can't be said to a helper", dir)
+	}
+	if ofImage(dir) {
+		return nil, p.cannot("the working directory %s is where the image has its own files; build elsewhere, below /home, /srv or /tmp", dir)
+	}
+	src := headers.Source{
+		Dir: dir, Getenv: p.s.getenv, Also: also, Beside: beside, Image: true,
+		Open: func(name string) (io.ReadCloser, error) { return p.s.root.Open(name) },
+	}
+	if len(sources) == 0 {
+		return p.scan(src, linked)
+	}
+	var err error
+	if src.Names, err = p.names(); err != nil {
+		return nil, err
+	}
+	var all *headers.Tree
+	for _, cmd := range sources {
+		one := src
+		one.Cmd = cmd
+		if cmd.Source() == "/dev/null" {
+			one.Cmd = nil
+		}
+		tree, err := p.scan(one, linked)
+		if err != nil {
+			return nil, err
+		}
+		if all == nil {
+			all = tree
+			continue
+		}
+		if all, err = all.With(tree); err != nil {
+			return nil, p.cannot("%v; compile with -c first", err)
+		}
+	}
+	return all, nil
+}
+
+func ofImage(name string) bool {
+	top, _, _ := strings.Cut(strings.TrimPrefix(name, "/"), "/")
+	return broker.OfImage(top)
+}
+
+func (p *pinned) scan(src headers.Source, linked bool) (*headers.Tree, error) {
+	tree, err := p.a.scanner.Scan(p.s.Context(), p.s.root.FD(), src)
+	if u, ok := errors.AsType[*headers.Unsound](err); ok {
+		return nil, p.cannot("%s (%s)", u.Text, u.Reason)
+	}
+	if err != nil {
+		return nil, p.lost(err, "")
+	}
+	closed := tree.Root.Closed
+	if linked {
+		closed = tree.Root.ClosedToLinks
+	}
+	if name, why := closed(); why != "" {
+		return nil, p.cannot("%s can't be sent: %s", name, why)
+	}
+	if tree.NotUTF8 {
+		return nil, p.cannot("a file's name is not UTF-8")
+	}
+	return tree, nil
+}
