@@ -197,7 +197,7 @@ func (c *cell) hold(ctx context.Context, s *Spec, l Limits) error {
 		if err := l.apply(c.child.Pid); err != nil {
 			return &Failure{Kind: Setup, Detail: "limits", Err: err}
 		}
-		return c.lookInside(s)
+		return c.lookInside(s, l)
 	})
 }
 
@@ -260,10 +260,12 @@ func parentOf(pid int) (int, error) {
 }
 
 // lookInside opens the directories that the program can write to.
-func (c *cell) lookInside(s *Spec) (err error) {
+func (c *cell) lookInside(s *Spec, l Limits) (err error) {
 	root := fmt.Sprintf("/proc/%d/root", c.child.Pid)
 	if c.tmp, err = openDir(root, "/tmp"); err == nil && s.Out != "" {
-		c.out, err = openDir(root, s.Out)
+		if c.out, err = openDir(root, s.Out); err == nil {
+			err = s.begin(c.out, l, -1)
+		}
 	}
 	if errors.Is(err, os.ErrNotExist) { // it died meanwhile
 		return errNoChild

@@ -155,6 +155,9 @@ func (w *warm) describe(s *Spec, l Limits, socket string) engine.Container {
 // job runs one program. left says that it left processes behind; ours that the
 // container can't be used again for another reason.
 func (w *warm) job(ctx context.Context, s *Spec, l Limits, program string, overflow func(error)) (e *ending, left bool, err error) {
+	if err := s.begin(w.conn.Out, l, w.uid); err != nil {
+		return nil, true, &Failure{Kind: Setup, Detail: "outputs", Err: err}
+	}
 	st, err := openStreams(s, l, overflow)
 	if err != nil {
 		return nil, false, &Failure{Kind: Setup, Detail: "streams", Err: err}

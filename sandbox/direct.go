@@ -135,6 +135,9 @@ func (d *direct) command(s *Spec, job *jobDir) (*exec.Cmd, error) {
 			return nil, err
 		}
 	}
+	if err := s.begin(job.out, s.Limits.withDefaults(), -1); err != nil {
+		return nil, err
+	}
 	cmd := &exec.Cmd{Path: s.Path, Args: []string{s.Args[0]}, Dir: names.of(s.Dir)}
 	for _, w := range s.Args[1:] {
 		cmd.Args = append(cmd.Args, names.of(w))

@@ -56,11 +56,13 @@ type Spec struct {
 	// Texts are small read-only files of the caller's own, by absolute clean place.
 	// What the tree has under the same name is not seen.
 	Texts map[string]string
-	// Out is an absolute directory inside that is empty, writable and taken
-	// from; "" means none. Outputs are the names below it to take. Each must be
+	// Out is an absolute directory inside that is empty but for what is Begun,
+	// writable and taken from; "" means none. Outputs are the names below it to take. Each must be
 	// there when the program exits 0.
 	Out     string
 	Outputs []string
+	// Begun are outputs that are there when the program starts.
+	Begun []Begun
 	// Stdin is what the program reads, to its end.
 	Stdin  []byte
 	Limits Limits
@@ -232,7 +234,7 @@ func (s *Spec) checkOut() error {
 			return fmt.Errorf("sandbox: output %q is not a clean relative name", name)
 		}
 	}
-	return nil
+	return s.checkBegun()
 }
 
 func (s *Spec) checkEnv() error {
