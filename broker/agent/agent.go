@@ -24,6 +24,7 @@ import (
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/calibrate"
 	"github.com/crosscc/crosscc/broker/config"
 	"github.com/crosscc/crosscc/broker/fleet"
@@ -133,6 +134,30 @@ func (a *Agent) adopt(c config.Client) {
 	a.patience = c.Idle
 }
 
+// settings are what the job brings along. What they say of the agent counts from now
+// on, unless it is a question.
+func (a *Agent) settings(s *session.Session) (session.Settings, error) {
+	set, err := s.Settings()
+	if set.Distrusted != "" {
+		a.tellOnce(set.Distrusted)
+	}
+	if err == nil && s.Request.Verb == local.VerbCompile {
+		a.adopt(set.Client)
+	}
+	return set, err
+}
+
+// tellOnce warns in the log of something that each job of a build would say again.
+func (a *Agent) tellOnce(text string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.told == text {
+		return
+	}
+	a.told = text
+	a.log.Warn(text)
+}
+
 // Serve answers wrappers on the listener until the agent is idle, replaced or
 // told to stop, or ctx ends: that is no error. It closes the listener.
 func (a *Agent) Serve(ctx context.Context, l *rendezvous.Listener) error {
@@ -230,20 +255,20 @@ func (a *Agent) handle(conn *local.Conn, pid int) {
 		a.log.WithError(err).Debug("connection without a request")
 		return
 	}
-	s, err := open(c, pid)
+	s, err := session.Open(c, pid)
 	if err != nil {
 		c.Close()
 		a.log.WithError(err).Warn("session")
 		return
 	}
-	defer s.close()
-	if err := a.serve(s); err != nil && s.gone() == nil {
+	defer s.End()
+	if err := a.serve(s); err != nil && s.Gone() == nil {
 		a.log.WithError(err).Warn("session")
 	}
 }
 
 // serve is one wrapper, from request to end.
-func (a *Agent) serve(s *session) error {
+func (a *Agent) serve(s *session.Session) error {
 	switch {
 	case s.Request.Build != a.o.Build:
 		a.leave()
@@ -256,7 +281,7 @@ func (a *Agent) serve(s *session) error {
 
 // compile is one command of a build: done by a helper, or the wrapper becomes
 // the compiler.
-func (a *Agent) compile(s *session) error {
+func (a *Agent) compile(s *session.Session) error {
 	p, isPinned, err := a.pinOf(s)
 	var c *compile
 	switch {
@@ -274,8 +299,8 @@ func (a *Agent) compile(s *session) error {
 	if f, ok := errors.AsType[*failure](err); ok {
 		a.counters.Failed()
 		hint := f.hint
-		if s.set != nil && s.set.distrusted != "" {
-			hint = s.set.distrusted // which would have pinned what is missing
+		if d := s.Distrusted(); d != "" {
+			hint = d // which would have pinned what is missing
 		}
 		return s.Fail(local.Fail{Message: f.text, Hint: hint, Status: f.status})
 	}
@@ -285,7 +310,7 @@ func (a *Agent) compile(s *session) error {
 // local has the wrapper become the compiler.
 func (a *Agent) local(c *compile, l *localJob) error {
 	log := a.log.WithFields(logrus.Fields{"reason": l.reason, "why": l.text})
-	if l.helpers && !c.settings.fallback {
+	if l.helpers && !c.settings.Fallback {
 		a.counters.Failed()
 		log.Info("job failed: no fallback")
 		return c.s.Fail(local.Fail{
@@ -329,7 +354,7 @@ func (a *Agent) deliver(c *compile) error {
 		return a.verify(c, got)
 	}
 	fin, files, err := c.finish(got.Result)
-	defer closeAll(files)
+	defer session.CloseAll(files)
 	if err != nil {
 		return c.failed(fleet.ReasonLost, "fetch the object", err)
 	}
@@ -346,10 +371,6 @@ func (a *Agent) deliver(c *compile) error {
 	}).Debug("remote job")
 	return nil
 }
-
-// maxInline is how large an output may be to go within the message; larger
-// ones go as descriptors.
-const maxInline = 1 << 20
 
 // finish puts a result into the words of the wrapper. The files are the
 // caller's to close.
@@ -368,32 +389,8 @@ func (c *compile) finish(res broker.Result) (local.Finish, []*os.File, error) {
 	for i, o := range outputs {
 		targets[i] = c.target(o)
 	}
-	files, err := carry(&fin, outputs, targets)
+	files, err := session.Carry(&fin, outputs, targets)
 	return fin, files, err
-}
-
-// carry adds outputs to the words of the wrapper, each for its target. The files are
-// the caller's to close.
-func carry(fin *local.Finish, outputs []broker.Output, targets []local.Output) (files []*os.File, err error) {
-	for i, o := range outputs {
-		out := targets[i]
-		if o.Blob.Digest.Size <= maxInline {
-			data, err := o.Blob.Bytes(maxInline)
-			if err != nil {
-				return files, err
-			}
-			out.Data = data
-		} else {
-			f, err := fileOf(o.Blob)
-			if err != nil {
-				return files, err
-			}
-			out.File = len(files)
-			files = append(files, f)
-		}
-		fin.Outputs = append(fin.Outputs, out)
-	}
-	return files, nil
 }
 
 // removed are the files that a compiler takes away when it fails: gcc what it had
@@ -432,12 +429,12 @@ func (c *compile) target(o broker.Output) local.Output {
 // isEmpty reports whether a file is there with nothing in it, as mktemp makes them: the
 // assembler writes over such a one, whose mode stays (bfd_open_file in BFD's cache.c).
 func (c *compile) isEmpty(name string) bool {
-	st, err := c.s.root.Lstat(c.s.abs(name))
+	st, err := c.s.Files.Lstat(c.s.Abs(name))
 	return err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && st.Size == 0
 }
 
 // control answers crossctl.
-func (a *Agent) control(s *session) error {
+func (a *Agent) control(s *session.Session) error {
 	answer, err := a.answer(s)
 	if err != nil {
 		return s.Fail(local.Fail{Message: err.Error(), Status: exitGeneral})

@@ -89,7 +89,7 @@ func (a *Agent) calibrate(c *compile, list []fleet.Prospect) bool {
 	if len(open) == 0 {
 		return false
 	}
-	if c.settings.fallback {
+	if c.settings.Fallback {
 		select {
 		case a.trials.busy <- struct{}{}:
 		default:
@@ -106,7 +106,7 @@ func (a *Agent) calibrate(c *compile, list []fleet.Prospect) bool {
 	a.counters.Calibrating(true)
 	defer a.counters.Calibrating(false)
 	for _, p := range open {
-		if _, known := a.book.Look(*p.Question); !known && c.s.gone() == nil {
+		if _, known := a.book.Look(*p.Question); !known && c.s.Gone() == nil {
 			a.try(c, p)
 		}
 	}
@@ -126,7 +126,7 @@ func (a *Agent) try(c *compile, p fleet.Prospect) {
 		return a.corpusAway(ctx, c, p, u)
 	}
 	r, err := calibrate.Calibrate(ctx, q.Want.Family, q.Language, home, away)
-	if c.s.gone() != nil {
+	if c.s.Gone() != nil {
 		return // somebody else's job finds it out
 	}
 	if err == nil {
@@ -171,7 +171,7 @@ func (a *Agent) corpusHome(ctx context.Context, c *compile, q *calibrate.Questio
 		}
 		defer release()
 	}
-	dir, err := c.s.tempDir()
+	dir, err := c.s.TempDir()
 	if err != nil {
 		return calibrate.Outcome{}, err
 	}
@@ -179,7 +179,7 @@ func (a *Agent) corpusHome(ctx context.Context, c *compile, q *calibrate.Questio
 	base := "crosscc." + rand.Text()[:8]
 	words := slices.Concat([]string{"-c", corpusScript, path.Join(dir.Name(), base), c.program}, q.Words, u.Words, targetWords(c),
 		[]string{"-x", u.Language.XName(), "-c", corpusName, "-o", corpusObject})
-	out, err := c.s.runAs(ctx, "/bin/sh", toolchains.Program{Path: "/bin/sh", Args: words, Env: []string{"LC_ALL=C", "LANGUAGE="}, Stdin: u.Source}, maxCorpusObject)
+	out, err := c.s.RunAs(ctx, "/bin/sh", toolchains.Program{Path: "/bin/sh", Args: words, Env: []string{"LC_ALL=C", "LANGUAGE="}, Stdin: u.Source}, maxCorpusObject)
 	if err != nil { // the wrapper is gone, perhaps killed with all that it ran
 		removeCorpus(dir, base)
 		return calibrate.Outcome{}, err

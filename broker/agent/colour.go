@@ -53,14 +53,14 @@ func (c *compile) terminalWords() (words []string, why string) {
 		return c.clangTerminalWords(explicit)
 	}
 	for _, name := range []string{"GCC_COLORS", "GCC_URLS", "TERM_URLS"} {
-		if c.s.isSet(name) {
+		if c.s.IsSet(name) {
 			return nil, name + " is set"
 		}
 	}
 	if major(c.toolchain.Identity.Version) < 10 {
 		return nil, "it is older than gcc 10, which had no links"
 	}
-	if !c.s.isSet("TERM") || c.s.getenv("TERM") == "dumb" {
+	if !c.s.IsSet("TERM") || c.s.Getenv("TERM") == "dumb" {
 		return nil, "" // explicit or not: should_colorize in gcc's diagnostic-color.cc rules links too
 	}
 	if explicit != "never" { // which does not speak of links
@@ -74,12 +74,12 @@ func (c *compile) terminalWords() (words []string, why string) {
 
 // links is auto_enable_urls in gcc's diagnostic-color.cc.
 func (c *compile) links() bool {
-	switch c.s.getenv("COLORTERM") {
+	switch c.s.Getenv("COLORTERM") {
 	case "xfce4-terminal", "gnome-terminal":
 		return false
 	case "":
-		term := c.s.getenv("TERM")
-		return c.s.isSet("COLORTERM") || term != "xterm" && term != "linux" && term != "vt100"
+		term := c.s.Getenv("TERM")
+		return c.s.IsSet("COLORTERM") || term != "xterm" && term != "linux" && term != "vt100"
 	}
 	return true
 }
@@ -90,7 +90,7 @@ var colourful = regexp.MustCompile(`^(xterm|screen|tmux|linux|rxvt|konsole|gnome
 // clangTerminalWords: clang asks terminfo for colours, and wraps lines where COLUMNS is
 // set.
 func (c *compile) clangTerminalWords(explicit string) (words []string, why string) {
-	switch term := c.s.getenv("TERM"); {
+	switch term := c.s.Getenv("TERM"); {
 	case explicit == "always", explicit == "never":
 	case term == "" || term == "dumb":
 	case !colourful.MatchString(term):
@@ -98,7 +98,7 @@ func (c *compile) clangTerminalWords(explicit string) (words []string, why strin
 	default:
 		words = append(words, "-fcolor-diagnostics")
 	}
-	if n, err := strconv.Atoi(c.s.getenv("COLUMNS")); err == nil && n > 0 {
+	if n, err := strconv.Atoi(c.s.Getenv("COLUMNS")); err == nil && n > 0 {
 		words = append(words, "-fmessage-length="+strconv.Itoa(n))
 	}
 	return words, ""
@@ -110,7 +110,7 @@ var escapes = regexp.MustCompile("\x1b\\[[0-9;]*[mK]|\x1b\\]8;;[^\x07\x1b]*(?:\x
 // fits keeps words at home that gcc would cut to the width of the terminal.
 func (c *compile) fits(words []byte) error {
 	width := c.s.Request.Columns
-	if n, err := strconv.Atoi(c.s.getenv("COLUMNS")); err == nil && n > 0 {
+	if n, err := strconv.Atoi(c.s.Getenv("COLUMNS")); err == nil && n > 0 {
 		width = n
 	}
 	if width == 0 || c.toolchain.Family == argv.Clang {
@@ -139,7 +139,7 @@ const maxEpoch = 253402300799
 // epoch is the date that stands for now, where this compiler honours that: gcc does since
 // 7, clang since 16.
 func (c *compile) epoch() (string, bool) {
-	value := c.s.getenv("SOURCE_DATE_EPOCH")
+	value := c.s.Getenv("SOURCE_DATE_EPOCH")
 	honoured := 7
 	if c.toolchain.Family == argv.Clang {
 		honoured = 16

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/local"
 	"github.com/crosscc/crosscc/toolchains"
 )
@@ -13,7 +14,7 @@ import (
 func typed(family argv.Family, version, words, env string, columns int) *compile {
 	r := local.Request{Env: strings.Fields(env), Terminal: true, Columns: columns}
 	return &compile{
-		s:   &session{Client: &local.Client{Request: r}},
+		s:   &session.Session{Client: &local.Client{Request: r}},
 		cmd: argv.Parse(append(strings.Fields(words), "-c", "a.c"), argv.Env{Family: family}),
 		toolchain: toolchains.Toolchain{
 			Identity: toolchains.Identity{Family: family, Version: version},

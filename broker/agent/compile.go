@@ -12,6 +12,7 @@ import (
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/fleet"
 	"github.com/crosscc/crosscc/broker/headers"
 	"github.com/crosscc/crosscc/broker/helper"
@@ -21,9 +22,9 @@ import (
 
 // A compile is one command on its way to a job.
 type compile struct {
-	s         *session
+	s         *session.Session
 	cpps      *slots // of the agent's, for local preprocessing
-	settings  settings
+	settings  session.Settings
 	driver    argv.Driver
 	program   string // the compiler's absolute path
 	argv0     string
@@ -38,7 +39,7 @@ type compile struct {
 
 // prepare finds out what the command is and who could do it, without work for
 // its source. The error of a command that stays at home is a *localJob.
-func (a *Agent) prepare(s *session) (*compile, error) {
+func (a *Agent) prepare(s *session.Session) (*compile, error) {
 	c := &compile{s: s, cpps: &a.cpps}
 	if err := c.parse(); err != nil {
 		return c, err
@@ -76,9 +77,9 @@ func (a *Agent) find(c *compile, form broker.Form) ([]fleet.Prospect, error) {
 		return nil, err
 	}
 	w := c.want(form, extra)
-	list := a.fleet.Prospects(c.s.Context(), c.settings.hosts, w)
+	list := a.fleet.Prospects(c.s.Context(), c.settings.Hosts, w)
 	if a.calibrate(c, list) {
-		list = a.fleet.Prospects(c.s.Context(), c.settings.hosts, w)
+		list = a.fleet.Prospects(c.s.Context(), c.settings.Hosts, w)
 	}
 	if r := fleet.None(list); r != nil {
 		a.offer(c, list)
@@ -90,8 +91,8 @@ func (a *Agent) find(c *compile, form broker.Form) ([]fleet.Prospect, error) {
 // failed is a step that went wrong without a word on the code: the local
 // compiler says what it says, unless the wrapper is gone.
 func (c *compile) failed(reason broker.Reason, step string, err error) error {
-	if c.s.gone() != nil {
-		return c.s.gone()
+	if c.s.Gone() != nil {
+		return c.s.Gone()
 	}
 	return stay(reason, "%s: %v", step, err)
 }
@@ -114,10 +115,10 @@ func (c *compile) output(job string) (argv.Output, bool) {
 func (c *compile) checkTargets() error {
 	names := map[string]bool{}
 	for _, o := range c.outputs() {
-		if name := c.s.abs(o.Name); names[name] {
+		if name := c.s.Abs(o.Name); names[name] {
 			return stay(reasonTarget, "%s is two outputs", o.Name)
 		}
-		names[c.s.abs(o.Name)] = true
+		names[c.s.Abs(o.Name)] = true
 		if err := c.checkTarget(o.Name); err != nil {
 			return err
 		}
@@ -126,7 +127,7 @@ func (c *compile) checkTargets() error {
 }
 
 func (c *compile) checkTarget(name string) error {
-	st, err := c.s.root.Lstat(c.s.abs(name))
+	st, err := c.s.Files.Lstat(c.s.Abs(name))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -136,7 +137,7 @@ func (c *compile) checkTarget(name string) error {
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return stay(reasonTarget, "output %s is not a regular file", name)
 	}
-	src, err := c.s.root.Stat(c.s.abs(c.cmd.Source()))
+	src, err := c.s.Files.Stat(c.s.Abs(c.cmd.Source()))
 	if err == nil && src.Dev == st.Dev && src.Ino == st.Ino {
 		return stay(reasonTarget, "output %s is the source", name)
 	}
@@ -187,8 +188,8 @@ func (a *Agent) remote(c *compile) (answer, error) {
 func (a *Agent) send(c *compile, prospects []fleet.Prospect, j *broker.Job) (answer, error) {
 	check := func(res broker.Result) error { return c.checkOutputs(j, res) }
 	res, match, err := a.fleet.Run(c.s.Context(), prospects, j, check)
-	if c.s.gone() != nil {
-		return answer{}, c.s.gone()
+	if c.s.Gone() != nil {
+		return answer{}, c.s.Gone()
 	}
 	return answer{Result: res, form: j.Form, match: match}, err
 }

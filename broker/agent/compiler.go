@@ -10,6 +10,7 @@ import (
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/argv/option"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/toolchains"
 )
 
@@ -34,12 +35,12 @@ func (c *compile) parse() error {
 func (c *compile) find(called string) error {
 	c.argv0 = called
 	if program := c.s.Request.Program; program != "" {
-		c.program = c.s.abs(program)
+		c.program = c.s.Abs(program)
 		return nil
 	}
 	program, ok := "", false
 	if c.byName(called) {
-		program, ok = toolchains.FindEquivalent(c.s.root, c.s.getenv("PATH"), c.driver)
+		program, ok = toolchains.FindEquivalent(c.s.Files, c.s.Getenv("PATH"), c.driver)
 	}
 	if !ok {
 		return notFound(called)
@@ -57,7 +58,7 @@ func (c *compile) byName(called string) bool {
 	if !strings.Contains(called, "/") {
 		return true
 	}
-	_, err := c.s.root.Stat(c.s.abs(called))
+	_, err := c.s.Files.Stat(c.s.Abs(called))
 	return err == nil // the wrapper found no program there, so it is a link to crosscc
 }
 
@@ -74,8 +75,8 @@ func (c *compile) read(f argv.Family) error { return c.readWords(c.s.Request.Arg
 
 func (c *compile) readWords(words []string, f argv.Family) error {
 	env := argv.Env{
-		Driver: c.driver, Family: f, Getenv: c.s.getenv, Native: true, // see Agent.resolve
-		ReadFile: func(name string) ([]byte, error) { return c.s.root.ReadFile(c.s.abs(name), maxWords) },
+		Driver: c.driver, Family: f, Getenv: c.s.Getenv, Native: true, // see Agent.resolve
+		ReadFile: func(name string) ([]byte, error) { return c.s.Files.ReadFile(c.s.Abs(name), session.MaxWords) },
 	}
 	c.cmd = argv.Parse(words, env)
 	if c.split = c.cmd.Split(env); c.split != nil {
@@ -91,26 +92,26 @@ func (c *compile) readWords(words []string, f argv.Family) error {
 // directory, a root, a file without a name; and those by which its programs depend on the
 // working directory.
 func (c *compile) oddVariables() error {
-	for dir := range strings.SplitSeq(c.s.getenv("COMPILER_PATH"), ":") {
-		if c.s.getenv("COMPILER_PATH") != "" && !path.IsAbs(dir) {
+	for dir := range strings.SplitSeq(c.s.Getenv("COMPILER_PATH"), ":") {
+		if c.s.Getenv("COMPILER_PATH") != "" && !path.IsAbs(dir) {
 			return stay(broker.Reason(option.Environment), "COMPILER_PATH has a relative name")
 		}
 	}
-	for dir := range strings.SplitSeq(c.s.getenv("PATH"), ":") { // by which gcc finds its assembler
+	for dir := range strings.SplitSeq(c.s.Getenv("PATH"), ":") { // by which gcc finds its assembler
 		if path.IsAbs(dir) {
 			continue
 		}
 		for _, name := range []string{"as", "objcopy"} {
-			if st, err := c.s.root.Stat(c.s.abs(path.Join(dir, name))); err == nil && st.Mode&0o111 != 0 {
+			if st, err := c.s.Files.Stat(c.s.Abs(path.Join(dir, name))); err == nil && st.Mode&0o111 != 0 {
 				return stay(broker.Reason(option.Environment), "PATH has a relative name, with %s in it", name)
 			}
 		}
 	}
-	if prefix := c.s.getenv("GCC_EXEC_PREFIX"); prefix != "" && !path.IsAbs(prefix) {
+	if prefix := c.s.Getenv("GCC_EXEC_PREFIX"); prefix != "" && !path.IsAbs(prefix) {
 		return stay(broker.Reason(option.Environment), "GCC_EXEC_PREFIX is a relative name")
 	}
 	for _, name := range []string{"GCC_EXEC_PREFIX", "COMPILER_PATH", "GCC_ROOT", "GCC_COMPARE_DEBUG", "DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES"} {
-		if c.s.isSet(name) && c.s.getenv(name) == "" {
+		if c.s.IsSet(name) && c.s.Getenv(name) == "" {
 			return stay(broker.Reason(option.Environment), "%s is set to nothing", name)
 		}
 	}
@@ -157,7 +158,7 @@ func (a *Agent) knowable(c *compile) error {
 
 // regular keeps sources at home that can be read once.
 func (c *compile) regular() error {
-	st, err := c.s.root.Stat(c.s.abs(c.cmd.Source()))
+	st, err := c.s.Files.Stat(c.s.Abs(c.cmd.Source()))
 	if err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return stay(reasonSource, "source %s is not a regular file, and can be read once", c.cmd.Source())
 	}
@@ -167,18 +168,18 @@ func (c *compile) regular() error {
 // key names the compiler for a memo, with all that its answers depend on besides
 // its own files: where it is, and the variables by which it finds its parts.
 func (c *compile) key(words ...string) string {
-	root, err := c.s.root.ID()
+	root, err := c.s.Files.ID()
 	if err != nil {
 		root = "?" + err.Error()
 	}
-	return strings.Join(append([]string{root, c.program, c.s.getenv("GCC_EXEC_PREFIX"), c.s.getenv("COMPILER_PATH"), c.s.getenv("PATH")}, words...), "\x00")
+	return strings.Join(append([]string{root, c.program, c.s.Getenv("GCC_EXEC_PREFIX"), c.s.Getenv("COMPILER_PATH"), c.s.Getenv("PATH")}, words...), "\x00")
 }
 
 // script names a program of the toolchain that is a script: what it does
 // depends on more than its text.
 func (c *compile) script() string {
 	for _, name := range append([]string{c.program}, c.toolchain.Programs...) {
-		f, err := c.s.root.Open(name)
+		f, err := c.s.Files.Open(name)
 		if err != nil {
 			continue // not there: the probe knows
 		}
@@ -195,12 +196,12 @@ func (c *compile) script() string {
 // otherLibrary names a library that LD_LIBRARY_PATH puts in the place of one
 // that the compiler was found to have.
 func (c *compile) otherLibrary() string {
-	for dir := range strings.SplitSeq(c.s.getenv("LD_LIBRARY_PATH"), ":") {
+	for dir := range strings.SplitSeq(c.s.Getenv("LD_LIBRARY_PATH"), ":") {
 		if !path.IsAbs(dir) {
 			continue
 		}
 		for _, lib := range c.libraries() {
-			if _, err := c.s.root.Stat(path.Join(dir, lib)); err == nil {
+			if _, err := c.s.Files.Stat(path.Join(dir, lib)); err == nil {
 				return path.Join(dir, lib)
 			}
 		}
@@ -238,7 +239,7 @@ func (c *compile) targetWord() string {
 }
 
 func (c *compile) system() toolchains.System {
-	return toolchains.System{Root: c.s.root, Run: c.s.run, Getenv: c.s.getenv, Dir: c.s.Request.Dir}
+	return toolchains.System{Root: c.s.Files, Run: c.s.Ask, Getenv: c.s.Getenv, Dir: c.s.Request.Dir}
 }
 
 // extra are words that make explicit what the compiler would find out for

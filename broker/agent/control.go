@@ -7,12 +7,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/monitor"
 )
 
 // answer is what crossctl asked for, to be written as JSON.
-func (a *Agent) answer(s *session) (any, error) {
+func (a *Agent) answer(s *session.Session) (any, error) {
 	switch s.Request.Verb {
 	case "status":
 		return a.status(s), nil
@@ -21,7 +21,7 @@ func (a *Agent) answer(s *session) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return a.sendings.fill(a.fleet.Reach(s.Context(), set.hosts)), nil
+		return a.sendings.fill(a.fleet.Reach(s.Context(), set.Hosts)), nil
 	case "explain":
 		return a.explain(s)
 	case "key":
@@ -37,7 +37,7 @@ func (a *Agent) answer(s *session) (any, error) {
 }
 
 // status is a question: it starts nothing, not even the helper inside the agent.
-func (a *Agent) status(s *session) monitor.Status {
+func (a *Agent) status(s *session.Session) monitor.Status {
 	size, held := a.slots.figures()
 	st := monitor.Status{
 		Agent: monitor.AgentStatus{
@@ -51,26 +51,9 @@ func (a *Agent) status(s *session) monitor.Status {
 	if set, err := a.settings(s); err != nil {
 		st.Notes = append(st.Notes, err.Error())
 	} else {
-		st.Helpers = a.sendings.fill(a.fleet.Status(set.hosts))
+		st.Helpers = a.sendings.fill(a.fleet.Status(set.Hosts))
 	}
 	return st
-}
-
-// fileOf is a blob as a file that can be handed to the wrapper.
-func fileOf(b broker.Blob) (*os.File, error) {
-	r, err := b.Open()
-	if err != nil {
-		return nil, err
-	}
-	if f, ok := r.(*os.File); ok {
-		return f, nil
-	}
-	defer r.Close()
-	data, err := b.Bytes(b.Digest.Size)
-	if err != nil {
-		return nil, err
-	}
-	return fileWith(data)
 }
 
 func totalMemory() uint64 {

@@ -6,12 +6,13 @@ import (
 	"slices"
 
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/fleet"
 	"github.com/crosscc/crosscc/broker/monitor"
 )
 
 // explain says what would happen to a command, without compiling.
-func (a *Agent) explain(s *session) (monitor.Explanation, error) {
+func (a *Agent) explain(s *session.Session) (monitor.Explanation, error) {
 	if len(s.Request.Args) == 0 {
 		return monitor.Explanation{}, errors.New("explain: no command given")
 	}
@@ -20,9 +21,7 @@ func (a *Agent) explain(s *session) (monitor.Explanation, error) {
 	}
 	c, err := a.prepare(s)
 	e := monitor.Explanation{Verdict: "remote", Compiler: c.program, Helpers: explainHelpers(c.prospects)}
-	if s.set != nil {
-		e.Ignored = s.set.distrusted
-	}
+	e.Ignored = s.Distrusted()
 	if c.toolchain.Version != "" {
 		e.Identity = c.toolchain.Identity.String()
 	}
@@ -51,7 +50,7 @@ func (a *Agent) explain(s *session) (monitor.Explanation, error) {
 func (a *Agent) explainPinned(p *pinned, err error) (monitor.Explanation, error) {
 	e := monitor.Explanation{Verdict: "remote"}
 	if err == nil {
-		e.Image = p.pin.String() + " by " + p.set.pinnedBy
+		e.Image = p.pin.String() + " by " + p.set.PinnedBy
 		err = p.prepare()
 	}
 	if err == nil {
@@ -114,13 +113,13 @@ func explainHelpers(list []fleet.Prospect) []monitor.HelperExplanation {
 
 // key is the text under which a helper would keep the result of a command: all
 // that it depends on.
-func (a *Agent) key(s *session) (monitor.Key, error) {
+func (a *Agent) key(s *session.Session) (monitor.Key, error) {
 	if len(s.Request.Args) == 0 {
 		return monitor.Key{}, errors.New("explain: no command given")
 	}
 	if p, ok, err := a.pinOf(s); ok {
 		if err == nil {
-			err = fmt.Errorf("an image defines the command (%s); keys are told of the local compiler's", p.set.pinnedBy)
+			err = fmt.Errorf("an image defines the command (%s); keys are told of the local compiler's", p.set.PinnedBy)
 		}
 		return monitor.Key{}, err
 	}

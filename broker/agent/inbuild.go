@@ -28,7 +28,7 @@ func (a *Agent) inBuild(c *compile) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	dir, err := c.s.root.Real(c.s.Request.Dir)
+	dir, err := c.s.Files.Real(c.s.Request.Dir)
 	if err != nil {
 		return "", nil // the job can't be sent, and says why later
 	}
@@ -48,7 +48,7 @@ func (a *Agent) inBuild(c *compile) (string, error) {
 func (c *compile) places() []string {
 	var list []string
 	for _, name := range append([]string{c.program}, c.toolchain.Programs...) {
-		if real, err := c.s.root.Real(name); err == nil {
+		if real, err := c.s.Files.Real(name); err == nil {
 			list = append(list, real)
 		}
 	}
@@ -64,7 +64,7 @@ func (c *compile) project(dir string, places []string) string {
 		if !slices.ContainsFunc(places, func(p string) bool { return below(p, dir) }) {
 			continue
 		}
-		if slices.ContainsFunc(markers, func(m string) bool { _, err := c.s.root.Lstat(dir + "/" + m); return err == nil }) {
+		if slices.ContainsFunc(markers, func(m string) bool { _, err := c.s.Files.Lstat(dir + "/" + m); return err == nil }) {
 			found = dir
 		}
 	}

@@ -69,11 +69,11 @@ func (p *pinned) reads() ([]string, error) {
 // lookInto refuses an input that names others in a way that is not followed, and tells
 // the libraries that a library needs and the files that a script names.
 func (p *pinned) lookInto(name string) ([]string, error) {
-	full := p.s.abs(name)
+	full := p.s.Abs(name)
 	if ofImage(full) {
 		return nil, nil
 	}
-	f, err := p.s.root.Open(full)
+	f, err := p.s.Files.Open(full)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil // the linker looks elsewhere, or says so
 	}
@@ -122,13 +122,13 @@ func (p *pinned) script(name string, r io.Reader) ([]string, error) {
 	}
 	files, dirs := scriptNames(text)
 	for _, dir := range dirs {
-		if !ofImage(p.s.abs(dir)) {
+		if !ofImage(p.s.Abs(dir)) {
 			return nil, p.cannot("%s has SEARCH_DIR (%s), which is not followed; say -L", name, dir)
 		}
 	}
 	for _, f := range files { // in the working directory, and newer linkers beside the script
 		if !path.IsAbs(f) {
-			files = append(files, p.s.abs(f), path.Dir(p.s.abs(name))+"/"+f)
+			files = append(files, p.s.Abs(f), path.Dir(p.s.Abs(name))+"/"+f)
 		}
 	}
 	return files, nil

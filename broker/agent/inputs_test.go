@@ -10,6 +10,7 @@ import (
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/argv/task"
+	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/headers"
 	"github.com/crosscc/crosscc/broker/local"
 	"github.com/crosscc/crosscc/toolchains/rootfs"
@@ -56,14 +57,14 @@ func inputsOf(t *testing.T, env []string, command string, files map[string]strin
 			t.Fatal(err)
 		}
 	}
-	p := &pinned{s: &session{Client: &local.Client{Request: local.Request{Dir: dir, Env: env}}, root: root}}
+	p := &pinned{s: &session.Session{Client: &local.Client{Request: local.Request{Dir: dir, Env: env}}, Files: root}}
 	if p.task, err = task.Read(strings.Fields(command), argv.Env{Driver: argv.Driver{Family: argv.GCC}, Getenv: p.variable}); err != nil {
 		t.Fatal(err)
 	}
 	reads, err := p.reads()
 	var names []string
 	for _, name := range reads {
-		name = strings.TrimPrefix(p.s.abs(name), dir+"/")
+		name = strings.TrimPrefix(p.s.Abs(name), dir+"/")
 		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
 			names = append(names, filepath.Clean(name))
 		}
@@ -105,7 +106,7 @@ func TestInputs(t *testing.T) {
 // The variables that a linker heeds go from the wrapper to the image.
 func TestPinnedEnviron(t *testing.T) {
 	env := local.Listed([]string{"HOME=/x", "LD_RUN_PATH=/r", "LIBRARY_PATH=l", "CPATH=i", "EDITOR=e"})
-	p := &pinned{set: settings{locale: "C"}, s: &session{Client: &local.Client{Request: local.Request{Env: env}}}}
+	p := &pinned{set: session.Settings{Locale: "C"}, s: &session.Session{Client: &local.Client{Request: local.Request{Env: env}}}}
 	if got, want := strings.Join(p.environ(new(headers.Tree)), " "), "CPATH=i LC_ALL=C LD_RUN_PATH=/r LIBRARY_PATH=l"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}

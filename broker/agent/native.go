@@ -9,6 +9,7 @@ import (
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/argv/option"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/monitor"
 	"github.com/crosscc/crosscc/toolchains"
 )
@@ -26,7 +27,7 @@ func (a *Agent) resolve(c *compile) error {
 	}
 	// Words that are sizes and nothing else stay: without any the helper would not
 	// know native.
-	if fewer := withoutSizes(n.Specs); !c.settings.nativeParams && len(fewer) > 0 {
+	if fewer := withoutSizes(n.Specs); !c.settings.NativeParams && len(fewer) > 0 {
 		c.unlike = len(fewer) < len(n.Specs)
 		n.Specs = fewer
 	}
@@ -55,7 +56,7 @@ func (a *Agent) native(c *compile) (toolchains.Native, error) {
 		if slices.Contains(p.Args, "-###") {
 			a.counters.NativeAsked()
 		}
-		return c.s.run(ctx, p)
+		return c.s.Ask(ctx, p)
 	}
 	return a.probes.Native(c.s.Context(), sys, c.nativeQuestion(cpu))
 }
@@ -72,16 +73,16 @@ func (c *compile) nativeQuestion(cpu string) toolchains.NativeQuestion {
 // elsewhere.
 func (a *Agent) cpu(c *compile) (string, error) {
 	cpu, err := a.cpus.Identity()
-	if name := c.s.getenv("GCC_CPUINFO"); name != "" && err == nil {
+	if name := c.s.Getenv("GCC_CPUINFO"); name != "" && err == nil {
 		var text []byte
-		text, err = c.s.root.ReadFile(c.s.abs(name), maxConfig)
+		text, err = c.s.Files.ReadFile(c.s.Abs(name), session.MaxConfig)
 		cpu += "\nGCC_CPUINFO " + string(text)
 	}
 	return cpu, err
 }
 
 // nativeFlags answers `crossctl native`, which makes a compile of its words.
-func (a *Agent) nativeFlags(s *session) (monitor.Native, error) {
+func (a *Agent) nativeFlags(s *session.Session) (monitor.Native, error) {
 	c := &compile{s: s, cpps: &a.cpps}
 	if err := c.parse(); err != nil {
 		return monitor.Native{}, err

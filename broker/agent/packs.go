@@ -95,7 +95,7 @@ func (s *sendings) fill(list []monitor.HelperStatus) []monitor.HelperStatus {
 // offer begins to send the compiler of a job that no helper does to the first of them
 // that takes it.
 func (a *Agent) offer(c *compile, list []fleet.Prospect) {
-	if !c.settings.packs || c.program == "" || c.s.Request.Verb != local.VerbCompile || !c.s.root.Own() {
+	if !c.settings.Packs || c.program == "" || c.s.Request.Verb != local.VerbCompile || !c.s.Files.Own() {
 		return
 	}
 	for _, p := range list {
@@ -103,7 +103,7 @@ func (a *Agent) offer(c *compile, list []fleet.Prospect) {
 		if !p.Packs() || !a.sendings.begin(key) {
 			continue
 		}
-		tc, program, path := c.toolchain, c.program, c.s.getenv("PATH")
+		tc, program, path := c.toolchain, c.program, c.s.Getenv("PATH")
 		a.sendings.work.Go(func() {
 			err := a.sendPack(p, program, path, tc)
 			a.sendings.end(key, err == nil)

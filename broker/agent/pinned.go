@@ -14,6 +14,7 @@ import (
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/argv/task"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/fleet"
 	"github.com/crosscc/crosscc/broker/local"
 	"github.com/crosscc/crosscc/images"
@@ -29,8 +30,8 @@ import (
 // A pinned is one such command.
 type pinned struct {
 	a       *Agent
-	s       *session
-	set     settings
+	s       *session.Session
+	set     session.Settings
 	pin     images.Pin
 	driver  argv.Driver
 	said    string // the target that the command's words say
@@ -40,20 +41,20 @@ type pinned struct {
 }
 
 // pinOf finds the image that defines a command; false when the local compiler does.
-func (a *Agent) pinOf(s *session) (*pinned, bool, error) {
+func (a *Agent) pinOf(s *session.Session) (*pinned, bool, error) {
 	d, ok := argv.ParseDriver(path.Base(s.Request.Args[0]))
 	if !ok {
 		return nil, false, nil
 	}
 	set, err := a.settings(s)
-	if err != nil && set.mayPin {
+	if err != nil && set.MayPin {
 		return nil, true, &failure{text: err.Error(), hint: "mend it; CROSSCC_DISABLE=1 runs the local compiler", status: exitBadWords}
 	}
-	if err != nil || set.pins.None() {
+	if err != nil || set.Pins.None() {
 		return nil, false, nil // prepare says what is wrong
 	}
 	said := saidTarget(d, s.Request.Args)
-	pin, ok := set.pins.For(cmp.Or(said, machines[runtime.GOARCH])) // a bare name is this machine's
+	pin, ok := set.Pins.For(cmp.Or(said, machines[runtime.GOARCH])) // a bare name is this machine's
 	return &pinned{a: a, s: s, set: set, pin: pin, driver: d, said: said}, ok, nil
 }
 
@@ -61,7 +62,7 @@ func (a *Agent) pinOf(s *session) (*pinned, bool, error) {
 func (p *pinned) prepare() error {
 	ctx := p.s.Context()
 	var err error
-	if p.helpers, err = p.a.fleet.Imaged(ctx, p.set.hosts, p.pin.Digest.String()); err != nil {
+	if p.helpers, err = p.a.fleet.Imaged(ctx, p.set.Hosts, p.pin.Digest.String()); err != nil {
 		return p.lost(err, "crossctl status; a helper serves an image that its configuration names, or that crossctl image add has added there")
 	}
 	if err := p.choose(); err != nil {
@@ -69,13 +70,13 @@ func (p *pinned) prepare() error {
 	}
 	p.task, err = task.Read(p.s.Request.Args[1:], argv.Env{
 		Driver: p.driver, Family: p.tc.Family, Getenv: p.variable,
-		ReadFile: func(name string) ([]byte, error) { return p.s.root.ReadFile(p.s.abs(name), maxWords) },
+		ReadFile: func(name string) ([]byte, error) { return p.s.Files.ReadFile(p.s.Abs(name), session.MaxWords) },
 	})
 	if err != nil {
 		return p.cannot("%v", err)
 	}
 	for _, name := range []string{"GCC_EXEC_PREFIX", "COMPILER_PATH"} {
-		if p.s.isSet(name) {
+		if p.s.IsSet(name) {
 			return p.cannot("%s names programs of this machine, and the image's are used", name)
 		}
 	}
@@ -88,7 +89,7 @@ func (p *pinned) variable(key string) string {
 	if key == "LD_PRELOAD" || key == "GLIBC_TUNABLES" || key == "GCC_ROOT" {
 		return ""
 	}
-	return p.s.getenv(key)
+	return p.s.Getenv(key)
 }
 
 // A made is what a job of a command's gave.
@@ -108,8 +109,8 @@ func (a *Agent) pinned(p *pinned) error {
 		return err
 	}
 	fin, blobs, targets := together(all)
-	files, err := carry(&fin, blobs, targets)
-	defer closeAll(files)
+	files, err := session.Carry(&fin, blobs, targets)
+	defer session.CloseAll(files)
 	if err != nil {
 		return p.lost(err, "")
 	}
@@ -153,18 +154,18 @@ func together(all []made) (fin local.Finish, blobs []broker.Output, targets []lo
 // cannot is a command that no image's toolchain is asked to do.
 func (p *pinned) cannot(format string, args ...any) error {
 	return &failure{
-		text: "the toolchain is pinned (" + p.set.pinnedBy + "), and " + fmt.Sprintf(format, args...),
+		text: "the toolchain is pinned (" + p.set.PinnedBy + "), and " + fmt.Sprintf(format, args...),
 		hint: "CROSSCC_DISABLE=1 runs the local compiler, which makes something else", status: exitBadWords,
 	}
 }
 
 // lost is a command that no helper did.
 func (p *pinned) lost(err error, hint string) error {
-	if p.s.gone() != nil {
-		return p.s.gone()
+	if p.s.Gone() != nil {
+		return p.s.Gone()
 	}
 	if _, ok := errors.AsType[*failure](err); ok || errors.Is(err, context.Canceled) {
 		return err
 	}
-	return &failure{text: fmt.Sprintf("the toolchain is pinned (%s), and no helper can do this: %v", p.set.pinnedBy, err), hint: hint, status: exitNoHosts}
+	return &failure{text: fmt.Sprintf("the toolchain is pinned (%s), and no helper can do this: %v", p.set.PinnedBy, err), hint: hint, status: exitNoHosts}
 }

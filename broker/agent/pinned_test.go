@@ -8,6 +8,7 @@ import (
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/argv/task"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/fleet"
 	"github.com/crosscc/crosscc/broker/local"
 	"github.com/crosscc/crosscc/toolchains"
@@ -95,7 +96,7 @@ func TestNameInMap(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &pinned{task: read, s: &session{Client: &local.Client{}}, helpers: []fleet.Imaged{}}
+	p := &pinned{task: read, s: &session.Session{Client: &local.Client{}}, helpers: []fleet.Imaged{}}
 	res := broker.Result{Outputs: []broker.Output{{Path: task.MapOutput, Blob: broker.BytesBlob([]byte("LOAD a.o\nOUTPUT(/.crosscc/1 elf64-littleriscv)\n"))}}}
 	if err := p.nameInMap(&res); err != nil {
 		t.Fatal(err)

@@ -151,13 +151,13 @@ func (p *pinned) job(tree *headers.Tree, outputs []argv.Output) *broker.Job {
 // says when it was compiled says the client's time, by the one variable that can say it;
 // so such a result is nobody else's.
 func (p *pinned) environ(tree *headers.Tree) []string {
-	env := []string{"LC_ALL=" + p.set.locale}
+	env := []string{"LC_ALL=" + p.set.Locale}
 	for _, name := range []string{"CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "OBJC_INCLUDE_PATH", "OBJCPLUS_INCLUDE_PATH", "LIBRARY_PATH", "LD_RUN_PATH"} {
-		if v := p.s.getenv(name); v != "" {
+		if v := p.s.Getenv(name); v != "" {
 			env = append(env, name+"="+v)
 		}
 	}
-	epoch := p.s.getenv("SOURCE_DATE_EPOCH")
+	epoch := p.s.Getenv("SOURCE_DATE_EPOCH")
 	switch {
 	case epochDigits.MatchString(epoch):
 		env = append(env, "SOURCE_DATE_EPOCH="+epoch)

@@ -42,8 +42,8 @@ func (p *pinned) tree(sources []*argv.Command, also, beside []string, linked boo
 		return nil, p.cannot("the working directory %s is where the image has its own files; build elsewhere, below /home, /srv or /tmp", dir)
 	}
 	src := headers.Source{
-		Dir: dir, Getenv: p.s.getenv, Also: also, Beside: beside, Image: true,
-		Open: func(name string) (io.ReadCloser, error) { return p.s.root.Open(name) },
+		Dir: dir, Getenv: p.s.Getenv, Also: also, Beside: beside, Image: true,
+		Open: func(name string) (io.ReadCloser, error) { return p.s.Files.Open(name) },
 	}
 	if len(sources) == 0 {
 		return p.scan(src, linked)
@@ -80,7 +80,7 @@ func ofImage(name string) bool {
 }
 
 func (p *pinned) scan(src headers.Source, linked bool) (*headers.Tree, error) {
-	tree, err := p.a.scanner.Scan(p.s.Context(), p.s.root.FD(), src)
+	tree, err := p.a.scanner.Scan(p.s.Context(), p.s.Files.FD(), src)
 	if u, ok := errors.AsType[*headers.Unsound](err); ok {
 		return nil, p.cannot("%s (%s)", u.Text, u.Reason)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/fleet"
 	"github.com/crosscc/crosscc/broker/headers"
 	"github.com/crosscc/crosscc/toolchains"
@@ -77,7 +78,7 @@ func (c *compile) preprocess() (source, error) {
 	}
 	src := source{text: text}
 	// Without it a diagnostic would lack the lines it quotes: not provable.
-	if data, err := c.s.root.ReadFile(c.s.abs(c.cmd.Source()), maxWords); err == nil {
+	if data, err := c.s.Files.ReadFile(c.s.Abs(c.cmd.Source()), session.MaxWords); err == nil {
 		src.main = data
 	}
 	if c.toolchain.Family == argv.GCC && c.cmd.ReadsComments() && mayFallThrough(src.main) {
@@ -103,7 +104,7 @@ func (c *compile) cpp(words []string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := c.s.runAs(c.s.Context(), c.argv0, toolchains.Program{Path: c.program, Args: words}, maxText)
+	out, err := c.s.RunAs(c.s.Context(), c.argv0, toolchains.Program{Path: c.program, Args: words}, session.MaxText)
 	release()
 	if err != nil {
 		return nil, c.failed(reasonPreprocess, "preprocess", err)
@@ -121,7 +122,7 @@ func (c *compile) job(src source, extra []string) (*broker.Job, error) {
 	out := c.object()
 	j := &broker.Job{
 		Name: path.Base(c.s.Request.Args[0]), Identity: c.toolchain.Identity, Fingerprint: c.toolchain.Fingerprint,
-		Args: c.cmd.Compile(in, out, extra...), Dir: c.s.Request.Dir, Env: []string{"LC_ALL=" + c.settings.locale},
+		Args: c.cmd.Compile(in, out, extra...), Dir: c.s.Request.Dir, Env: []string{"LC_ALL=" + c.settings.Locale},
 		Outputs: []string{out}, Form: broker.Preprocessed, Debug: c.cmd.Debug(), Native: c.native.Specs,
 	}
 	if broker.Hidden(j.Dir) || path.Clean(j.Dir) != j.Dir || !utf8.ValidString(j.Dir) {
@@ -169,5 +170,5 @@ func (c *compile) believe(src source, res broker.Result) error {
 // printed at home.
 func (c *compile) believable(src source, res broker.Result) bool {
 	return c.toolchain.Family == argv.GCC && c.exactWords() && src.main != nil &&
-		provable(c.cmd.Source(), src.main, src.text, res.Stderr, c.settings.locale == localeUTF8)
+		provable(c.cmd.Source(), src.main, src.text, res.Stderr, c.settings.Locale == session.LocaleUTF8)
 }

@@ -3,9 +3,7 @@ package agent
 import (
 	"bytes"
 	"crypto/rand"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path"
 	"strings"
@@ -16,6 +14,7 @@ import (
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/argv/option"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/fleet"
 	"github.com/crosscc/crosscc/broker/local"
 	"github.com/crosscc/crosscc/toolchains"
@@ -55,7 +54,7 @@ func (a *Agent) deliverParts(c *compile) error {
 		return err
 	}
 	fin, files, err := c.together(parts, answers)
-	defer closeAll(files)
+	defer session.CloseAll(files)
 	if err != nil {
 		return c.failed(fleet.ReasonLost, "fetch the objects", err)
 	}
@@ -111,12 +110,12 @@ func (c *compile) checkLinked() error {
 	if c.split.Output == "" {
 		return nil
 	}
-	st, err := c.s.root.Stat(c.s.abs(c.split.Output))
+	st, err := c.s.Files.Stat(c.s.Abs(c.split.Output))
 	if err != nil {
 		return nil // new, or the link's to complain of
 	}
 	for _, part := range c.split.Compiles {
-		if src, err := c.s.root.Stat(c.s.abs(part.Source())); err == nil && src.Dev == st.Dev && src.Ino == st.Ino {
+		if src, err := c.s.Files.Stat(c.s.Abs(part.Source())); err == nil && src.Dev == st.Dev && src.Ino == st.Ino {
 			return stay(reasonTarget, "output %s is a source", c.split.Output)
 		}
 	}
@@ -175,18 +174,18 @@ func (c *compile) together(parts []*compile, answers []answer) (local.Finish, []
 // program is in its place then; at a terminal, a link that has something to say is done
 // once more, with all the rest, by the local compiler.
 func (a *Agent) link(c *compile, answers []answer, fin *local.Finish) error {
-	dir, err := c.s.tempDir()
+	dir, err := c.s.TempDir()
 	if err != nil {
 		return c.failed(reasonUnwritten, "objects for the link", err)
 	}
 	defer dir.Close()
 	objects := make([]string, len(answers))
-	limit := c.s.fileLimit()
+	limit := c.s.FileLimit()
 	for i, got := range answers {
 		if size := got.Outputs[len(got.Outputs)-1].Blob.Digest.Size; uint64(size) > limit {
 			return stay(reasonUnwritten, "the object of %s is larger than files may be (ulimit -f)", c.split.Compiles[i].Source())
 		}
-		base, err := putTemp(dir, c.tempName(i), got.Outputs[len(got.Outputs)-1].Blob)
+		base, err := session.PutTemp(dir, c.tempName(i), got.Outputs[len(got.Outputs)-1].Blob)
 		if err != nil {
 			return c.failed(reasonUnwritten, "objects for the link", err)
 		}
@@ -200,7 +199,7 @@ func (a *Agent) link(c *compile, answers []answer, fin *local.Finish) error {
 		}
 		defer release()
 	}
-	out, err := c.s.runLong(c.s.Context(), c.argv0, toolchains.Program{Path: c.program, Args: c.split.Link(objects)}, maxWords)
+	out, err := c.s.RunLong(c.s.Context(), c.argv0, toolchains.Program{Path: c.program, Args: c.split.Link(objects)}, session.MaxWords)
 	if err != nil {
 		return c.failed(broker.Reason(option.Link), "link", err)
 	}
@@ -212,18 +211,6 @@ func (a *Agent) link(c *compile, answers []answer, fin *local.Finish) error {
 	return nil
 }
 
-// tempDir opens the wrapper's directory for temporary files.
-func (s *session) tempDir() (*os.File, error) {
-	name := s.getenv("TMPDIR")
-	if name == "" {
-		name = "/tmp"
-	}
-	if !path.IsAbs(name) {
-		return nil, fmt.Errorf("TMPDIR is %s, which is no absolute name", name)
-	}
-	return s.root.OpenDir(name)
-}
-
 // tempName makes up a name as the driver does for the object of the i-th source.
 func (c *compile) tempName(i int) string {
 	if c.toolchain.Family != argv.Clang {
@@ -233,25 +220,4 @@ func (c *compile) tempName(i int) string {
 	var number [3]byte
 	_, _ = rand.Read(number[:]) // never fails
 	return fmt.Sprintf("%s-%x.o", strings.TrimSuffix(source, path.Ext(source)), number)
-}
-
-// putTemp writes a new file and gives its name.
-func putTemp(dir *os.File, base string, b broker.Blob) (_ string, err error) {
-	fd, err := unix.Openat(int(dir.Fd()), base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, 0o600)
-	if err != nil {
-		return "", &os.PathError{Op: "create", Path: path.Join(dir.Name(), base), Err: err}
-	}
-	f := os.NewFile(uintptr(fd), base)
-	defer func() {
-		if err = errors.Join(err, f.Close()); err != nil {
-			err = errors.Join(err, unix.Unlinkat(int(dir.Fd()), base, 0))
-		}
-	}()
-	r, err := b.Open()
-	if err != nil {
-		return base, err
-	}
-	defer r.Close()
-	_, err = io.Copy(f, r)
-	return base, err
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/argv/option"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/toolchains"
 )
 
@@ -47,7 +48,7 @@ func (c *compile) asClang() error {
 // wouldRun are the commands that clang's driver would run for these words.
 func (c *compile) wouldRun(words []string) ([][]string, error) {
 	asked := append([]string{"-###"}, words...)
-	out, err := c.s.runAs(c.s.Context(), c.argv0, toolchains.Program{Path: c.program, Args: asked}, maxWords)
+	out, err := c.s.RunAs(c.s.Context(), c.argv0, toolchains.Program{Path: c.program, Args: asked}, session.MaxWords)
 	if err != nil {
 		return nil, c.failed(reasonProbe, "ask "+c.program+" what it would run", err)
 	}

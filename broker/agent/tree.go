@@ -110,14 +110,14 @@ func (c *compile) exactWords() bool { return c.exactLanguage() && !c.s.Request.T
 
 // exactLanguage is exactWords but for what a terminal changes.
 func (c *compile) exactLanguage() bool {
-	if c.cmd.Colour() == "always" && (c.s.isSet("GCC_COLORS") || c.s.isSet("GCC_URLS")) {
+	if c.cmd.Colour() == "always" && (c.s.IsSet("GCC_COLORS") || c.s.IsSet("GCC_URLS")) {
 		return false
 	}
 	links := slices.ContainsFunc(c.cmd.Words(), func(w string) bool { return strings.HasPrefix(w, "-fdiagnostics-urls") })
-	if links && (c.s.isSet("GCC_URLS") || c.s.isSet("TERM_URLS")) { // how they end
+	if links && (c.s.IsSet("GCC_URLS") || c.s.IsSet("TERM_URLS")) { // how they end
 		return false
 	}
-	return c.settings.exactLocale
+	return c.settings.ExactLocale
 }
 
 // treeJob is the command and all that it reads as something that a helper can
@@ -125,7 +125,7 @@ func (c *compile) exactLanguage() bool {
 func (a *Agent) treeJob(c *compile, extra []string) (*broker.Job, *headers.Tree, error) {
 	dir := c.s.Request.Dir
 	switch {
-	case c.settings.preprocessed:
+	case c.settings.Preprocessed:
 		return nil, nil, &treeless{reason: reasonAsked, text: "the configuration asks for preprocessed text"}
 	case path.Clean(dir) != dir || !path.IsAbs(dir) || !utf8.ValidString(dir):
 		return nil, nil, &treeless{reason: reasonName, text: "the working directory's name can't be said to a helper"}
@@ -144,7 +144,7 @@ func (a *Agent) treeJob(c *compile, extra []string) (*broker.Job, *headers.Tree,
 	if c.cmd.SplitsSteadily() && (tree.Has("optimize") || tree.Has("pragma GCC optimize")) {
 		return nil, nil, &treeless{reason: broker.Reason(option.ExtraOutput), text: "-gsplit-dwarf, and the source asks for optimisation", local: true}
 	}
-	env := []string{"LC_ALL=" + c.settings.locale}
+	env := []string{"LC_ALL=" + c.settings.Locale}
 	if dated(tree) {
 		epoch, ok := c.epoch()
 		if !ok {
@@ -170,7 +170,7 @@ func (a *Agent) treeJob(c *compile, extra []string) (*broker.Job, *headers.Tree,
 //
 // And it hands every -I to the assembler, but no CPATH.
 func (c *compile) mixedPath() bool {
-	return c.s.getenv("CPATH") != "" && (c.cmd.HandsOn() || c.cmd.Language().Assembles())
+	return c.s.Getenv("CPATH") != "" && (c.cmd.HandsOn() || c.cmd.Language().Assembles())
 }
 
 // dated reports whether a text says when it was compiled.
@@ -205,11 +205,11 @@ func (a *Agent) scan(c *compile) (headers.Source, *headers.Tree, error) {
 			return headers.Source{}, nil, c.failed(reasonProbe, "ask "+c.program+" for its include directories", err)
 		}
 		src := headers.Source{
-			Cmd: c.cmd, Dir: c.s.Request.Dir, Defaults: d, Getenv: c.s.getenv, Also: also, Beside: c.writtenIn(),
-			Open: func(name string) (io.ReadCloser, error) { return c.s.root.Open(name) },
+			Cmd: c.cmd, Dir: c.s.Request.Dir, Defaults: d, Getenv: c.s.Getenv, Also: also, Beside: c.writtenIn(),
+			Open: func(name string) (io.ReadCloser, error) { return c.s.Files.Open(name) },
 			Told: told, Asked: asked,
 		}
-		tree, err := a.scanner.Scan(c.s.Context(), c.s.root.FD(), src)
+		tree, err := a.scanner.Scan(c.s.Context(), c.s.Files.FD(), src)
 		if err == nil {
 			if tree.Told && !parsed && !c.toldEnough(tree) {
 				asked, parsed = time.Now(), true

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/calibrate"
 	"github.com/crosscc/crosscc/broker/headers"
 	"github.com/crosscc/crosscc/broker/local"
@@ -28,11 +29,11 @@ func (a *Agent) sampled(c *compile, got answer) bool {
 	if c.unlike {
 		return false
 	}
-	share := c.settings.verify
+	share := c.settings.Verify
 	switch got.match {
 	case toolchains.Identical:
 	case toolchains.Calibrated:
-		share = c.settings.verifyCalibrated
+		share = c.settings.VerifyCalibrated
 	default:
 		return false // line tables differ, and code moves with nothing else
 	}
@@ -47,7 +48,7 @@ func (a *Agent) verify(c *compile, got answer) error {
 		return err
 	}
 	before := c.outputStats()
-	out, err := c.s.runAs(c.s.Context(), c.argv0, toolchains.Program{Path: c.program, Args: c.s.Request.Args[1:]}, maxWords)
+	out, err := c.s.RunAs(c.s.Context(), c.argv0, toolchains.Program{Path: c.program, Args: c.s.Request.Args[1:]}, session.MaxWords)
 	release()
 	if err != nil {
 		return c.failed(reasonVerify, "compile locally to compare", err)
@@ -130,7 +131,7 @@ func (c *compile) differences(got answer, out toolchains.Output) []string {
 func (c *compile) outputStats() map[string]unix.Stat_t {
 	stats := map[string]unix.Stat_t{}
 	for _, o := range c.outputs() {
-		if st, err := c.s.root.Lstat(c.s.abs(o.Name)); err == nil {
+		if st, err := c.s.Files.Lstat(c.s.Abs(o.Name)); err == nil {
 			stats[o.Name] = st
 		}
 	}
@@ -155,7 +156,7 @@ func (c *compile) unreturned(got answer, before map[string]unix.Stat_t) []string
 // sameAt holds the file at name against the content that a helper made. From a
 // calibrated toolchain, .comment may be another.
 func (c *compile) sameAt(name string, want broker.Blob, match toolchains.Match) error {
-	f, err := c.s.root.Open(c.s.abs(name))
+	f, err := c.s.Files.Open(c.s.Abs(name))
 	if err != nil {
 		return fmt.Errorf("no %s locally: %w", name, err)
 	}
@@ -167,7 +168,7 @@ func (c *compile) sameAt(name string, want broker.Blob, match toolchains.Match) 
 	if d == want.Digest {
 		return nil
 	}
-	here, err := c.s.root.ReadFile(c.s.abs(name), maxVerified)
+	here, err := c.s.Files.ReadFile(c.s.Abs(name), maxVerified)
 	if err != nil {
 		return fmt.Errorf("%s differs, and can't be compared: %w", name, err)
 	}
@@ -203,7 +204,7 @@ func (c *compile) missed(tree *headers.Tree) []string {
 	if tree == nil || !ok {
 		return nil
 	}
-	text, err := c.s.root.ReadFile(c.s.abs(d.File), maxWords)
+	text, err := c.s.Files.ReadFile(c.s.Abs(d.File), session.MaxWords)
 	if err != nil {
 		return nil // a compile that failed leaves none
 	}

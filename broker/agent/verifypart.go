@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/toolchains"
 )
 
@@ -16,7 +17,7 @@ import (
 // before all parts are done, and of a link's objects there are none. A part that
 // differs leaves the whole command to the local compiler.
 func (a *Agent) verifyPart(c *compile, got answer) error {
-	dir, err := c.s.tempDir()
+	dir, err := c.s.TempDir()
 	if err != nil {
 		return c.failed(reasonUnwritten, "compile locally to compare", err)
 	}
@@ -35,7 +36,7 @@ func (a *Agent) verifyPart(c *compile, got answer) error {
 			return err
 		}
 	}
-	out, err := c.s.runAs(c.s.Context(), c.argv0, toolchains.Program{Path: c.program, Args: c.cmd.Whole(at(c.object()), at(depsName), c.cmd.NameWords(c.s.Request.Dir)...)}, maxWords)
+	out, err := c.s.RunAs(c.s.Context(), c.argv0, toolchains.Program{Path: c.program, Args: c.cmd.Whole(at(c.object()), at(depsName), c.cmd.NameWords(c.s.Request.Dir)...)}, session.MaxWords)
 	release()
 	if err != nil {
 		return c.failed(reasonVerify, "compile locally to compare", err)

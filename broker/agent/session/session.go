@@ -1,10 +1,12 @@
-package agent
+// Package session is one wrapper as the agent sees it: what it asked for, its files
+// below its root, its process as the place where programs run, and what its settings
+// say. Start with Session.
+package session
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -19,54 +21,56 @@ import (
 )
 
 const (
-	// maxText bounds the preprocessed text of one source: the largest known
+	// MaxText bounds the preprocessed text of one source: the largest known
 	// (machine-made) is a tenth of it.
-	maxText = 512 << 20
-	// maxWords bounds what a probe prints, and a source that is quoted.
-	maxWords = 16 << 20
+	MaxText = 512 << 20
+	// MaxWords bounds what a probe prints, and a source that is quoted.
+	MaxWords = 16 << 20
 	// runTime bounds one program that a wrapper runs for the agent, but for links: they
 	// take as long as at home, or as the build lets them.
 	runTime = 5 * time.Minute
 )
 
-// A session is one wrapper, from its request to its end, with its root as the
+// A Session is one wrapper, from its request to its end, with its root as the
 // place where files are and its process as the place where programs run.
-type session struct {
+type Session struct {
 	*local.Client
-	root *rootfs.Root
-	pid  int // of the wrapper; 0 when it has none here
+	Files *rootfs.Root // as the wrapper sees them
+	pid   int          // of the wrapper; 0 when it has none here
 
-	set    *settings // read once
+	set    *Settings // read once
 	setErr error
 
 	running sync.Mutex // the wrapper runs one program at a time
 }
 
-// open makes a session of a wrapper that has said what it wants.
-func open(c *local.Client, pid int) (*session, error) {
+// Open makes a session of a wrapper that has said what it wants.
+func Open(c *local.Client, pid int) (*Session, error) {
 	fd, err := unix.FcntlInt(c.Root.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("root of the wrapper: %w", err)
 	}
-	return &session{Client: c, root: rootfs.FromFD(fd), pid: pid}, nil
+	return &Session{Client: c, Files: rootfs.FromFD(fd), pid: pid}, nil
 }
 
-func (s *session) close() {
+// End lets go of the wrapper. A program that runs there for the agent is killed.
+func (s *Session) End() {
 	s.Close()
-	_ = s.root.Close() // it was only read from
+	_ = s.Files.Close() // it was only read from
 }
 
-func (s *session) getenv(key string) string { return local.Getenv(s.Request.Env, key) }
+// Getenv is a variable of the wrapper's environment, "" when it has none.
+func (s *Session) Getenv(key string) string { return local.Getenv(s.Request.Env, key) }
 
-// isSet reports whether the wrapper's environment has the variable, an empty one
+// IsSet reports whether the wrapper's environment has the variable, an empty one
 // too.
-func (s *session) isSet(key string) bool {
+func (s *Session) IsSet(key string) bool {
 	return slices.ContainsFunc(s.Request.Env, func(kv string) bool { return strings.HasPrefix(kv, key+"=") })
 }
 
-// fileLimit is the largest file that a program of the wrapper's may write (ulimit -f).
+// FileLimit is the largest file that a program of the wrapper's may write (ulimit -f).
 // One that can't be asked has none.
-func (s *session) fileLimit() uint64 {
+func (s *Session) FileLimit() uint64 {
 	var limit unix.Rlimit
 	if s.pid == 0 || unix.Prlimit(s.pid, unix.RLIMIT_FSIZE, nil, &limit) != nil {
 		return unix.RLIM_INFINITY
@@ -74,33 +78,33 @@ func (s *session) fileLimit() uint64 {
 	return limit.Cur
 }
 
-// gone is the cause of the session's end, or nil while the wrapper waits.
-func (s *session) gone() error { return context.Cause(s.Context()) }
+// Gone is the cause of the session's end, or nil while the wrapper waits.
+func (s *Session) Gone() error { return context.Cause(s.Context()) }
 
-// abs is the absolute form of a name that the build used. It is not made clean:
+// Abs is the absolute form of a name that the build used. It is not made clean:
 // what `..` leads to behind a link is the file system's to say.
-func (s *session) abs(name string) string {
+func (s *Session) Abs(name string) string {
 	if path.IsAbs(name) {
 		return name
 	}
 	return s.Request.Dir + "/" + name
 }
 
-// run has the wrapper run a program of the client's. It is the run function
+// Ask has the wrapper run a program of the client's. It is the run function
 // of every probe of a client's compiler.
-func (s *session) run(ctx context.Context, p toolchains.Program) (toolchains.Output, error) {
-	return s.runAs(ctx, p.Path, p, maxWords)
+func (s *Session) Ask(ctx context.Context, p toolchains.Program) (toolchains.Output, error) {
+	return s.RunAs(ctx, p.Path, p, MaxWords)
 }
 
-// runAs is run with an argv[0] and a bound on what is printed.
-func (s *session) runAs(ctx context.Context, argv0 string, p toolchains.Program, limit int64) (toolchains.Output, error) {
+// RunAs is Ask with an argv[0] and a bound on what is printed.
+func (s *Session) RunAs(ctx context.Context, argv0 string, p toolchains.Program, limit int64) (toolchains.Output, error) {
 	ctx, cancel := context.WithTimeout(ctx, runTime)
 	defer cancel()
-	return s.runLong(ctx, argv0, p, limit)
+	return s.RunLong(ctx, argv0, p, limit)
 }
 
-// runLong is runAs for as long as ctx lasts.
-func (s *session) runLong(ctx context.Context, argv0 string, p toolchains.Program, limit int64) (_ toolchains.Output, err error) {
+// RunLong is RunAs for as long as ctx lasts.
+func (s *Session) RunLong(ctx context.Context, argv0 string, p toolchains.Program, limit int64) (_ toolchains.Output, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("run %s: %w", p.Path, err)
@@ -116,7 +120,7 @@ func (s *session) runLong(ctx context.Context, argv0 string, p toolchains.Progra
 	if err != nil {
 		return toolchains.Output{}, err
 	}
-	errs, err := newSink(maxWords)
+	errs, err := newSink(MaxWords)
 	if err != nil {
 		out.w.Close()
 		return toolchains.Output{}, err
@@ -146,10 +150,4 @@ func exitOf(r local.Ran) (int, error) {
 		return 0, fmt.Errorf("it was killed by %v", ws.Signal())
 	}
 	return ws.ExitStatus(), nil
-}
-
-func closeAll(files []*os.File) {
-	for _, f := range files {
-		f.Close()
-	}
 }

@@ -1,12 +1,10 @@
-package agent
+package session
 
 import (
 	"context"
 	"fmt"
 	"io"
 	"os"
-
-	"golang.org/x/sys/unix"
 )
 
 // A sink reads what a program prints into a pipe of the agent's, up to a bound.
@@ -43,25 +41,4 @@ func (s *sink) wait(ctx context.Context) ([]byte, error) {
 		return nil, fmt.Errorf("it printed more than %d bytes", s.limit)
 	}
 	return s.data, s.err
-}
-
-// fileWith is a file in memory with data, at its beginning; nil for no data.
-func fileWith(data []byte) (*os.File, error) {
-	if data == nil {
-		return nil, nil
-	}
-	fd, err := unix.MemfdCreate("crosscc", unix.MFD_CLOEXEC)
-	if err != nil {
-		return nil, os.NewSyscallError("memfd_create", err)
-	}
-	f := os.NewFile(uintptr(fd), "crosscc")
-	_, err = f.Write(data)
-	if err == nil {
-		_, err = f.Seek(0, io.SeekStart)
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
 }
