@@ -69,7 +69,7 @@ e2e-targets:
 
 # The pages that are made from the code's tables; a test says when they are stale.
 docs:
-	$(GO) test ./broker/agent ./broker/config -run Page -update
+	$(GO) test ./broker/agent/reason ./broker/config -run Page -update
 
 # crosscc beside its peers, measured: docs/performance.md. BENCH gives it flags,
 # as in make bench BENCH="-full -o tables.md".

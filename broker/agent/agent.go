@@ -24,6 +24,7 @@ import (
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/calibrate"
 	"github.com/crosscc/crosscc/broker/config"
@@ -293,33 +294,33 @@ func (a *Agent) compile(s *session.Session) error {
 			err = a.deliver(c)
 		}
 	}
-	if l, ok := errors.AsType[*localJob](err); ok {
+	if l, ok := errors.AsType[*reason.Local](err); ok {
 		return a.local(c, l)
 	}
-	if f, ok := errors.AsType[*failure](err); ok {
+	if f, ok := errors.AsType[*reason.Failure](err); ok {
 		a.counters.Failed()
-		hint := f.hint
+		hint := f.Hint
 		if d := s.Distrusted(); d != "" {
 			hint = d // which would have pinned what is missing
 		}
-		return s.Fail(local.Fail{Message: f.text, Hint: hint, Status: f.status})
+		return s.Fail(local.Fail{Message: f.Text, Hint: hint, Status: f.Status})
 	}
 	return err
 }
 
 // local has the wrapper become the compiler.
-func (a *Agent) local(c *compile, l *localJob) error {
-	log := a.log.WithFields(logrus.Fields{"reason": l.reason, "why": l.text})
-	if l.helpers && !c.settings.Fallback {
+func (a *Agent) local(c *compile, l *reason.Local) error {
+	log := a.log.WithFields(logrus.Fields{"reason": l.Reason, "why": l.Text})
+	if l.Helpers && !c.settings.Fallback {
 		a.counters.Failed()
 		log.Info("job failed: no fallback")
 		return c.s.Fail(local.Fail{
-			Message: "no helper can do this and CROSSCC_FALLBACK=0: " + l.text,
-			Hint:    "crossctl doctor", Status: exitNoHosts,
+			Message: "no helper can do this and CROSSCC_FALLBACK=0: " + l.Text,
+			Hint:    "crossctl doctor", Status: reason.ExitNoHosts,
 		})
 	}
 	log.Debug("local job")
-	exec := local.Exec{Path: c.program, Reason: string(l.reason) + ": " + l.text, Slot: l.slot && !c.s.Request.Nested}
+	exec := local.Exec{Path: c.program, Reason: string(l.Reason) + ": " + l.Text, Slot: l.Slot && !c.s.Request.Nested}
 	if c.argv0 != "" {
 		exec.Args = append([]string{c.argv0}, c.s.Request.Args[1:]...)
 	}
@@ -330,7 +331,7 @@ func (a *Agent) local(c *compile, l *localJob) error {
 		}
 		defer release()
 	}
-	a.counters.Local(l.reason, l.text)
+	a.counters.Local(l.Reason, l.Text)
 	if err := c.s.Exec(exec); err != nil || !exec.Slot {
 		return err
 	}
@@ -363,7 +364,7 @@ func (a *Agent) deliver(c *compile) error {
 		return err
 	}
 	if wrote.Err != "" {
-		return stay(reasonUnwritten, "%s", wrote.Err)
+		return reason.Stay(reason.Unwritten, "%s", wrote.Err)
 	}
 	a.counters.Remote(got.match, got.Cached)
 	a.log.WithFields(logrus.Fields{
@@ -437,7 +438,7 @@ func (c *compile) isEmpty(name string) bool {
 func (a *Agent) control(s *session.Session) error {
 	answer, err := a.answer(s)
 	if err != nil {
-		return s.Fail(local.Fail{Message: err.Error(), Status: exitGeneral})
+		return s.Fail(local.Fail{Message: err.Error(), Status: reason.ExitGeneral})
 	}
 	data, err := json.Marshal(answer)
 	if err != nil {

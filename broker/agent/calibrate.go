@@ -17,6 +17,7 @@ import (
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/calibrate"
 	"github.com/crosscc/crosscc/broker/fleet"
 	"github.com/crosscc/crosscc/broker/local"
@@ -268,7 +269,7 @@ func (c *compile) serving(list []fleet.Prospect, has func(word string) bool) ([]
 			continue
 		}
 		if no == nil {
-			no = &localJob{reason: fleet.ReasonCalibration, slot: true, helpers: true, text: fmt.Sprintf(
+			no = &reason.Local{Reason: fleet.ReasonCalibration, Slot: true, Helpers: true, Text: fmt.Sprintf(
 				"the source names %s, which helper %s has another way with: %s", p.Avoid[i], p.Address, p.Avoided)}
 		}
 	}

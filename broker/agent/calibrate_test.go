@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/fleet"
 	"github.com/crosscc/crosscc/toolchains"
 )
@@ -34,9 +35,9 @@ func TestServing(t *testing.T) {
 	} {
 		c := &compile{cmd: argv.Parse(strings.Fields(tc.command), argv.Env{})}
 		left, err := c.serving(tc.list, func(w string) bool { return w == tc.words })
-		l, local := errors.AsType[*localJob](err)
+		l, local := errors.AsType[*reason.Local](err)
 		if tc.want == "" {
-			if !local || l.reason != fleet.ReasonCalibration || !strings.Contains(l.text, "a:1") {
+			if !local || l.Reason != fleet.ReasonCalibration || !strings.Contains(l.Text, "a:1") {
 				t.Errorf("%q, %q: %v, %v", tc.words, tc.command, left, err)
 			}
 			continue

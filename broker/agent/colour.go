@@ -9,6 +9,7 @@ import (
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/reason"
 )
 
 // A compiler at a terminal speaks in colour, gcc with links, and as wide as the terminal.
@@ -21,7 +22,7 @@ import (
 func (a *Agent) inColour(c *compile, j *broker.Job, got answer) (answer, error) {
 	words, why := c.terminalWords()
 	if why != "" {
-		return got, stay(reasonDiagnostics, "the compiler has something to say to a terminal: %s", why)
+		return got, reason.Stay(reason.Diagnostics, "the compiler has something to say to a terminal: %s", why)
 	}
 	if len(words) == 0 {
 		return got, c.fits(got.Stderr)
@@ -33,7 +34,7 @@ func (a *Agent) inColour(c *compile, j *broker.Job, got answer) (answer, error) 
 		return got, c.refused(err)
 	}
 	if coloured.ExitCode != got.ExitCode || !bytes.Equal(coloured.Stdout, got.Stdout) {
-		return got, stay(reasonDiagnostics, "in colour the compiler says something else")
+		return got, reason.Stay(reason.Diagnostics, "in colour the compiler says something else")
 	}
 	got.Stderr = coloured.Stderr
 	return got, c.fits(got.Stderr)
@@ -120,7 +121,7 @@ func (c *compile) fits(words []byte) error {
 	const margin = 16
 	for line := range bytes.Lines(escapes.ReplaceAll(words, nil)) {
 		if len(line) > width-margin && bytes.Contains(line, []byte(" | ")) {
-			return stay(reasonDiagnostics, "the compiler quotes lines that are wider than the terminal")
+			return reason.Stay(reason.Diagnostics, "the compiler quotes lines that are wider than the terminal")
 		}
 	}
 	return nil

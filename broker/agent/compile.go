@@ -12,6 +12,7 @@ import (
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/fleet"
 	"github.com/crosscc/crosscc/broker/headers"
@@ -38,7 +39,7 @@ type compile struct {
 }
 
 // prepare finds out what the command is and who could do it, without work for
-// its source. The error of a command that stays at home is a *localJob.
+// its source. The error of a command that stays at home is a *reason.Local.
 func (a *Agent) prepare(s *session.Session) (*compile, error) {
 	c := &compile{s: s, cpps: &a.cpps}
 	if err := c.parse(); err != nil {
@@ -46,7 +47,7 @@ func (a *Agent) prepare(s *session.Session) (*compile, error) {
 	}
 	var err error
 	if c.settings, err = a.settings(s); err != nil {
-		return c, &localJob{reason: reasonSettings, text: err.Error(), slot: true, helpers: true}
+		return c, &reason.Local{Reason: reason.Settings, Text: err.Error(), Slot: true, Helpers: true}
 	}
 	if err := a.identify(c); err != nil {
 		return c, err
@@ -83,18 +84,18 @@ func (a *Agent) find(c *compile, form broker.Form) ([]fleet.Prospect, error) {
 	}
 	if r := fleet.None(list); r != nil {
 		a.offer(c, list)
-		return list, &localJob{reason: r.Reason, text: r.Text, slot: true, helpers: true}
+		return list, &reason.Local{Reason: r.Reason, Text: r.Text, Slot: true, Helpers: true}
 	}
 	return list, nil
 }
 
 // failed is a step that went wrong without a word on the code: the local
 // compiler says what it says, unless the wrapper is gone.
-func (c *compile) failed(reason broker.Reason, step string, err error) error {
+func (c *compile) failed(why broker.Reason, step string, err error) error {
 	if c.s.Gone() != nil {
 		return c.s.Gone()
 	}
-	return stay(reason, "%s: %v", step, err)
+	return reason.Stay(why, "%s: %v", step, err)
 }
 
 // outputs are the files that the command makes, the object last.
@@ -116,7 +117,7 @@ func (c *compile) checkTargets() error {
 	names := map[string]bool{}
 	for _, o := range c.outputs() {
 		if name := c.s.Abs(o.Name); names[name] {
-			return stay(reasonTarget, "%s is two outputs", o.Name)
+			return reason.Stay(reason.Target, "%s is two outputs", o.Name)
 		}
 		names[c.s.Abs(o.Name)] = true
 		if err := c.checkTarget(o.Name); err != nil {
@@ -132,14 +133,14 @@ func (c *compile) checkTarget(name string) error {
 		return nil
 	}
 	if err != nil {
-		return stay(reasonTarget, "output %s: %v", name, err)
+		return reason.Stay(reason.Target, "output %s: %v", name, err)
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return stay(reasonTarget, "output %s is not a regular file", name)
+		return reason.Stay(reason.Target, "output %s is not a regular file", name)
 	}
 	src, err := c.s.Files.Stat(c.s.Abs(c.cmd.Source()))
 	if err == nil && src.Dev == st.Dev && src.Ino == st.Ino {
-		return stay(reasonTarget, "output %s is the source", name)
+		return reason.Stay(reason.Target, "output %s is the source", name)
 	}
 	return nil
 }
@@ -166,18 +167,18 @@ func (c *compile) object() string { return objectName + path.Ext(c.cmd.Output())
 const moreArgs = 1000
 
 // remote does the job at a helper: as a tree where that is known to be enough,
-// else as preprocessed text. Its error is a *localJob or the end of the session.
+// else as preprocessed text. Its error is a *reason.Local or the end of the session.
 func (a *Agent) remote(c *compile) (answer, error) {
 	if n := len(c.cmd.Words()); n > broker.MaxArgs-moreArgs {
-		return answer{}, stay(helper.ReasonRejected, "%d words are more than a helper runs", n)
+		return answer{}, reason.Stay(helper.ReasonRejected, "%d words are more than a helper runs", n)
 	}
 	extra, err := a.extra(c)
 	if err != nil {
 		return answer{}, err
 	}
 	got, err := a.asTree(c, extra)
-	if no, ok := errors.AsType[*treeless](err); ok {
-		a.counters.Preprocessed(no.reason, no.text)
+	if no, ok := errors.AsType[*reason.Treeless](err); ok {
+		a.counters.Preprocessed(no.Reason, no.Text)
 		return a.asText(c, extra, no)
 	}
 	return got, err
@@ -197,7 +198,7 @@ func (a *Agent) send(c *compile, prospects []fleet.Prospect, j *broker.Job) (ans
 // refused is what becomes of a job that no helper did.
 func (c *compile) refused(err error) error {
 	if r, ok := errors.AsType[*broker.Refusal](err); ok {
-		return &localJob{reason: r.Reason, text: r.Text, slot: true, helpers: true}
+		return &reason.Local{Reason: r.Reason, Text: r.Text, Slot: true, Helpers: true}
 	}
 	return c.failed(fleet.ReasonLost, "run the job", err)
 }
@@ -208,17 +209,17 @@ func (c *compile) checkOutputs(j *broker.Job, res broker.Result) error {
 	for _, o := range res.Outputs {
 		made, ok := c.output(o.Path)
 		if !ok || !slices.Contains(j.Outputs, o.Path) || res.ExitCode != 0 && made.Kind != argv.Dependencies && made.Kind != argv.Extra {
-			return broker.Refusef(reasonBadOutput, "returned %s, which was not asked for", o.Path)
+			return broker.Refusef(reason.BadOutput, "returned %s, which was not asked for", o.Path)
 		}
 		if o.Path != c.object() {
 			continue
 		}
 		if err := c.checkObject(o); err != nil {
-			return broker.Refusef(reasonBadOutput, "returned a wrong object: %v", err)
+			return broker.Refusef(reason.BadOutput, "returned a wrong object: %v", err)
 		}
 	}
 	if res.ExitCode == 0 && len(res.Outputs) != len(j.Outputs) {
-		return broker.Refusef(reasonBadOutput, "returned %d outputs instead of %d", len(res.Outputs), len(j.Outputs))
+		return broker.Refusef(reason.BadOutput, "returned %d outputs instead of %d", len(res.Outputs), len(j.Outputs))
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/argv/option"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/toolchains"
 )
@@ -22,7 +23,7 @@ func (c *compile) parse() error {
 		if c.s.Request.Program == "" {
 			return notFound(called)
 		}
-		return &localJob{reason: reasonNotCompiler, text: called + " is not the name of a compiler"} // and may never end
+		return &reason.Local{Reason: reason.NotCompiler, Text: called + " is not the name of a compiler"} // and may never end
 	}
 	c.driver = d
 	if err := c.find(called); err != nil {
@@ -63,10 +64,10 @@ func (c *compile) byName(called string) bool {
 }
 
 func notFound(name string) error {
-	return &failure{
-		text:   name + ": not found on PATH, nor another spelling of its target",
-		hint:   "install the compiler, or give its path",
-		status: exitNoCompiler,
+	return &reason.Failure{
+		Text:   name + ": not found on PATH, nor another spelling of its target",
+		Hint:   "install the compiler, or give its path",
+		Status: reason.ExitNoCompiler,
 	}
 }
 
@@ -83,7 +84,7 @@ func (c *compile) readWords(words []string, f argv.Family) error {
 		c.cmd = c.split.Compiles[0]
 	}
 	if v := c.cmd.Verdict(); !v.Remote {
-		return &localJob{reason: broker.Reason(v.Reason), text: v.Detail, slot: v.Slot()}
+		return &reason.Local{Reason: broker.Reason(v.Reason), Text: v.Detail, Slot: v.Slot()}
 	}
 	return c.oddVariables()
 }
@@ -94,7 +95,7 @@ func (c *compile) readWords(words []string, f argv.Family) error {
 func (c *compile) oddVariables() error {
 	for dir := range strings.SplitSeq(c.s.Getenv("COMPILER_PATH"), ":") {
 		if c.s.Getenv("COMPILER_PATH") != "" && !path.IsAbs(dir) {
-			return stay(broker.Reason(option.Environment), "COMPILER_PATH has a relative name")
+			return reason.Stay(broker.Reason(option.Environment), "COMPILER_PATH has a relative name")
 		}
 	}
 	for dir := range strings.SplitSeq(c.s.Getenv("PATH"), ":") { // by which gcc finds its assembler
@@ -103,16 +104,16 @@ func (c *compile) oddVariables() error {
 		}
 		for _, name := range []string{"as", "objcopy"} {
 			if st, err := c.s.Files.Stat(c.s.Abs(path.Join(dir, name))); err == nil && st.Mode&0o111 != 0 {
-				return stay(broker.Reason(option.Environment), "PATH has a relative name, with %s in it", name)
+				return reason.Stay(broker.Reason(option.Environment), "PATH has a relative name, with %s in it", name)
 			}
 		}
 	}
 	if prefix := c.s.Getenv("GCC_EXEC_PREFIX"); prefix != "" && !path.IsAbs(prefix) {
-		return stay(broker.Reason(option.Environment), "GCC_EXEC_PREFIX is a relative name")
+		return reason.Stay(broker.Reason(option.Environment), "GCC_EXEC_PREFIX is a relative name")
 	}
 	for _, name := range []string{"GCC_EXEC_PREFIX", "COMPILER_PATH", "GCC_ROOT", "GCC_COMPARE_DEBUG", "DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES"} {
 		if c.s.IsSet(name) && c.s.Getenv(name) == "" {
-			return stay(broker.Reason(option.Environment), "%s is set to nothing", name)
+			return reason.Stay(broker.Reason(option.Environment), "%s is set to nothing", name)
 		}
 	}
 	return nil
@@ -123,7 +124,7 @@ func (a *Agent) identify(c *compile) error {
 	sys := c.system()
 	tc, err := a.probes.Probe(c.s.Context(), sys, c.program, c.targetWord())
 	if err != nil {
-		return c.failed(reasonProbe, "ask "+c.program+" what it is", err)
+		return c.failed(reason.Probe, "ask "+c.program+" what it is", err)
 	}
 	if tc.Family != c.driver.Family && tc.Family != argv.GCC {
 		if err := c.read(tc.Family); err != nil { // cc may be clang
@@ -142,16 +143,16 @@ func (a *Agent) knowable(c *compile) error {
 		return err
 	}
 	if name != "" {
-		return stay(reasonScript, "%s is a script, which may do anything", name)
+		return reason.Stay(reason.Script, "%s is a script, which may do anything", name)
 	}
 	if name, err := a.inBuild(c); err != nil || name != "" {
 		if err == nil {
-			err = stay(reasonInBuild, "%s lies in the tree of this build", name)
+			err = reason.Stay(reason.InBuild, "%s lies in the tree of this build", name)
 		}
 		return err
 	}
 	if name := c.otherLibrary(); name != "" {
-		return stay(reasonProbe, "LD_LIBRARY_PATH gives the compiler %s", name)
+		return reason.Stay(reason.Probe, "LD_LIBRARY_PATH gives the compiler %s", name)
 	}
 	return c.regular()
 }
@@ -160,7 +161,7 @@ func (a *Agent) knowable(c *compile) error {
 func (c *compile) regular() error {
 	st, err := c.s.Files.Stat(c.s.Abs(c.cmd.Source()))
 	if err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return stay(reasonSource, "source %s is not a regular file, and can be read once", c.cmd.Source())
+		return reason.Stay(reason.Source, "source %s is not a regular file, and can be read once", c.cmd.Source())
 	}
 	return nil
 }
@@ -267,7 +268,7 @@ func (a *Agent) extra(c *compile) ([]string, error) {
 	}
 	found, err := a.probes.ClangWords(c.s.Context(), c.system(), c.toolchain.Fingerprint, c.program, words)
 	if err != nil {
-		return nil, c.failed(reasonProbe, "ask "+c.program+" what it finds out", err)
+		return nil, c.failed(reason.Probe, "ask "+c.program+" what it finds out", err)
 	}
 	extra = append(extra, found...)
 	c.explicit = &extra

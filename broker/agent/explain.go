@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/fleet"
 	"github.com/crosscc/crosscc/broker/monitor"
@@ -35,12 +36,12 @@ func (a *Agent) explain(s *session.Session) (monitor.Explanation, error) {
 	if c.split != nil {
 		e.Detail = c.split.String()
 	}
-	if l, ok := errors.AsType[*localJob](err); ok {
-		e.Verdict, e.Reason, e.Detail = "local", l.reason, l.text
+	if l, ok := errors.AsType[*reason.Local](err); ok {
+		e.Verdict, e.Reason, e.Detail = "local", l.Reason, l.Text
 		return e, nil
 	}
-	if f, ok := errors.AsType[*failure](err); ok && e.Ignored != "" {
-		e.Verdict, e.Detail = "refused", f.text
+	if f, ok := errors.AsType[*reason.Failure](err); ok && e.Ignored != "" {
+		e.Verdict, e.Detail = "refused", f.Text
 		return e, nil
 	}
 	return e, err
@@ -60,8 +61,8 @@ func (a *Agent) explainPinned(p *pinned, err error) (monitor.Explanation, error)
 			e.Helpers = append(e.Helpers, explainHelpers([]fleet.Prospect{h.Prospect})...)
 		}
 	}
-	if f, ok := errors.AsType[*failure](err); ok {
-		e.Verdict, e.Detail = "refused", f.text
+	if f, ok := errors.AsType[*reason.Failure](err); ok {
+		e.Verdict, e.Detail = "refused", f.Text
 		return e, nil
 	}
 	return e, err
@@ -75,8 +76,8 @@ func (a *Agent) explainForm(c *compile, e *monitor.Explanation) error {
 		return err
 	}
 	j, tree, err := a.treeJob(c, extra)
-	if no, ok := errors.AsType[*treeless](err); ok {
-		e.NoTree, e.NoTreeDetail = no.reason, no.text
+	if no, ok := errors.AsType[*reason.Treeless](err); ok {
+		e.NoTree, e.NoTreeDetail = no.Reason, no.Text
 		prospects, err := a.textual(c, no)
 		if err != nil {
 			return err
@@ -137,8 +138,8 @@ func (a *Agent) key(s *session.Session) (monitor.Key, error) {
 
 // keyless says of a local command why it has no key.
 func keyless(err error) error {
-	if l, ok := errors.AsType[*localJob](err); ok {
-		return fmt.Errorf("the command is compiled locally (%s) %s", l.reason, l.text)
+	if l, ok := errors.AsType[*reason.Local](err); ok {
+		return fmt.Errorf("the command is compiled locally (%s) %s", l.Reason, l.Text)
 	}
 	return err
 }
@@ -150,7 +151,7 @@ func (a *Agent) keyed(c *compile) (*broker.Job, []fleet.Prospect, error) {
 		return nil, nil, err
 	}
 	j, _, err := a.treeJob(c, extra)
-	no, ok := errors.AsType[*treeless](err)
+	no, ok := errors.AsType[*reason.Treeless](err)
 	if !ok {
 		return j, c.prospects, err
 	}

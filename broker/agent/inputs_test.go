@@ -10,6 +10,7 @@ import (
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/argv/task"
+	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/headers"
 	"github.com/crosscc/crosscc/broker/local"
@@ -97,7 +98,7 @@ func TestInputs(t *testing.T) {
 	}
 	for script, want := range map[string]string{"SEARCH_DIR(lib)": "SEARCH_DIR", "INPUT(thin.a)": "thin archive", "INPUT(libt.so)": "no library but a text"} {
 		_, err := inputsOf(t, nil, "a.o -T x.ld -o p", map[string]string{"a.o": "", "x.ld": script, "thin.a": "!<thin>\n", "libt.so": "INPUT(x)"})
-		if f, ok := errors.AsType[*failure](err); !ok || !strings.Contains(f.text, want) {
+		if f, ok := errors.AsType[*reason.Failure](err); !ok || !strings.Contains(f.Text, want) {
 			t.Errorf("%s: %v", script, err)
 		}
 	}

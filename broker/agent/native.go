@@ -9,6 +9,7 @@ import (
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/argv/option"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/monitor"
 	"github.com/crosscc/crosscc/toolchains"
@@ -36,7 +37,7 @@ func (a *Agent) resolve(c *compile) error {
 		return nil
 	}
 	if c.split != nil {
-		return stay(broker.Reason(option.Native), "its words are spelt out, which is done for one source in a command only")
+		return reason.Stay(broker.Reason(option.Native), "its words are spelt out, which is done for one source in a command only")
 	}
 	return c.readWords(c.cmd.Explicit(n.Words...), c.toolchain.Family)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/argv/task"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/fleet"
 	"github.com/crosscc/crosscc/broker/local"
@@ -48,7 +49,7 @@ func (a *Agent) pinOf(s *session.Session) (*pinned, bool, error) {
 	}
 	set, err := a.settings(s)
 	if err != nil && set.MayPin {
-		return nil, true, &failure{text: err.Error(), hint: "mend it; CROSSCC_DISABLE=1 runs the local compiler", status: exitBadWords}
+		return nil, true, &reason.Failure{Text: err.Error(), Hint: "mend it; CROSSCC_DISABLE=1 runs the local compiler", Status: reason.ExitBadWords}
 	}
 	if err != nil || set.Pins.None() {
 		return nil, false, nil // prepare says what is wrong
@@ -119,7 +120,7 @@ func (a *Agent) pinned(p *pinned) error {
 		return err
 	}
 	if wrote.Err != "" {
-		return &failure{text: wrote.Err, status: exitGeneral}
+		return &reason.Failure{Text: wrote.Err, Status: reason.ExitGeneral}
 	}
 	for _, m := range all {
 		a.counters.Remote(toolchains.Identical, m.res.Cached)
@@ -153,9 +154,9 @@ func together(all []made) (fin local.Finish, blobs []broker.Output, targets []lo
 
 // cannot is a command that no image's toolchain is asked to do.
 func (p *pinned) cannot(format string, args ...any) error {
-	return &failure{
-		text: "the toolchain is pinned (" + p.set.PinnedBy + "), and " + fmt.Sprintf(format, args...),
-		hint: "CROSSCC_DISABLE=1 runs the local compiler, which makes something else", status: exitBadWords,
+	return &reason.Failure{
+		Text: "the toolchain is pinned (" + p.set.PinnedBy + "), and " + fmt.Sprintf(format, args...),
+		Hint: "CROSSCC_DISABLE=1 runs the local compiler, which makes something else", Status: reason.ExitBadWords,
 	}
 }
 
@@ -164,8 +165,8 @@ func (p *pinned) lost(err error, hint string) error {
 	if p.s.Gone() != nil {
 		return p.s.Gone()
 	}
-	if _, ok := errors.AsType[*failure](err); ok || errors.Is(err, context.Canceled) {
+	if _, ok := errors.AsType[*reason.Failure](err); ok || errors.Is(err, context.Canceled) {
 		return err
 	}
-	return &failure{text: fmt.Sprintf("the toolchain is pinned (%s), and no helper can do this: %v", p.set.PinnedBy, err), hint: hint, status: exitNoHosts}
+	return &reason.Failure{Text: fmt.Sprintf("the toolchain is pinned (%s), and no helper can do this: %v", p.set.PinnedBy, err), Hint: hint, Status: reason.ExitNoHosts}
 }

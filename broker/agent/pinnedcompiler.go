@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/toolchains"
 	"github.com/crosscc/crosscc/toolchains/triple"
 )
@@ -49,9 +50,9 @@ func (p *pinned) choose() error {
 		}
 	}
 	slices.Sort(has)
-	return &failure{
-		text: fmt.Sprintf("the image %s has no %s; it has %s", p.pin, path.Base(p.s.Request.Args[0]), strings.Join(slices.Compact(has), ", ")),
-		hint: "call one that is there, or pin another image for this target", status: exitNoCompiler,
+	return &reason.Failure{
+		Text: fmt.Sprintf("the image %s has no %s; it has %s", p.pin, path.Base(p.s.Request.Args[0]), strings.Join(slices.Compact(has), ", ")),
+		Hint: "call one that is there, or pin another image for this target", Status: reason.ExitNoCompiler,
 	}
 }
 

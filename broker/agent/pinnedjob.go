@@ -11,6 +11,7 @@ import (
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/argv/task"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/fleet"
 	"github.com/crosscc/crosscc/broker/headers"
 )
@@ -89,11 +90,11 @@ func (p *pinned) whole() (made, error) {
 	res, err := p.send(build, func(j *broker.Job, res broker.Result) error {
 		for _, o := range res.Outputs {
 			if !slices.Contains(j.Outputs, o.Path) {
-				return broker.Refusef(reasonBadOutput, "returned %s, which was not asked for", o.Path)
+				return broker.Refusef(reason.BadOutput, "returned %s, which was not asked for", o.Path)
 			}
 		}
 		if res.ExitCode == 0 && len(res.Outputs) != len(j.Outputs) {
-			return broker.Refusef(reasonBadOutput, "returned %d outputs instead of %d", len(res.Outputs), len(j.Outputs))
+			return broker.Refusef(reason.BadOutput, "returned %d outputs instead of %d", len(res.Outputs), len(j.Outputs))
 		}
 		return nil
 	})
@@ -202,8 +203,8 @@ func (p *pinned) writable(outputs []argv.Output) error {
 		if o.Name == "/dev/null" {
 			continue
 		}
-		if l, ok := errors.AsType[*localJob](c.checkTarget(o.Name)); ok {
-			return p.cannot("%s", l.text)
+		if l, ok := errors.AsType[*reason.Local](c.checkTarget(o.Name)); ok {
+			return p.cannot("%s", l.Text)
 		}
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/headers"
 )
 
@@ -26,7 +27,7 @@ func (p *pinned) names() (*headers.Names, error) {
 		}
 		return headers.ReadNames(res.Stdout)
 	})
-	if _, ok := errors.AsType[*failure](err); err != nil && !ok {
+	if _, ok := errors.AsType[*reason.Failure](err); err != nil && !ok {
 		err = p.lost(err, "")
 	}
 	return names, err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/fleet"
 	"github.com/crosscc/crosscc/broker/headers"
@@ -15,7 +16,7 @@ import (
 )
 
 // asText has a job done from preprocessed text, for want of a tree.
-func (a *Agent) asText(c *compile, extra []string, why *treeless) (answer, error) {
+func (a *Agent) asText(c *compile, extra []string, why *reason.Treeless) (answer, error) {
 	prospects, err := a.textual(c, why)
 	if err != nil {
 		return answer{}, err
@@ -40,21 +41,21 @@ func (a *Agent) asText(c *compile, extra []string, why *treeless) (answer, error
 }
 
 // textual keeps jobs at home that need more than preprocessed text.
-func (a *Agent) textual(c *compile, why *treeless) ([]fleet.Prospect, error) {
-	reason, word := c.cmd.OnlyTree()
+func (a *Agent) textual(c *compile, why *reason.Treeless) ([]fleet.Prospect, error) {
+	only, word := c.cmd.OnlyTree()
 	switch {
-	case why.local:
-		return nil, stay(why.reason, "%s", why.text)
-	case reason != "":
-		return nil, stay(broker.Reason(reason), "no tree (%s), and %s is not exact from preprocessed text", why.text, word)
+	case why.Local:
+		return nil, reason.Stay(why.Reason, "%s", why.Text)
+	case only != "":
+		return nil, reason.Stay(broker.Reason(only), "no tree (%s), and %s is not exact from preprocessed text", why.Text, word)
 	case c.cmd.FailsOnLost():
-		return nil, stay(reasonWerror, "no tree (%s), and of preprocessed text a warning may be lost that would make it fail", why.text)
+		return nil, reason.Stay(reason.Werror, "no tree (%s), and of preprocessed text a warning may be lost that would make it fail", why.Text)
 	case c.cmd.Language().IsPreprocessed():
-		return nil, stay(reasonText, "no tree (%s), and the source is preprocessed already, so that the object names its file", why.text)
+		return nil, reason.Stay(reason.Text, "no tree (%s), and the source is preprocessed already, so that the object names its file", why.Text)
 	}
 	prospects, err := a.find(c, broker.Preprocessed)
-	if l, ok := errors.AsType[*localJob](err); ok && l.reason == fleet.ReasonDebugInfo {
-		l.text = "no tree (" + why.text + "): " + l.text
+	if l, ok := errors.AsType[*reason.Local](err); ok && l.Reason == fleet.ReasonDebugInfo {
+		l.Text = "no tree (" + why.Text + "): " + l.Text
 	}
 	return prospects, err
 }
@@ -89,10 +90,10 @@ func (c *compile) preprocess() (source, error) {
 		src.text = withComments(text, commented)
 	}
 	if bytes.Contains(src.text, []byte("\n#pragma GCC pch_preprocess ")) {
-		return source{}, stay(headers.Precompiled, "gcc takes a precompiled header: an image of its memory, which a helper does not take from a client")
+		return source{}, reason.Stay(headers.Precompiled, "gcc takes a precompiled header: an image of its memory, which a helper does not take from a client")
 	}
 	if why := unsendable(src.text, c.toolchain.Family, c.isCXX()); why != "" {
-		return source{}, stay(reasonText, "%s", why)
+		return source{}, reason.Stay(reason.Text, "%s", why)
 	}
 	return src, nil
 }
@@ -107,10 +108,10 @@ func (c *compile) cpp(words []string) ([]byte, error) {
 	out, err := c.s.RunAs(c.s.Context(), c.argv0, toolchains.Program{Path: c.program, Args: words}, session.MaxText)
 	release()
 	if err != nil {
-		return nil, c.failed(reasonPreprocess, "preprocess", err)
+		return nil, c.failed(reason.Preprocess, "preprocess", err)
 	}
 	if out.Status != 0 || len(out.Stderr) > 0 {
-		return nil, stay(reasonPreprocess, "the preprocessor has something to say")
+		return nil, reason.Stay(reason.Preprocess, "the preprocessor has something to say")
 	}
 	return out.Stdout, nil
 }
@@ -127,7 +128,7 @@ func (c *compile) job(src source, extra []string) (*broker.Job, error) {
 	}
 	if broker.Hidden(j.Dir) || path.Clean(j.Dir) != j.Dir || !utf8.ValidString(j.Dir) {
 		if j.Dir = "/work"; j.Debug && c.toolchain.Family == argv.Clang {
-			return nil, stay(fleet.ReasonDebugInfo, "clang would name another working directory than %s", c.s.Request.Dir)
+			return nil, reason.Stay(fleet.ReasonDebugInfo, "clang would name another working directory than %s", c.s.Request.Dir)
 		}
 		// gcc takes the directory from the text, and code names none.
 	}
@@ -137,7 +138,7 @@ func (c *compile) job(src source, extra []string) (*broker.Job, error) {
 		j.Root.Put(name, broker.File{Blob: broker.BytesBlob(src.main)})
 	}
 	if err := j.Validate(); err != nil {
-		return nil, stay(reasonName, "%v", err)
+		return nil, reason.Stay(reason.Name, "%v", err)
 	}
 	return j, nil
 }
@@ -158,10 +159,10 @@ func (c *compile) sourceIn(dir string) string {
 // believe keeps results at bay whose words may not be the local compiler's.
 func (c *compile) believe(src source, res broker.Result) error {
 	if len(res.Stdout) > 0 {
-		return stay(reasonDiagnostics, "the compiler prints to standard output")
+		return reason.Stay(reason.Diagnostics, "the compiler prints to standard output")
 	}
 	if (len(res.Stderr) > 0 || res.ExitCode != 0) && !c.believable(src, res) {
-		return stay(reasonDiagnostics, "the compiler has something to say that depends on more than preprocessed text")
+		return reason.Stay(reason.Diagnostics, "the compiler has something to say that depends on more than preprocessed text")
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/argv/option"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/fleet"
 	"github.com/crosscc/crosscc/broker/local"
@@ -68,7 +69,7 @@ func (a *Agent) deliverParts(c *compile) error {
 		return err
 	}
 	if wrote.Err != "" {
-		return stay(reasonUnwritten, "%s", wrote.Err)
+		return reason.Stay(reason.Unwritten, "%s", wrote.Err)
 	}
 	for _, got := range answers {
 		a.counters.Remote(got.match, got.Cached)
@@ -95,9 +96,9 @@ func (a *Agent) deliverPart(c *compile) (answer, error) {
 	switch {
 	case err != nil:
 	case got.ExitCode != 0:
-		err = stay(broker.Reason(option.SeveralInputs), "%s does not compile, and the driver has its rules for the others", c.cmd.Source())
+		err = reason.Stay(broker.Reason(option.SeveralInputs), "%s does not compile, and the driver has its rules for the others", c.cmd.Source())
 	case c.driverSpeaks(got.Stderr):
-		err = stay(reasonDiagnostics, "the driver has something to say, and says it once for all sources")
+		err = reason.Stay(reason.Diagnostics, "the driver has something to say, and says it once for all sources")
 	case !c.makesMore() && a.sampled(c, got):
 		err = a.verifyPart(c, got)
 	}
@@ -116,7 +117,7 @@ func (c *compile) checkLinked() error {
 	}
 	for _, part := range c.split.Compiles {
 		if src, err := c.s.Files.Stat(c.s.Abs(part.Source())); err == nil && src.Dev == st.Dev && src.Ino == st.Ino {
-			return stay(reasonTarget, "output %s is a source", c.split.Output)
+			return reason.Stay(reason.Target, "output %s is a source", c.split.Output)
 		}
 	}
 	return nil
@@ -176,18 +177,18 @@ func (c *compile) together(parts []*compile, answers []answer) (local.Finish, []
 func (a *Agent) link(c *compile, answers []answer, fin *local.Finish) error {
 	dir, err := c.s.TempDir()
 	if err != nil {
-		return c.failed(reasonUnwritten, "objects for the link", err)
+		return c.failed(reason.Unwritten, "objects for the link", err)
 	}
 	defer dir.Close()
 	objects := make([]string, len(answers))
 	limit := c.s.FileLimit()
 	for i, got := range answers {
 		if size := got.Outputs[len(got.Outputs)-1].Blob.Digest.Size; uint64(size) > limit {
-			return stay(reasonUnwritten, "the object of %s is larger than files may be (ulimit -f)", c.split.Compiles[i].Source())
+			return reason.Stay(reason.Unwritten, "the object of %s is larger than files may be (ulimit -f)", c.split.Compiles[i].Source())
 		}
 		base, err := session.PutTemp(dir, c.tempName(i), got.Outputs[len(got.Outputs)-1].Blob)
 		if err != nil {
-			return c.failed(reasonUnwritten, "objects for the link", err)
+			return c.failed(reason.Unwritten, "objects for the link", err)
 		}
 		defer func() { _ = unix.Unlinkat(int(dir.Fd()), base, 0) }() // gone already: no matter
 		objects[i] = path.Join(dir.Name(), base)
@@ -204,7 +205,7 @@ func (a *Agent) link(c *compile, answers []answer, fin *local.Finish) error {
 		return c.failed(broker.Reason(option.Link), "link", err)
 	}
 	if c.s.Request.Terminal && len(out.Stdout)+len(out.Stderr) > 0 {
-		return stay(broker.Reason(option.Link), "the link has something to say, to a terminal")
+		return reason.Stay(broker.Reason(option.Link), "the link has something to say, to a terminal")
 	}
 	fin.Stdout, fin.Stderr = append(fin.Stdout, out.Stdout...), append(fin.Stderr, out.Stderr...)
 	fin.Status = out.Status << 8

@@ -7,6 +7,7 @@ import (
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/argv/option"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/toolchains"
 )
@@ -33,14 +34,14 @@ func (c *compile) asClang() error {
 				return err
 			}
 			if n = len(alone); n > len(whole) || !sameCommands(whole[:n], alone) {
-				return stay(broker.Reason(option.Link), "clang would compile %s otherwise than without a link", part.Source())
+				return reason.Stay(broker.Reason(option.Link), "clang would compile %s otherwise than without a link", part.Source())
 			}
 			steps[part.Language()] = n
 		}
 		whole = whole[min(n, len(whole)):]
 	}
 	if len(whole) != 1 {
-		return stay(broker.Reason(option.Link), "clang would run %d programs behind the compiles", len(whole))
+		return reason.Stay(broker.Reason(option.Link), "clang would run %d programs behind the compiles", len(whole))
 	}
 	return nil
 }
@@ -50,10 +51,10 @@ func (c *compile) wouldRun(words []string) ([][]string, error) {
 	asked := append([]string{"-###"}, words...)
 	out, err := c.s.RunAs(c.s.Context(), c.argv0, toolchains.Program{Path: c.program, Args: asked}, session.MaxWords)
 	if err != nil {
-		return nil, c.failed(reasonProbe, "ask "+c.program+" what it would run", err)
+		return nil, c.failed(reason.Probe, "ask "+c.program+" what it would run", err)
 	}
 	if out.Status != 0 || c.driverSpeaks(out.Stderr) {
-		return nil, stay(reasonDiagnostics, "the driver has something to say, and says it once for all sources")
+		return nil, reason.Stay(reason.Diagnostics, "the driver has something to say, and says it once for all sources")
 	}
 	return toolchains.Commands(string(out.Stderr)), nil
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/headers"
 )
 
@@ -16,7 +17,7 @@ import (
 // reads asks the client's compiler what the compile reads: its preprocessor, or with
 // parse all but its code generator, which takes some times as long. u is why.
 func (c *compile) reads(u *headers.Unsound, parse bool) ([]string, error) {
-	no := &treeless{reason: u.Reason, text: u.Text}
+	no := &reason.Treeless{Reason: u.Reason, Text: u.Text}
 	words := c.cmd.Preprocess("")
 	if words == nil || parse && c.makesMore() { // dumps would be written
 		return nil, no

@@ -14,19 +14,11 @@ import (
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/argv/option"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/headers"
 	"github.com/crosscc/crosscc/broker/helper"
 	"github.com/crosscc/crosscc/broker/reapi/wire"
 )
-
-// A treeless is why a job can't go as a tree. Another form may do.
-type treeless struct {
-	reason broker.Reason
-	text   string
-	local  bool // none will
-}
-
-func (t *treeless) Error() string { return t.text }
 
 // asTree has a job done from its source and headers: the object is then the
 // local one to the last byte, and so is each word that the compiler says.
@@ -43,12 +35,12 @@ func (a *Agent) asTree(c *compile, extra []string) (answer, error) {
 		got, err := a.send(c, c.prospects, j)
 		if changed, ok := errors.AsType[*broker.ChangedError](err); ok {
 			if again {
-				return answer{}, &treeless{reason: headers.Changed, text: changed.Error()}
+				return answer{}, &reason.Treeless{Reason: headers.Changed, Text: changed.Error()}
 			}
 			continue
 		}
 		if r, ok := errors.AsType[*broker.Refusal](err); ok && (r.Reason == helper.ReasonTreeClosed || r.Reason == wire.NotUTF8) {
-			return answer{}, &treeless{reason: r.Reason, text: r.Text}
+			return answer{}, &reason.Treeless{Reason: r.Reason, Text: r.Text}
 		}
 		if err != nil {
 			return answer{}, c.refused(err)
@@ -57,7 +49,7 @@ func (a *Agent) asTree(c *compile, extra []string) (answer, error) {
 			return answer{}, err
 		}
 		if tree.Told && got.ExitCode != 0 {
-			return answer{}, stay(reasonDiagnostics, "the compile fails, and a file may have gone since the compiler was asked for their names")
+			return answer{}, reason.Stay(reason.Diagnostics, "the compile fails, and a file may have gone since the compiler was asked for their names")
 		}
 		if c.s.Request.Terminal && len(got.Stderr) > 0 {
 			if got, err = a.inColour(c, j, got); err != nil {
@@ -73,13 +65,13 @@ func (a *Agent) asTree(c *compile, extra []string) (answer, error) {
 func (c *compile) believeTree(got answer) error {
 	switch {
 	case got.ExitCode != 0 && c.makesMore():
-		return stay(broker.Reason(option.ExtraOutput), "the compile fails, and may leave parts of its further outputs")
+		return reason.Stay(broker.Reason(option.ExtraOutput), "the compile fails, and may leave parts of its further outputs")
 	case len(got.Stdout) == 0 && len(got.Stderr) == 0:
 		return nil
 	case temporary.Match(got.Stderr): // a client's TMPDIR may be another, and its name is a random one
-		return stay(reasonDiagnostics, "the compiler speaks of a temporary file")
+		return reason.Stay(reason.Diagnostics, "the compiler speaks of a temporary file")
 	case !c.exactLanguage():
-		return stay(reasonDiagnostics, "the compiler has something to say in a language that a helper may not have, or in colours of the build's")
+		return reason.Stay(reason.Diagnostics, "the compiler has something to say in a language that a helper may not have, or in colours of the build's")
 	case got.ExitCode == 0:
 		return nil
 	}
@@ -90,7 +82,7 @@ func (c *compile) believeTree(got answer) error {
 		"cannot open ", "unable to open ", "Read-only file system", "Permission denied",
 	} {
 		if bytes.Contains(got.Stderr, []byte(sign)) {
-			return stay(reasonDiagnostics, "the compiler failed with words that begin with %q", sign)
+			return reason.Stay(reason.Diagnostics, "the compiler failed with words that begin with %q", sign)
 		}
 	}
 	return nil
@@ -121,18 +113,18 @@ func (c *compile) exactLanguage() bool {
 }
 
 // treeJob is the command and all that it reads as something that a helper can
-// run. The error of a job that can't be one is a *treeless.
+// run. The error of a job that can't be one is a *reason.Treeless.
 func (a *Agent) treeJob(c *compile, extra []string) (*broker.Job, *headers.Tree, error) {
 	dir := c.s.Request.Dir
 	switch {
 	case c.settings.Preprocessed:
-		return nil, nil, &treeless{reason: reasonAsked, text: "the configuration asks for preprocessed text"}
+		return nil, nil, &reason.Treeless{Reason: reason.Asked, Text: "the configuration asks for preprocessed text"}
 	case path.Clean(dir) != dir || !path.IsAbs(dir) || !utf8.ValidString(dir):
-		return nil, nil, &treeless{reason: reasonName, text: "the working directory's name can't be said to a helper"}
+		return nil, nil, &reason.Treeless{Reason: reason.Name, Text: "the working directory's name can't be said to a helper"}
 	case c.cmd.Untellable() != "":
-		return nil, nil, &treeless{reason: reasonUntellable, text: c.cmd.Untellable()}
+		return nil, nil, &reason.Treeless{Reason: reason.Untellable, Text: c.cmd.Untellable()}
 	case c.mixedPath():
-		return nil, nil, &treeless{reason: headers.Option, text: "CPATH goes behind a directory that the preprocessor is handed"}
+		return nil, nil, &reason.Treeless{Reason: headers.Option, Text: "CPATH goes behind a directory that the preprocessor is handed"}
 	}
 	src, tree, err := a.scan(c)
 	if err == nil {
@@ -142,13 +134,13 @@ func (a *Agent) treeJob(c *compile, extra []string) (*broker.Job, *headers.Tree,
 		return nil, nil, err
 	}
 	if c.cmd.SplitsSteadily() && (tree.Has("optimize") || tree.Has("pragma GCC optimize")) {
-		return nil, nil, &treeless{reason: broker.Reason(option.ExtraOutput), text: "-gsplit-dwarf, and the source asks for optimisation", local: true}
+		return nil, nil, &reason.Treeless{Reason: broker.Reason(option.ExtraOutput), Text: "-gsplit-dwarf, and the source asks for optimisation", Local: true}
 	}
 	env := []string{"LC_ALL=" + c.settings.Locale}
 	if dated(tree) {
 		epoch, ok := c.epoch()
 		if !ok {
-			return nil, nil, &treeless{reason: reasonDate, text: "a file uses __DATE__ or __TIME__"}
+			return nil, nil, &reason.Treeless{Reason: reason.Date, Text: "a file uses __DATE__ or __TIME__"}
 		}
 		env = append(env, "SOURCE_DATE_EPOCH="+epoch)
 	}
@@ -179,10 +171,10 @@ func dated(t *headers.Tree) bool { return t.Has("__DATE__") || t.Has("__TIME__")
 // sendable keeps trees at home that a helper could not show.
 func sendable(t *headers.Tree) error {
 	if t.NotUTF8 {
-		return &treeless{reason: wire.NotUTF8, text: "a header's name is not UTF-8"}
+		return &reason.Treeless{Reason: wire.NotUTF8, Text: "a header's name is not UTF-8"}
 	}
 	if name, why := t.Root.Closed(); why != "" {
-		return &treeless{reason: helper.ReasonTreeClosed, text: name + ": " + why}
+		return &reason.Treeless{Reason: helper.ReasonTreeClosed, Text: name + ": " + why}
 	}
 	return nil
 }
@@ -192,7 +184,7 @@ func sendable(t *headers.Tree) error {
 func (a *Agent) scan(c *compile) (headers.Source, *headers.Tree, error) {
 	also, ok := c.cmd.Reads(c.s.Request.Dir)
 	if !ok {
-		return headers.Source{}, nil, &treeless{reason: headers.Option, text: "where the compiler looks for a profile is not known"}
+		return headers.Source{}, nil, &reason.Treeless{Reason: headers.Option, Text: "where the compiler looks for a profile is not known"}
 	}
 	key := c.key(headers.AskWords(c.cmd)...)
 	var told []string
@@ -202,7 +194,7 @@ func (a *Agent) scan(c *compile) (headers.Source, *headers.Tree, error) {
 	for again := false; ; again = true {
 		d, err := a.ask(c, key)
 		if err != nil {
-			return headers.Source{}, nil, c.failed(reasonProbe, "ask "+c.program+" for its include directories", err)
+			return headers.Source{}, nil, c.failed(reason.Probe, "ask "+c.program+" for its include directories", err)
 		}
 		src := headers.Source{
 			Cmd: c.cmd, Dir: c.s.Request.Dir, Defaults: d, Getenv: c.s.Getenv, Also: also, Beside: c.writtenIn(),
@@ -232,7 +224,7 @@ func (a *Agent) scan(c *compile) (headers.Source, *headers.Tree, error) {
 			continue
 		}
 		if u.Reason != headers.Stale || again {
-			return src, nil, &treeless{reason: u.Reason, text: u.Text, local: u.Local}
+			return src, nil, &reason.Treeless{Reason: u.Reason, Text: u.Text, Local: u.Local}
 		}
 		a.defaults.forget(key)
 	}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/calibrate"
 	"github.com/crosscc/crosscc/broker/headers"
@@ -51,7 +52,7 @@ func (a *Agent) verify(c *compile, got answer) error {
 	out, err := c.s.RunAs(c.s.Context(), c.argv0, toolchains.Program{Path: c.program, Args: c.s.Request.Args[1:]}, session.MaxWords)
 	release()
 	if err != nil {
-		return c.failed(reasonVerify, "compile locally to compare", err)
+		return c.failed(reason.Verify, "compile locally to compare", err)
 	}
 	theirs := c.differences(got, out)
 	if len(theirs) > 0 && a.moved(c, got) {
@@ -71,7 +72,7 @@ func (a *Agent) verify(c *compile, got answer) error {
 		a.counters.Remote(got.match, got.Cached)
 		log.Debug("verified")
 	} else {
-		a.counters.Local(reasonVerify, "helper "+got.Helper+": "+text)
+		a.counters.Local(reason.Verify, "helper "+got.Helper+": "+text)
 		log.WithField("command", c.s.Request.Args).Error("a helper's object is not the local one: " + text)
 	}
 	_, err = c.s.Finish(c.s.Context(), local.Finish{Stdout: out.Stdout, Stderr: out.Stderr, Status: out.Status << 8})

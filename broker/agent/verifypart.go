@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/toolchains"
 )
@@ -19,7 +20,7 @@ import (
 func (a *Agent) verifyPart(c *compile, got answer) error {
 	dir, err := c.s.TempDir()
 	if err != nil {
-		return c.failed(reasonUnwritten, "compile locally to compare", err)
+		return c.failed(reason.Unwritten, "compile locally to compare", err)
 	}
 	defer dir.Close()
 	stem := "cc" + rand.Text()[:6]
@@ -39,7 +40,7 @@ func (a *Agent) verifyPart(c *compile, got answer) error {
 	out, err := c.s.RunAs(c.s.Context(), c.argv0, toolchains.Program{Path: c.program, Args: c.cmd.Whole(at(c.object()), at(depsName), c.cmd.NameWords(c.s.Request.Dir)...)}, session.MaxWords)
 	release()
 	if err != nil {
-		return c.failed(reasonVerify, "compile locally to compare", err)
+		return c.failed(reason.Verify, "compile locally to compare", err)
 	}
 	var differs []string
 	if out.Status != 0 {
@@ -60,7 +61,7 @@ func (a *Agent) verifyPart(c *compile, got answer) error {
 	a.sample.note(c.s.Request.Args, got.Helper, text)
 	if text != "" {
 		a.log.WithField("source", c.cmd.Source()).WithField("command", c.s.Request.Args).Error("a helper's object is not the local one: " + text)
-		return stay(reasonVerify, "helper %s: %s of %s", got.Helper, text, c.cmd.Source())
+		return reason.Stay(reason.Verify, "helper %s: %s of %s", got.Helper, text, c.cmd.Source())
 	}
 	return nil
 }

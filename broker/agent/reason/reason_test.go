@@ -1,4 +1,4 @@
-package agent
+package reason
 
 import (
 	"flag"
@@ -14,7 +14,7 @@ var update = flag.Bool("update", false, "write docs/reasons.md")
 
 // The page that users read is made from the tables, and is never behind them.
 func TestReasonsPage(t *testing.T) {
-	const page = "../../docs/reasons.md"
+	const page = "../../../docs/reasons.md"
 	want := reasonsPage()
 	if *update {
 		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
@@ -44,11 +44,11 @@ Every compile that crosscc leaves to the build's own compiler has a reason with 
 		fmt.Fprintf(&b, "* `%s`: %s\n", r.Reason, r.Text)
 	}
 	b.WriteString("\n## What the source, the compiler or the helpers say\n\n")
-	for _, r := range Reasons() {
+	for _, r := range All() {
 		fmt.Fprintf(&b, "* `%s`: %s\n", r.Reason, r.Text)
 	}
 	b.WriteString("\n## Why a job did not go as a tree\n\nIt went as preprocessed text, or was local where that would not be exact; `crossctl status` counts these apart.\n\n")
-	for _, r := range TreeReasons() {
+	for _, r := range Trees() {
 		fmt.Fprintf(&b, "* `%s`: %s\n", r.Reason, r.Text)
 	}
 	return b.String()
@@ -65,11 +65,11 @@ func TestReasonsAreUnique(t *testing.T) {
 	for _, r := range option.Reasons() {
 		add(string(r.Reason), r.Text)
 	}
-	for _, r := range Reasons() {
+	for _, r := range All() {
 		add(string(r.Reason), r.Text)
 	}
 	clear(seen) // some reasons are of both kinds
-	for _, r := range TreeReasons() {
+	for _, r := range Trees() {
 		add(string(r.Reason), r.Text)
 	}
 }
