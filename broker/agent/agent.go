@@ -26,6 +26,7 @@ import (
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
+	"github.com/crosscc/crosscc/broker/agent/slots"
 	"github.com/crosscc/crosscc/broker/calibrate"
 	"github.com/crosscc/crosscc/broker/config"
 	"github.com/crosscc/crosscc/broker/fleet"
@@ -77,8 +78,8 @@ type Agent struct {
 
 	imageNames memo[*headers.Names]   // of each image, by digest: what its headers include
 	defaults   memo[headers.Defaults] // of each compiler and set of words
-	slots      slots                  // for local jobs
-	cpps       slots                  // for local preprocessing
+	slots      slots.Slots            // for local jobs
+	cpps       slots.Slots            // for local preprocessing
 	counters   monitor.Counters
 	book       *calibrate.Book
 	trials     trials   // of toolchains
@@ -113,8 +114,8 @@ func New(o Options) *Agent {
 		fleet:  fleet.New(fleet.Options{Dial: o.Dial, Log: o.Log, Book: book}),
 		probes: &toolchains.Cache{Dir: filepath.Join(o.Dirs.State, "probes")}, scanner: headers.New(nil),
 	}
-	a.slots.resize(localSlots())
-	a.cpps.resize(cppPerSlot * localSlots())
+	a.slots.Resize(localSlots())
+	a.cpps.Resize(cppPerSlot * localSlots())
 	return a
 }
 
@@ -125,8 +126,8 @@ func (a *Agent) adopt(c config.Client) {
 	if n == 0 {
 		n = localSlots()
 	}
-	a.slots.resize(n)
-	a.cpps.resize(cppPerSlot * n)
+	a.slots.Resize(n)
+	a.cpps.Resize(cppPerSlot * n)
 	if level, err := logrus.ParseLevel(c.LogLevel); err == nil {
 		a.log.SetLevel(level)
 	}
@@ -325,7 +326,7 @@ func (a *Agent) local(c *compile, l *reason.Local) error {
 		exec.Args = append([]string{c.argv0}, c.s.Request.Args[1:]...)
 	}
 	if exec.Slot {
-		release, err := a.slots.acquire(c.s.Context())
+		release, err := a.slots.Acquire(c.s.Context())
 		if err != nil {
 			return err
 		}

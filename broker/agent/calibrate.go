@@ -166,7 +166,7 @@ const scriptFailed = 125
 // corpusHome has the client's compiler compile a unit.
 func (a *Agent) corpusHome(ctx context.Context, c *compile, q *calibrate.Question, u calibrate.Unit) (calibrate.Outcome, error) {
 	if !c.s.Request.Nested { // an ancestor may hold the last slot
-		release, err := a.slots.acquire(ctx)
+		release, err := a.slots.Acquire(ctx)
 		if err != nil {
 			return calibrate.Outcome{}, err
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
+	"github.com/crosscc/crosscc/broker/agent/slots"
 	"github.com/crosscc/crosscc/broker/fleet"
 	"github.com/crosscc/crosscc/broker/headers"
 	"github.com/crosscc/crosscc/broker/helper"
@@ -24,7 +25,7 @@ import (
 // A compile is one command on its way to a job.
 type compile struct {
 	s         *session.Session
-	cpps      *slots // of the agent's, for local preprocessing
+	cpps      *slots.Slots // of the agent's, for local preprocessing
 	settings  session.Settings
 	driver    argv.Driver
 	program   string // the compiler's absolute path

@@ -38,7 +38,7 @@ func (a *Agent) answer(s *session.Session) (any, error) {
 
 // status is a question: it starts nothing, not even the helper inside the agent.
 func (a *Agent) status(s *session.Session) monitor.Status {
-	size, held := a.slots.figures()
+	size, held := a.slots.Figures()
 	st := monitor.Status{
 		Agent: monitor.AgentStatus{
 			Build: a.o.Build, PID: os.Getpid(), Socket: a.o.Dirs.Socket, Uptime: int64(time.Since(a.began).Seconds()),

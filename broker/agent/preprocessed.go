@@ -8,6 +8,7 @@ import (
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/preprocessed"
 	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/fleet"
@@ -82,17 +83,17 @@ func (c *compile) preprocess() (source, error) {
 	if data, err := c.s.Files.ReadFile(c.s.Abs(c.cmd.Source()), session.MaxWords); err == nil {
 		src.main = data
 	}
-	if c.toolchain.Family == argv.GCC && c.cmd.ReadsComments() && mayFallThrough(src.main) {
+	if c.toolchain.Family == argv.GCC && c.cmd.ReadsComments() && preprocessed.MayFallThrough(src.main) {
 		commented, err := c.cpp(append([]string{"-C"}, c.cmd.Preprocess("")...))
 		if err != nil {
 			return source{}, err
 		}
-		src.text = withComments(text, commented)
+		src.text = preprocessed.WithComments(text, commented)
 	}
 	if bytes.Contains(src.text, []byte("\n#pragma GCC pch_preprocess ")) {
 		return source{}, reason.Stay(headers.Precompiled, "gcc takes a precompiled header: an image of its memory, which a helper does not take from a client")
 	}
-	if why := unsendable(src.text, c.toolchain.Family, c.isCXX()); why != "" {
+	if why := preprocessed.Unsendable(src.text, c.toolchain.Family, c.isCXX()); why != "" {
 		return source{}, reason.Stay(reason.Text, "%s", why)
 	}
 	return src, nil
@@ -101,7 +102,7 @@ func (c *compile) preprocess() (source, error) {
 // cpp runs the client's compiler as a preprocessor. One that fails or prints
 // leaves the job to the local compiler, which says the same in one piece.
 func (c *compile) cpp(words []string) ([]byte, error) {
-	release, err := c.cpps.acquire(c.s.Context())
+	release, err := c.cpps.Acquire(c.s.Context())
 	if err != nil {
 		return nil, err
 	}
@@ -171,5 +172,5 @@ func (c *compile) believe(src source, res broker.Result) error {
 // printed at home.
 func (c *compile) believable(src source, res broker.Result) bool {
 	return c.toolchain.Family == argv.GCC && c.exactWords() && src.main != nil &&
-		provable(c.cmd.Source(), src.main, src.text, res.Stderr, c.settings.Locale == session.LocaleUTF8)
+		preprocessed.Provable(c.cmd.Source(), src.main, src.text, res.Stderr, c.settings.Locale == session.LocaleUTF8)
 }

@@ -194,7 +194,7 @@ func (a *Agent) link(c *compile, answers []answer, fin *local.Finish) error {
 		objects[i] = path.Join(dir.Name(), base)
 	}
 	if !c.s.Request.Nested {
-		release, err := a.slots.acquire(c.s.Context())
+		release, err := a.slots.Acquire(c.s.Context())
 		if err != nil {
 			return err
 		}

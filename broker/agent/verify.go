@@ -44,7 +44,7 @@ func (a *Agent) sampled(c *compile, got answer) bool {
 // verify has the local compiler do what a helper has done, and compares. What the
 // local one wrote and said is what the build gets.
 func (a *Agent) verify(c *compile, got answer) error {
-	release, err := a.slots.acquire(c.s.Context())
+	release, err := a.slots.Acquire(c.s.Context())
 	if err != nil {
 		return err
 	}

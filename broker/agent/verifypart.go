@@ -33,7 +33,7 @@ func (a *Agent) verifyPart(c *compile, got answer) error {
 	at := func(name string) string { return path.Join(dir.Name(), files[name]) }
 	release := func() {}
 	if !c.s.Request.Nested {
-		if release, err = a.slots.acquire(c.s.Context()); err != nil {
+		if release, err = a.slots.Acquire(c.s.Context()); err != nil {
 			return err
 		}
 	}

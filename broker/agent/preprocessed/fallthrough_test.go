@@ -1,4 +1,4 @@
-package agent
+package preprocessed
 
 import (
 	"path/filepath"
@@ -69,7 +69,7 @@ func TestWithComments(t *testing.T) {
 			write(t, filepath.Join(dir, "a.c"), source)
 			plain, _ := gcc(t, dir, "-E", "a.c")
 			commented, _ := gcc(t, dir, "-E", "-C", "a.c")
-			write(t, filepath.Join(dir, "a.i"), string(withComments([]byte(plain), []byte(commented))))
+			write(t, filepath.Join(dir, "a.i"), string(WithComments([]byte(plain), []byte(commented))))
 			want, wantWords := gcc(t, dir, "-Wextra", "-O2", "-S", "-o", "-", "a.c")
 			got, gotWords := gcc(t, dir, "-Wextra", "-O2", "-S", "-o", "-", "a.i")
 			if got != want {
@@ -93,7 +93,7 @@ func TestWithCommentsLeavesAlone(t *testing.T) {
 		marker + "#pragma pack(1)\n":               marker + "#pragma pack(1) /* fall through */\n",
 		marker + "int i;\n":                        marker + "int i; /* nothing */\n",
 	} {
-		if got := withComments([]byte(text), []byte(commented)); string(got) != text {
+		if got := WithComments([]byte(text), []byte(commented)); string(got) != text {
 			t.Errorf("text became:\n%s", got)
 		}
 	}

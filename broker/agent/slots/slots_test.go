@@ -1,4 +1,4 @@
-package agent
+package slots
 
 import (
 	"context"
@@ -8,12 +8,12 @@ import (
 )
 
 // taken starts a job that wants a place and reports on the channel when it has one.
-func taken(t *testing.T, s *slots) chan func() {
+func taken(t *testing.T, s *Slots) chan func() {
 	t.Helper()
 	_, before := s.waiting()
 	ch := make(chan func(), 1)
 	go func() {
-		release, err := s.acquire(t.Context())
+		release, err := s.Acquire(t.Context())
 		if err == nil {
 			ch <- release
 		}
@@ -29,15 +29,15 @@ func taken(t *testing.T, s *slots) chan func() {
 }
 
 // waiting is how many wait, and how many wait or hold a place.
-func (s *slots) waiting() (waiting, all int) {
+func (s *Slots) waiting() (waiting, all int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.queue), len(s.queue) + s.held
 }
 
 func TestSlotsInOrder(t *testing.T) {
-	var s slots
-	s.resize(1)
+	var s Slots
+	s.Resize(1)
 	first, second, third := taken(t, &s), taken(t, &s), taken(t, &s)
 	release := <-first
 	if n, _ := s.waiting(); n != 2 {
@@ -50,21 +50,21 @@ func TestSlotsInOrder(t *testing.T) {
 		t.Fatal("the third has a place beside the second")
 	default:
 	}
-	s.resize(2)
+	s.Resize(2)
 	(<-third)()
 	release()
-	if size, held := s.figures(); size != 2 || held != 0 {
+	if size, held := s.Figures(); size != 2 || held != 0 {
 		t.Errorf("size %d, held %d at the end, want 2 and 0", size, held)
 	}
 }
 
 func TestSlotsGivenUp(t *testing.T) {
-	var s slots
-	s.resize(1)
+	var s Slots
+	s.Resize(1)
 	release := <-taken(t, &s)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := s.acquire(ctx); !errors.Is(err, context.Canceled) {
+	if _, err := s.Acquire(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("acquire of a job that is gone: %v", err)
 	}
 	release()

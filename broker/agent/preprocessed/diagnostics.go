@@ -1,4 +1,4 @@
-package agent
+package preprocessed
 
 import (
 	"bytes"
@@ -8,7 +8,7 @@ import (
 
 // A compiler that reads preprocessed text can't say everything that it would
 // have said of the source: macros are gone, so are their names in hints, the
-// columns inside their uses and the comments. provable reports whether what
+// columns inside their uses and the comments. Provable reports whether what
 // gcc printed is none the less, byte for byte, what it would have printed at
 // home. That is so for syntax errors and a few warnings that speak of tokens
 // only, on lines that preprocessing left as they were. Everything else is
@@ -17,7 +17,7 @@ import (
 // name is the source as the command line says it, source its content and text
 // the preprocessed form. utf8 says that gcc writes ‘this’ at home: where the
 // helper has no such locale it writes 'this'.
-func provable(name string, source, text, stderr []byte, utf8 bool) bool {
+func Provable(name string, source, text, stderr []byte, utf8 bool) bool {
 	if len(stderr) == 0 {
 		return false
 	}

@@ -1,4 +1,4 @@
-package agent
+package preprocessed
 
 import (
 	"bytes"
@@ -34,7 +34,7 @@ func TestProvable(t *testing.T) {
 			write(t, filepath.Join(away, ".x.i"), text)
 			_, local := gcc(t, home, "-Wall", "-Wextra", "-S", "-o", "o.s", "a.c")
 			_, remote := gcc(t, away, "-Wall", "-Wextra", "-S", "-o", "o.s", "-x", "cpp-output", ".x.i")
-			got := provable("a.c", []byte(tc.source), []byte(text), []byte(remote), false)
+			got := Provable("a.c", []byte(tc.source), []byte(text), []byte(remote), false)
 			if got != tc.want {
 				t.Errorf("provable = %t, want %t, of:\n%s", got, tc.want, remote)
 			}
@@ -53,7 +53,7 @@ func TestProvableQuotes(t *testing.T) {
 		"a.c:1:23: error: expected ‘;’ before ‘}’ token\n    1 | int f(void) { return 1 }\n      |                       ^~\n": true,
 		"a.c:1:23: error: expected ';' before '}' token\n    1 | int f(void) { return 1 }\n      |                       ^~\n": false,
 	} {
-		if got := provable("a.c", source, text, []byte(message), true); got != want {
+		if got := Provable("a.c", source, text, []byte(message), true); got != want {
 			t.Errorf("provable = %t, want %t, of:\n%s", got, want, message)
 		}
 	}

@@ -1,4 +1,4 @@
-package agent
+package preprocessed
 
 import (
 	"testing"
@@ -35,8 +35,8 @@ func TestUnsendable(t *testing.T) {
 		{system + user + "#pragma GCC target(\"sse4.2\")\n", argv.GCC, false, true},
 		{"# 1 \"/dev/stdin\" 1\n", argv.GCC, false, true},
 	} {
-		if got := unsendable([]byte(tc.text), tc.family, tc.cxx); (got != "") != tc.want {
-			t.Errorf("unsendable(%q, %v, %t) = %q, want a reason: %t", tc.text, tc.family, tc.cxx, got, tc.want)
+		if got := Unsendable([]byte(tc.text), tc.family, tc.cxx); (got != "") != tc.want {
+			t.Errorf("Unsendable(%q, %v, %t) = %q, want a reason: %t", tc.text, tc.family, tc.cxx, got, tc.want)
 		}
 	}
 }

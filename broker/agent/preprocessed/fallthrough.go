@@ -1,4 +1,4 @@
-package agent
+package preprocessed
 
 import (
 	"bytes"
@@ -14,8 +14,8 @@ import (
 // "fall through" are put back where -E -C shows that they are live. A comment
 // more can change nothing but that warning.
 
-// mayFallThrough reports whether a source has comments worth the second run.
-func mayFallThrough(source []byte) bool { return fallWord.Match(source) }
+// MayFallThrough reports whether a source has comments worth the second run.
+func MayFallThrough(source []byte) bool { return fallWord.Match(source) }
 
 var (
 	fallWord = regexp.MustCompile(`(?i)fall`)
@@ -31,10 +31,10 @@ type place struct {
 	time int
 }
 
-// withComments puts the comments about falling through, that commented (the
+// WithComments puts the comments about falling through, that commented (the
 // text that -E -C made) has at the ends of lines, at the ends of the same lines
 // of text. Text with raw strings is left alone: a line may end inside one.
-func withComments(text, commented []byte) []byte {
+func WithComments(text, commented []byte) []byte {
 	if bytes.Contains(text, []byte(`R"`)) {
 		return text
 	}

@@ -1,4 +1,8 @@
-package agent
+// Package preprocessed is about what preprocessed text can't do: it is not always the program
+// that the source is (Unsendable), it has lost the comments that gcc heeds
+// (WithComments), and what a compiler says of it is rarely what it says of the source
+// (Provable).
+package preprocessed
 
 import (
 	"bytes"
@@ -8,9 +12,9 @@ import (
 	"github.com/crosscc/crosscc/argv"
 )
 
-// unsendable says why preprocessed text is not the program that the source is,
+// Unsendable says why preprocessed text is not the program that the source is,
 // for the compiler at hand; empty when it is.
-func unsendable(text []byte, family argv.Family, cxx bool) string {
+func Unsendable(text []byte, family argv.Family, cxx bool) string {
 	for _, w := range tellTales {
 		if w.applies(family, cxx) && bytes.Contains(text, []byte(w.word)) {
 			return fmt.Sprintf("the source has %s: %s", w.word, w.why)

@@ -1,4 +1,6 @@
-package agent
+// Package slots is the places for what runs on the client: local compiles, and
+// preprocessor runs.
+package slots
 
 import (
 	"context"
@@ -6,25 +8,25 @@ import (
 	"sync"
 )
 
-// slots are the places for local jobs, taken in order of arrival. Their number
-// comes with each job's settings and may change while some are held.
-type slots struct {
+// Slots are the places for local jobs, taken in order of arrival. Their number
+// comes with each job's settings and may change while some are held. The zero value has none.
+type Slots struct {
 	mu    sync.Mutex // guards the fields below
 	size  int
 	held  int
 	queue []chan struct{} // each closed when its job has a place
 }
 
-// resize changes the number of places. Those that are held stay held.
-func (s *slots) resize(n int) {
+// Resize changes the number of places. Those that are held stay held.
+func (s *Slots) Resize(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.size = n
 	s.admit()
 }
 
-// acquire waits for a place; release gives it back.
-func (s *slots) acquire(ctx context.Context) (release func(), err error) {
+// Acquire waits for a place; release gives it back.
+func (s *Slots) Acquire(ctx context.Context) (release func(), err error) {
 	turn := make(chan struct{})
 	s.mu.Lock()
 	s.queue = append(s.queue, turn)
@@ -47,7 +49,7 @@ func (s *slots) acquire(ctx context.Context) (release func(), err error) {
 	return nil, context.Cause(ctx)
 }
 
-func (s *slots) release() {
+func (s *Slots) release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.held--
@@ -55,7 +57,7 @@ func (s *slots) release() {
 }
 
 // admit lets in who is first while there is room. s.mu is held.
-func (s *slots) admit() {
+func (s *Slots) admit() {
 	for s.held < s.size && len(s.queue) > 0 {
 		close(s.queue[0])
 		s.queue = s.queue[1:]
@@ -63,8 +65,8 @@ func (s *slots) admit() {
 	}
 }
 
-// figures are the number of places and how many are held.
-func (s *slots) figures() (size, held int) {
+// Figures are the number of places and how many are held.
+func (s *Slots) Figures() (size, held int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.size, s.held
