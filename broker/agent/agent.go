@@ -11,19 +11,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
-	"golang.org/x/sys/unix"
 
-	"github.com/crosscc/crosscc/argv"
-	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/compile"
 	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/agent/slots"
@@ -67,19 +63,15 @@ type Options struct {
 
 // An Agent answers wrappers until it is idle, replaced or told to stop.
 type Agent struct {
-	o       Options
-	log     *logrus.Logger
-	fleet   *fleet.Fleet
-	probes  *toolchains.Cache
-	scanner *headers.Scanner
-	cpus    toolchains.CPUs
-	scripts memo[string]   // of each compiler: the program that is a script, or ""
-	places  memo[[]string] // of each compiler: where its programs are
+	o         Options
+	log       *logrus.Logger
+	fleet     *fleet.Fleet
+	scanner   *headers.Scanner
+	compilers compile.Compilers
 
-	imageNames memo[*headers.Names]   // of each image, by digest: what its headers include
-	defaults   memo[headers.Defaults] // of each compiler and set of words
-	slots      slots.Slots            // for local jobs
-	cpps       slots.Slots            // for local preprocessing
+	imageNames compile.Memo[*headers.Names] // of each image, by digest: what its headers include
+	slots      slots.Slots                  // for local jobs
+	cpps       slots.Slots                  // for local preprocessing
 	counters   monitor.Counters
 	book       *calibrate.Book
 	trials     trials   // of toolchains
@@ -111,9 +103,10 @@ func New(o Options) *Agent {
 	a := &Agent{
 		o: o, log: o.Log, ctx: ctx, stop: stop, began: time.Now(), patience: o.Idle,
 		book: book, trials: trials{busy: make(chan struct{}, 1), failed: make(map[string]time.Time)},
-		fleet:  fleet.New(fleet.Options{Dial: o.Dial, Log: o.Log, Book: book}),
-		probes: &toolchains.Cache{Dir: filepath.Join(o.Dirs.State, "probes")}, scanner: headers.New(nil),
+		fleet:   fleet.New(fleet.Options{Dial: o.Dial, Log: o.Log, Book: book}),
+		scanner: headers.New(nil),
 	}
+	a.compilers = compile.Compilers{Probes: &toolchains.Cache{Dir: filepath.Join(o.Dirs.State, "probes")}, Counters: &a.counters}
 	a.slots.Resize(localSlots())
 	a.cpps.Resize(cppPerSlot * localSlots())
 	return a
@@ -285,14 +278,15 @@ func (a *Agent) serve(s *session.Session) error {
 // the compiler.
 func (a *Agent) compile(s *session.Session) error {
 	p, isPinned, err := a.pinOf(s)
-	var c *compile
+	var c *compile.Compile
 	switch {
 	case err != nil:
 	case isPinned:
 		err = a.pinned(p)
 	default:
-		if c, err = a.prepare(s); err == nil {
-			err = a.deliver(c)
+		var prospects []fleet.Prospect
+		if c, prospects, err = a.prepare(s); err == nil {
+			err = a.deliver(c, prospects)
 		}
 	}
 	if l, ok := errors.AsType[*reason.Local](err); ok {
@@ -310,57 +304,57 @@ func (a *Agent) compile(s *session.Session) error {
 }
 
 // local has the wrapper become the compiler.
-func (a *Agent) local(c *compile, l *reason.Local) error {
+func (a *Agent) local(c *compile.Compile, l *reason.Local) error {
 	log := a.log.WithFields(logrus.Fields{"reason": l.Reason, "why": l.Text})
-	if l.Helpers && !c.settings.Fallback {
+	if l.Helpers && !c.Settings.Fallback {
 		a.counters.Failed()
 		log.Info("job failed: no fallback")
-		return c.s.Fail(local.Fail{
+		return c.Session.Fail(local.Fail{
 			Message: "no helper can do this and CROSSCC_FALLBACK=0: " + l.Text,
 			Hint:    "crossctl doctor", Status: reason.ExitNoHosts,
 		})
 	}
 	log.Debug("local job")
-	exec := local.Exec{Path: c.program, Reason: string(l.Reason) + ": " + l.Text, Slot: l.Slot && !c.s.Request.Nested}
-	if c.argv0 != "" {
-		exec.Args = append([]string{c.argv0}, c.s.Request.Args[1:]...)
+	exec := local.Exec{Path: c.Program, Reason: string(l.Reason) + ": " + l.Text, Slot: l.Slot && !c.Session.Request.Nested}
+	if c.Argv0 != "" {
+		exec.Args = append([]string{c.Argv0}, c.Session.Request.Args[1:]...)
 	}
 	if exec.Slot {
-		release, err := a.slots.Acquire(c.s.Context())
+		release, err := a.slots.Acquire(c.Session.Context())
 		if err != nil {
 			return err
 		}
 		defer release()
 	}
 	a.counters.Local(l.Reason, l.Text)
-	if err := c.s.Exec(exec); err != nil || !exec.Slot {
+	if err := c.Session.Exec(exec); err != nil || !exec.Slot {
 		return err
 	}
-	<-c.s.Context().Done() // the connection ends with the compiler
+	<-c.Session.Context().Done() // the connection ends with the compiler
 	return nil
 }
 
 // deliver does the job at a helper and has the wrapper write what it made.
-func (a *Agent) deliver(c *compile) error {
-	if c.split != nil {
+func (a *Agent) deliver(c *compile.Compile, prospects []fleet.Prospect) error {
+	if c.Split != nil {
 		return a.deliverParts(c)
 	}
-	if err := c.checkTargets(); err != nil {
+	if err := c.CheckTargets(); err != nil {
 		return err
 	}
-	got, err := a.remote(c)
+	got, err := a.remote(c, prospects)
 	if err != nil {
 		return err
 	}
 	if a.sampled(c, got) {
 		return a.verify(c, got)
 	}
-	fin, files, err := c.finish(got.Result)
+	fin, files, err := c.Finish(got.Result)
 	defer session.CloseAll(files)
 	if err != nil {
-		return c.failed(fleet.ReasonLost, "fetch the object", err)
+		return c.Failed(fleet.ReasonLost, "fetch the object", err)
 	}
-	wrote, err := c.s.Finish(c.s.Context(), fin, files...)
+	wrote, err := c.Session.Finish(c.Session.Context(), fin, files...)
 	if err != nil {
 		return err
 	}
@@ -369,70 +363,9 @@ func (a *Agent) deliver(c *compile) error {
 	}
 	a.counters.Remote(got.match, got.Cached)
 	a.log.WithFields(logrus.Fields{
-		"source": c.cmd.Source(), "helper": got.Helper, "form": got.form, "match": got.match, "cached": got.Cached, "exit": got.ExitCode,
+		"source": c.Cmd.Source(), "helper": got.Helper, "form": got.form, "match": got.match, "cached": got.Cached, "exit": got.ExitCode,
 	}).Debug("remote job")
 	return nil
-}
-
-// finish puts a result into the words of the wrapper. The files are the
-// caller's to close.
-func (c *compile) finish(res broker.Result) (local.Finish, []*os.File, error) {
-	fin := local.Finish{Stdout: res.Stdout, Stderr: res.Stderr, Status: res.ExitCode << 8}
-	if res.ExitCode != 0 {
-		fin.Remove = c.removed(res)
-	}
-	// The object first: the wrapper gives names in the reverse order, and make looks at
-	// the object's.
-	outputs := slices.Clone(res.Outputs)
-	if i := slices.IndexFunc(outputs, func(o broker.Output) bool { return o.Path == c.object() }); i > 0 {
-		outputs[0], outputs[i] = outputs[i], outputs[0]
-	}
-	targets := make([]local.Output, len(outputs))
-	for i, o := range outputs {
-		targets[i] = c.target(o)
-	}
-	files, err := session.Carry(&fin, outputs, targets)
-	return fin, files, err
-}
-
-// removed are the files that a compiler takes away when it fails: gcc what it had
-// begun to write itself, clang all that it would have written.
-func (c *compile) removed(res broker.Result) []string {
-	if c.toolchain.Family != argv.Clang {
-		if c.cmd.Assembly() || slices.Contains(c.cmd.Words(), "-pipe") {
-			return []string{c.cmd.Output()}
-		}
-		return nil
-	}
-	list := []string{c.cmd.Output()}
-	if d, ok := c.cmd.Deps(); ok && len(res.Outputs) == 0 {
-		list = append(list, d.File)
-	}
-	return list
-}
-
-// target is where an output of a job goes. Compilers write all but objects that hold
-// something over a file that is there; clang unlinks its assembler text as well, but for
-// nothing that its assembler makes.
-func (c *compile) target(o broker.Output) local.Output {
-	made, _ := c.output(o.Path) // checkOutputs has seen it
-	keep := true
-	switch made.Kind {
-	case argv.AssemblerText:
-		keep = c.toolchain.Family == argv.GCC
-	case argv.Extra:
-		keep = !made.Fresh || c.isEmpty(made.Name)
-	case argv.Object:
-		keep = c.toolchain.Family == argv.GCC && c.isEmpty(made.Name) || c.toolchain.Family == argv.Clang && c.cmd.Language().Assembles()
-	}
-	return local.Output{Path: made.Name, Keep: keep, File: -1}
-}
-
-// isEmpty reports whether a file is there with nothing in it, as mktemp makes them: the
-// assembler writes over such a one, whose mode stays (bfd_open_file in BFD's cache.c).
-func (c *compile) isEmpty(name string) bool {
-	st, err := c.s.Files.Lstat(c.s.Abs(name))
-	return err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && st.Size == 0
 }
 
 // control answers crossctl.

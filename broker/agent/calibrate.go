@@ -17,6 +17,7 @@ import (
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/compile"
 	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/calibrate"
 	"github.com/crosscc/crosscc/broker/fleet"
@@ -80,8 +81,8 @@ func (t *trials) fail(key string) {
 // container, its emulation. So one job lends its wrapper, and goes on when the
 // comparison is done; the others meanwhile go elsewhere or stay at home. A job for
 // which there is an identical toolchain does not lend itself.
-func (a *Agent) calibrate(c *compile, list []fleet.Prospect) bool {
-	if c.s.Request.Verb != local.VerbCompile || slices.ContainsFunc(list, func(p fleet.Prospect) bool { return p.Match == toolchains.Identical }) {
+func (a *Agent) calibrate(c *compile.Compile, list []fleet.Prospect) bool {
+	if c.Session.Request.Verb != local.VerbCompile || slices.ContainsFunc(list, func(p fleet.Prospect) bool { return p.Match == toolchains.Identical }) {
 		return false
 	}
 	open := slices.DeleteFunc(slices.Clone(list), func(p fleet.Prospect) bool {
@@ -90,7 +91,7 @@ func (a *Agent) calibrate(c *compile, list []fleet.Prospect) bool {
 	if len(open) == 0 {
 		return false
 	}
-	if c.settings.Fallback {
+	if c.Settings.Fallback {
 		select {
 		case a.trials.busy <- struct{}{}:
 		default:
@@ -99,7 +100,7 @@ func (a *Agent) calibrate(c *compile, list []fleet.Prospect) bool {
 	} else { // a job that must not be local waits for its turn
 		select {
 		case a.trials.busy <- struct{}{}:
-		case <-c.s.Context().Done():
+		case <-c.Session.Context().Done():
 			return false
 		}
 	}
@@ -107,7 +108,7 @@ func (a *Agent) calibrate(c *compile, list []fleet.Prospect) bool {
 	a.counters.Calibrating(true)
 	defer a.counters.Calibrating(false)
 	for _, p := range open {
-		if _, known := a.book.Look(*p.Question); !known && c.s.Gone() == nil {
+		if _, known := a.book.Look(*p.Question); !known && c.Session.Gone() == nil {
 			a.try(c, p)
 		}
 	}
@@ -115,8 +116,8 @@ func (a *Agent) calibrate(c *compile, list []fleet.Prospect) bool {
 }
 
 // try answers one question.
-func (a *Agent) try(c *compile, p fleet.Prospect) {
-	ctx, cancel := context.WithTimeout(c.s.Context(), calibrationTime)
+func (a *Agent) try(c *compile.Compile, p fleet.Prospect) {
+	ctx, cancel := context.WithTimeout(c.Session.Context(), calibrationTime)
 	defer cancel()
 	began := time.Now()
 	q := p.Question
@@ -127,7 +128,7 @@ func (a *Agent) try(c *compile, p fleet.Prospect) {
 		return a.corpusAway(ctx, c, p, u)
 	}
 	r, err := calibrate.Calibrate(ctx, q.Want.Family, q.Language, home, away)
-	if c.s.Gone() != nil {
+	if c.Session.Gone() != nil {
 		return // somebody else's job finds it out
 	}
 	if err == nil {
@@ -164,23 +165,23 @@ cat ` + corpusObject + ` || exit 125`
 const scriptFailed = 125
 
 // corpusHome has the client's compiler compile a unit.
-func (a *Agent) corpusHome(ctx context.Context, c *compile, q *calibrate.Question, u calibrate.Unit) (calibrate.Outcome, error) {
-	if !c.s.Request.Nested { // an ancestor may hold the last slot
+func (a *Agent) corpusHome(ctx context.Context, c *compile.Compile, q *calibrate.Question, u calibrate.Unit) (calibrate.Outcome, error) {
+	if !c.Session.Request.Nested { // an ancestor may hold the last slot
 		release, err := a.slots.Acquire(ctx)
 		if err != nil {
 			return calibrate.Outcome{}, err
 		}
 		defer release()
 	}
-	dir, err := c.s.TempDir()
+	dir, err := c.Session.TempDir()
 	if err != nil {
 		return calibrate.Outcome{}, err
 	}
 	defer dir.Close()
 	base := "crosscc." + rand.Text()[:8]
-	words := slices.Concat([]string{"-c", corpusScript, path.Join(dir.Name(), base), c.program}, q.Words, u.Words, targetWords(c),
+	words := slices.Concat([]string{"-c", corpusScript, path.Join(dir.Name(), base), c.Program}, q.Words, u.Words, targetWords(c),
 		[]string{"-x", u.Language.XName(), "-c", corpusName, "-o", corpusObject})
-	out, err := c.s.RunAs(ctx, "/bin/sh", toolchains.Program{Path: "/bin/sh", Args: words, Env: []string{"LC_ALL=C", "LANGUAGE="}, Stdin: u.Source}, maxCorpusObject)
+	out, err := c.Session.RunAs(ctx, "/bin/sh", toolchains.Program{Path: "/bin/sh", Args: words, Env: []string{"LC_ALL=C", "LANGUAGE="}, Stdin: u.Source}, maxCorpusObject)
 	if err != nil { // the wrapper is gone, perhaps killed with all that it ran
 		removeCorpus(dir, base)
 		return calibrate.Outcome{}, err
@@ -213,8 +214,8 @@ func removeCorpus(dir *os.File, base string) {
 
 // targetWords are what the compiler takes from the name that it was called by, and
 // would not from its own.
-func targetWords(c *compile) []string {
-	if t := c.targetWord(); t != "" && c.cmd.Target() == "" {
+func targetWords(c *compile.Compile) []string {
+	if t := c.TargetWord(); t != "" && c.Cmd.Target() == "" {
 		return []string{"--target=" + t}
 	}
 	return nil
@@ -222,15 +223,15 @@ func targetWords(c *compile) []string {
 
 // corpusAway has the helper's compiler compile a unit, in the form of every other
 // job.
-func (a *Agent) corpusAway(ctx context.Context, c *compile, p fleet.Prospect, u calibrate.Unit) (calibrate.Outcome, error) {
+func (a *Agent) corpusAway(ctx context.Context, c *compile.Compile, p fleet.Prospect, u calibrate.Unit) (calibrate.Outcome, error) {
 	q := p.Question
 	cmd := argv.Parse(slices.Concat(q.Words, u.Words, []string{"-x", u.Language.XName(), "-c", corpusName, "-o", corpusObject}),
-		argv.Env{Driver: c.driver, Family: c.toolchain.Family, Native: len(q.Native) > 0})
+		argv.Env{Driver: c.Driver, Family: c.Toolchain.Family, Native: len(q.Native) > 0})
 	if v := cmd.Verdict(); !v.Remote {
 		return calibrate.Outcome{Status: 1, Stderr: fmt.Appendf(nil, "error: %s %s", v.Reason, v.Detail)}, nil
 	}
 	j := &broker.Job{
-		Name: path.Base(c.s.Request.Args[0]), Identity: c.toolchain.Identity, Fingerprint: c.toolchain.Fingerprint,
+		Name: path.Base(c.Session.Request.Args[0]), Identity: c.Toolchain.Identity, Fingerprint: c.Toolchain.Fingerprint,
 		Args: cmd.Whole(corpusObject, "", q.Extra...), Dir: corpusDir, Env: []string{"LC_ALL=C"}, Root: new(broker.Dir),
 		Form: broker.Tree, Debug: cmd.Debug(), Native: q.Native,
 	}
@@ -257,12 +258,12 @@ func (a *Agent) corpusAway(ctx context.Context, c *compile, p fleet.Prospect, u 
 // serving leaves prospects out whose toolchain treats something in another way that
 // the source or a macro of the command names. has tells of a word of package lex in
 // the source.
-func (c *compile) serving(list []fleet.Prospect, has func(word string) bool) ([]fleet.Prospect, error) {
+func serving(c *compile.Compile, list []fleet.Prospect, has func(word string) bool) ([]fleet.Prospect, error) {
 	var left []fleet.Prospect
 	var no error
 	for _, p := range list {
 		i := slices.IndexFunc(p.Avoid, func(w string) bool {
-			return has(w) || has("pragma GCC "+w) || has("pragma clang "+w) || says(c.cmd.Words(), w)
+			return has(w) || has("pragma GCC "+w) || has("pragma clang "+w) || says(c.Cmd.Words(), w)
 		})
 		if i < 0 {
 			left = append(left, p)

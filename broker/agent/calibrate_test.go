@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/broker/agent/compile"
 	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/fleet"
 	"github.com/crosscc/crosscc/toolchains"
@@ -33,8 +34,8 @@ func TestServing(t *testing.T) {
 		{[]fleet.Prospect{careful}, "", "-DX=__attribute__((optimize(3))) -c a.c", ""},
 		{[]fleet.Prospect{careful}, "", "-foptimize-sibling-calls -c a.c", "a:1"},
 	} {
-		c := &compile{cmd: argv.Parse(strings.Fields(tc.command), argv.Env{})}
-		left, err := c.serving(tc.list, func(w string) bool { return w == tc.words })
+		c := &compile.Compile{Cmd: argv.Parse(strings.Fields(tc.command), argv.Env{})}
+		left, err := serving(c, tc.list, func(w string) bool { return w == tc.words })
 		l, local := errors.AsType[*reason.Local](err)
 		if tc.want == "" {
 			if !local || l.Reason != fleet.ReasonCalibration || !strings.Contains(l.Text, "a:1") {

@@ -9,7 +9,9 @@ import (
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/compile"
 	"github.com/crosscc/crosscc/broker/agent/reason"
+	"github.com/crosscc/crosscc/broker/fleet"
 )
 
 // A compiler at a terminal speaks in colour, gcc with links, and as wide as the terminal.
@@ -19,68 +21,68 @@ import (
 // debug info).
 
 // inColour gives got the words that the compiler says at the terminal.
-func (a *Agent) inColour(c *compile, j *broker.Job, got answer) (answer, error) {
-	words, why := c.terminalWords()
+func (a *Agent) inColour(c *compile.Compile, prospects []fleet.Prospect, j *broker.Job, got answer) (answer, error) {
+	words, why := terminalWords(c)
 	if why != "" {
 		return got, reason.Stay(reason.Diagnostics, "the compiler has something to say to a terminal: %s", why)
 	}
 	if len(words) == 0 {
-		return got, c.fits(got.Stderr)
+		return got, fits(c, got.Stderr)
 	}
 	again := *j
 	again.Args = append(slices.Clone(j.Args), words...)
-	coloured, err := a.send(c, c.prospects, &again)
+	coloured, err := a.send(c, prospects, &again)
 	if err != nil {
-		return got, c.refused(err)
+		return got, refused(c, err)
 	}
 	if coloured.ExitCode != got.ExitCode || !bytes.Equal(coloured.Stdout, got.Stdout) {
 		return got, reason.Stay(reason.Diagnostics, "in colour the compiler says something else")
 	}
 	got.Stderr = coloured.Stderr
-	return got, c.fits(got.Stderr)
+	return got, fits(c, got.Stderr)
 }
 
 // terminalWords are what a compiler makes up for itself at the client's terminal; why
 // says that this is not known.
-func (c *compile) terminalWords() (words []string, why string) {
-	explicit := c.cmd.Colour()
-	for _, w := range c.cmd.Words() {
+func terminalWords(c *compile.Compile) (words []string, why string) {
+	explicit := c.Cmd.Colour()
+	for _, w := range c.Cmd.Words() {
 		if strings.HasPrefix(w, "-fdiagnostics-urls") || strings.HasPrefix(w, "-fdiagnostics-plain") || strings.HasPrefix(w, "-fmessage-length") ||
 			w == "-fansi-escape-codes" {
 			return nil, w + " is given"
 		}
 	}
-	if c.toolchain.Family == argv.Clang {
-		return c.clangTerminalWords(explicit)
+	if c.Toolchain.Family == argv.Clang {
+		return clangTerminalWords(c, explicit)
 	}
 	for _, name := range []string{"GCC_COLORS", "GCC_URLS", "TERM_URLS"} {
-		if c.s.IsSet(name) {
+		if c.Session.IsSet(name) {
 			return nil, name + " is set"
 		}
 	}
-	if major(c.toolchain.Identity.Version) < 10 {
+	if c.Major() < 10 {
 		return nil, "it is older than gcc 10, which had no links"
 	}
-	if !c.s.IsSet("TERM") || c.s.Getenv("TERM") == "dumb" {
+	if !c.Session.IsSet("TERM") || c.Session.Getenv("TERM") == "dumb" {
 		return nil, "" // explicit or not: should_colorize in gcc's diagnostic-color.cc rules links too
 	}
 	if explicit != "never" { // which does not speak of links
 		words = append(words, "-fdiagnostics-color=always")
 	}
-	if c.links() {
+	if links(c) {
 		words = append(words, "-fdiagnostics-urls=always")
 	}
 	return words, ""
 }
 
 // links is auto_enable_urls in gcc's diagnostic-color.cc.
-func (c *compile) links() bool {
-	switch c.s.Getenv("COLORTERM") {
+func links(c *compile.Compile) bool {
+	switch c.Session.Getenv("COLORTERM") {
 	case "xfce4-terminal", "gnome-terminal":
 		return false
 	case "":
-		term := c.s.Getenv("TERM")
-		return c.s.IsSet("COLORTERM") || term != "xterm" && term != "linux" && term != "vt100"
+		term := c.Session.Getenv("TERM")
+		return c.Session.IsSet("COLORTERM") || term != "xterm" && term != "linux" && term != "vt100"
 	}
 	return true
 }
@@ -90,8 +92,8 @@ var colourful = regexp.MustCompile(`^(xterm|screen|tmux|linux|rxvt|konsole|gnome
 
 // clangTerminalWords: clang asks terminfo for colours, and wraps lines where COLUMNS is
 // set.
-func (c *compile) clangTerminalWords(explicit string) (words []string, why string) {
-	switch term := c.s.Getenv("TERM"); {
+func clangTerminalWords(c *compile.Compile, explicit string) (words []string, why string) {
+	switch term := c.Session.Getenv("TERM"); {
 	case explicit == "always", explicit == "never":
 	case term == "" || term == "dumb":
 	case !colourful.MatchString(term):
@@ -99,7 +101,7 @@ func (c *compile) clangTerminalWords(explicit string) (words []string, why strin
 	default:
 		words = append(words, "-fcolor-diagnostics")
 	}
-	if n, err := strconv.Atoi(c.s.Getenv("COLUMNS")); err == nil && n > 0 {
+	if n, err := strconv.Atoi(c.Session.Getenv("COLUMNS")); err == nil && n > 0 {
 		words = append(words, "-fmessage-length="+strconv.Itoa(n))
 	}
 	return words, ""
@@ -109,12 +111,12 @@ func (c *compile) clangTerminalWords(explicit string) (words []string, why strin
 var escapes = regexp.MustCompile("\x1b\\[[0-9;]*[mK]|\x1b\\]8;;[^\x07\x1b]*(?:\x07|\x1b\\\\)")
 
 // fits keeps words at home that gcc would cut to the width of the terminal.
-func (c *compile) fits(words []byte) error {
-	width := c.s.Request.Columns
-	if n, err := strconv.Atoi(c.s.Getenv("COLUMNS")); err == nil && n > 0 {
+func fits(c *compile.Compile, words []byte) error {
+	width := c.Session.Request.Columns
+	if n, err := strconv.Atoi(c.Session.Getenv("COLUMNS")); err == nil && n > 0 {
 		width = n
 	}
-	if width == 0 || c.toolchain.Family == argv.Clang {
+	if width == 0 || c.Toolchain.Family == argv.Clang {
 		return nil
 	}
 	// A quoted line is cut by its own width, and stands behind its number.
@@ -125,29 +127,4 @@ func (c *compile) fits(words []byte) error {
 		}
 	}
 	return nil
-}
-
-// major is the first number of a version.
-func major(version string) int {
-	first, _, _ := strings.Cut(version, ".")
-	n, _ := strconv.Atoi(first) // none: 0
-	return n
-}
-
-// maxEpoch is the last second of the year 9999, gcc's own bound.
-const maxEpoch = 253402300799
-
-// epoch is the date that stands for now, where this compiler honours that: gcc does since
-// 7, clang since 16.
-func (c *compile) epoch() (string, bool) {
-	value := c.s.Getenv("SOURCE_DATE_EPOCH")
-	honoured := 7
-	if c.toolchain.Family == argv.Clang {
-		honoured = 16
-	}
-	n, err := strconv.ParseUint(value, 10, 64)
-	if err != nil || n > maxEpoch || major(c.toolchain.Identity.Version) < honoured {
-		return "", false
-	}
-	return value, true
 }

@@ -5,18 +5,19 @@ import (
 	"testing"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/broker/agent/compile"
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/local"
 	"github.com/crosscc/crosscc/toolchains"
 )
 
 // typed is a compile at a terminal of so many columns.
-func typed(family argv.Family, version, words, env string, columns int) *compile {
+func typed(family argv.Family, version, words, env string, columns int) *compile.Compile {
 	r := local.Request{Env: strings.Fields(env), Terminal: true, Columns: columns}
-	return &compile{
-		s:   &session.Session{Client: &local.Client{Request: r}},
-		cmd: argv.Parse(append(strings.Fields(words), "-c", "a.c"), argv.Env{Family: family}),
-		toolchain: toolchains.Toolchain{
+	return &compile.Compile{
+		Session: &session.Session{Client: &local.Client{Request: r}},
+		Cmd:     argv.Parse(append(strings.Fields(words), "-c", "a.c"), argv.Env{Family: family}),
+		Toolchain: toolchains.Toolchain{
 			Identity: toolchains.Identity{Family: family, Version: version},
 		},
 	}
@@ -50,7 +51,7 @@ func TestTerminalWords(t *testing.T) {
 		{argv.Clang, "14.0.6", "", "TERM=teletype5", unknown},
 		{argv.Clang, "14.0.6", "-fmessage-length=3", "TERM=xterm", unknown},
 	} {
-		words, why := typed(tt.family, tt.version, tt.words, tt.env, 0).terminalWords()
+		words, why := terminalWords(typed(tt.family, tt.version, tt.words, tt.env, 0))
 		got := strings.Join(words, " ")
 		if why != "" {
 			got = unknown
@@ -69,7 +70,7 @@ func TestFits(t *testing.T) {
 		fits    bool
 	}{{0, "", true}, {80, "", true}, {40, "", false}, {80, "COLUMNS=40", false}, {40, "COLUMNS=80", true}, {0, "COLUMNS=x", true}} {
 		c := typed(argv.GCC, "12.2.0", "", tt.env, tt.columns)
-		if err := c.fits([]byte(quoted)); (err == nil) != tt.fits {
+		if err := fits(c, []byte(quoted)); (err == nil) != tt.fits {
 			t.Errorf("%d columns, %q: %v", tt.columns, tt.env, err)
 		}
 	}
@@ -86,7 +87,7 @@ func TestEpoch(t *testing.T) {
 		{argv.GCC, "12.2.0", "SOURCE_DATE_EPOCH=+1", false}, {argv.GCC, "12.2.0", "", false}, {argv.GCC, "6.3.0", "SOURCE_DATE_EPOCH=0", false},
 		{argv.Clang, "14.0.6", "SOURCE_DATE_EPOCH=0", false}, {argv.Clang, "16.0.0", "SOURCE_DATE_EPOCH=0", true},
 	} {
-		if _, ok := typed(tt.family, tt.version, "", tt.env, 0).epoch(); ok != tt.want {
+		if _, ok := typed(tt.family, tt.version, "", tt.env, 0).Epoch(); ok != tt.want {
 			t.Errorf("%s %s, %s: %v", tt.family, tt.version, tt.env, ok)
 		}
 	}

@@ -27,7 +27,7 @@ func (a *Agent) answer(s *session.Session) (any, error) {
 	case "key":
 		return a.key(s)
 	case "native":
-		return a.nativeFlags(s)
+		return a.compilers.NativeFlags(s)
 	case "verify":
 		return a.verification(s.Request.Args)
 	case "stop":

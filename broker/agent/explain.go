@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/compile"
 	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/fleet"
@@ -20,21 +21,21 @@ func (a *Agent) explain(s *session.Session) (monitor.Explanation, error) {
 	if p, ok, err := a.pinOf(s); ok {
 		return a.explainPinned(p, err)
 	}
-	c, err := a.prepare(s)
-	e := monitor.Explanation{Verdict: "remote", Compiler: c.program, Helpers: explainHelpers(c.prospects)}
+	c, prospects, err := a.prepare(s)
+	e := monitor.Explanation{Verdict: "remote", Compiler: c.Program, Helpers: explainHelpers(prospects)}
 	e.Ignored = s.Distrusted()
-	if c.toolchain.Version != "" {
-		e.Identity = c.toolchain.Identity.String()
+	if c.Toolchain.Version != "" {
+		e.Identity = c.Toolchain.Identity.String()
 	}
-	e.Native = slices.Concat(c.native.Specs, c.native.Words)
+	e.Native = slices.Concat(c.Native.Specs, c.Native.Words)
 	if err == nil {
-		err = c.checkTargets()
+		err = c.CheckTargets()
 	}
 	if err == nil {
-		err = a.explainForm(c, &e)
+		err = a.explainForm(c, prospects, &e)
 	}
-	if c.split != nil {
-		e.Detail = c.split.String()
+	if c.Split != nil {
+		e.Detail = c.Split.String()
 	}
 	if l, ok := errors.AsType[*reason.Local](err); ok {
 		e.Verdict, e.Reason, e.Detail = "local", l.Reason, l.Text
@@ -70,8 +71,8 @@ func (a *Agent) explainPinned(p *pinned, err error) (monitor.Explanation, error)
 
 // explainForm says in which form the job would travel, and what a helper would be
 // asked to run.
-func (a *Agent) explainForm(c *compile, e *monitor.Explanation) error {
-	extra, err := a.extra(c)
+func (a *Agent) explainForm(c *compile.Compile, prospects []fleet.Prospect, e *monitor.Explanation) error {
+	extra, err := a.compilers.Extra(c)
 	if err != nil {
 		return err
 	}
@@ -83,24 +84,24 @@ func (a *Agent) explainForm(c *compile, e *monitor.Explanation) error {
 			return err
 		}
 		e.Helpers = explainHelpers(prospects)
-		e.Form, e.Output = broker.Preprocessed.String(), c.cmd.Output()
-		source := "SOURCE" + c.cmd.Language().Preprocessed().Suffix()
-		e.Command = append([]string{c.s.Request.Args[0]}, c.cmd.Compile(source, c.cmd.Output(), extra...)...)
+		e.Form, e.Output = broker.Preprocessed.String(), c.Cmd.Output()
+		source := "SOURCE" + c.Cmd.Language().Preprocessed().Suffix()
+		e.Command = append([]string{c.Session.Request.Args[0]}, c.Cmd.Compile(source, c.Cmd.Output(), extra...)...)
 		return nil
 	}
 	if err == nil {
-		_, err = c.serving(c.prospects, tree.Has)
+		_, err = serving(c, prospects, tree.Has)
 	}
 	if err != nil {
 		return err
 	}
-	e.Form, e.Output = j.Form.String(), c.cmd.Output()
+	e.Form, e.Output = j.Form.String(), c.Cmd.Output()
 	for _, entry := range j.Root.All() {
 		if entry.File != nil {
 			e.Files++
 		}
 	}
-	e.Command = append([]string{c.s.Request.Args[0]}, j.Args...)
+	e.Command = append([]string{c.Session.Request.Args[0]}, j.Args...)
 	return nil
 }
 
@@ -124,11 +125,11 @@ func (a *Agent) key(s *session.Session) (monitor.Key, error) {
 		}
 		return monitor.Key{}, err
 	}
-	c, err := a.prepare(s)
+	c, prospects, err := a.prepare(s)
 	if err != nil {
 		return monitor.Key{}, keyless(err)
 	}
-	j, prospects, err := a.keyed(c)
+	j, prospects, err := a.keyed(c, prospects)
 	if err != nil {
 		return monitor.Key{}, keyless(err)
 	}
@@ -145,24 +146,23 @@ func keyless(err error) error {
 }
 
 // keyed is the job that would go to a helper, in the form in which it would go.
-func (a *Agent) keyed(c *compile) (*broker.Job, []fleet.Prospect, error) {
-	extra, err := a.extra(c)
+func (a *Agent) keyed(c *compile.Compile, prospects []fleet.Prospect) (*broker.Job, []fleet.Prospect, error) {
+	extra, err := a.compilers.Extra(c)
 	if err != nil {
 		return nil, nil, err
 	}
 	j, _, err := a.treeJob(c, extra)
 	no, ok := errors.AsType[*reason.Treeless](err)
 	if !ok {
-		return j, c.prospects, err
+		return j, prospects, err
 	}
-	prospects, err := a.textual(c, no)
+	if prospects, err = a.textual(c, no); err != nil {
+		return nil, nil, err
+	}
+	src, err := a.preprocess(c)
 	if err != nil {
 		return nil, nil, err
 	}
-	src, err := c.preprocess()
-	if err != nil {
-		return nil, nil, err
-	}
-	j, err = c.job(src, extra)
+	j, err = textJob(c, src, extra)
 	return j, prospects, err
 }

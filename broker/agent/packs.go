@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/compile"
 	"github.com/crosscc/crosscc/broker/fleet"
 	"github.com/crosscc/crosscc/broker/local"
 	"github.com/crosscc/crosscc/broker/monitor"
@@ -94,16 +95,16 @@ func (s *sendings) fill(list []monitor.HelperStatus) []monitor.HelperStatus {
 
 // offer begins to send the compiler of a job that no helper does to the first of them
 // that takes it.
-func (a *Agent) offer(c *compile, list []fleet.Prospect) {
-	if !c.settings.Packs || c.program == "" || c.s.Request.Verb != local.VerbCompile || !c.s.Files.Own() {
+func (a *Agent) offer(c *compile.Compile, list []fleet.Prospect) {
+	if !c.Settings.Packs || c.Program == "" || c.Session.Request.Verb != local.VerbCompile || !c.Session.Files.Own() {
 		return
 	}
 	for _, p := range list {
-		key := p.Address + " " + c.program + " " + c.toolchain.Digest()
+		key := p.Address + " " + c.Program + " " + c.Toolchain.Digest()
 		if !p.Packs() || !a.sendings.begin(key) {
 			continue
 		}
-		tc, program, path := c.toolchain, c.program, c.s.Getenv("PATH")
+		tc, program, path := c.Toolchain, c.Program, c.Session.Getenv("PATH")
 		a.sendings.work.Go(func() {
 			err := a.sendPack(p, program, path, tc)
 			a.sendings.end(key, err == nil)

@@ -11,6 +11,7 @@ import (
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/argv/task"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/compile"
 	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/fleet"
 	"github.com/crosscc/crosscc/broker/headers"
@@ -42,11 +43,11 @@ func (p *pinned) run() ([]made, error) {
 
 // compile does one plain compile.
 func (p *pinned) compile(cmd *argv.Command) (made, error) {
-	c := &compile{s: p.s, settings: p.set, driver: p.driver, cmd: cmd, toolchain: p.tc}
-	if t := c.targetWord(); t != "" && p.tc.Family == argv.Clang {
-		c.toolchain = p.tc.For(t) // what the object must be for
+	c := &compile.Compile{Session: p.s, Settings: p.set, Driver: p.driver, Cmd: cmd, Toolchain: p.tc}
+	if t := c.TargetWord(); t != "" && p.tc.Family == argv.Clang {
+		c.Toolchain = p.tc.For(t) // what the object must be for
 	}
-	outputs := c.outputs()
+	outputs := c.Outputs()
 	if err := p.writable(outputs); err != nil {
 		return made{}, err
 	}
@@ -55,18 +56,18 @@ func (p *pinned) compile(cmd *argv.Command) (made, error) {
 		return made{}, p.cannot("where the compiler looks for a profile is not known")
 	}
 	args := func() []string {
-		return cmd.Whole(c.object(), depsName, cmd.NameWords(p.s.Request.Dir)...)
+		return cmd.Whole(c.Object(), compile.DepsName, cmd.NameWords(p.s.Request.Dir)...)
 	}
 	res, err := p.send(func() (*broker.Job, error) {
-		tree, err := p.tree([]*argv.Command{cmd}, also, c.writtenIn(), false)
+		tree, err := p.tree([]*argv.Command{cmd}, also, c.WrittenIn(), false)
 		if err != nil {
 			return nil, err
 		}
 		j := p.job(tree, outputs)
 		j.Args, j.Debug = args(), cmd.Debug()
 		return j, nil
-	}, c.checkOutputs)
-	return made{res: res, outputs: outputs, removed: c.removed(res)}, err
+	}, c.CheckOutputs)
+	return made{res: res, outputs: outputs, removed: c.Removed(res)}, err
 }
 
 // whole does a link, a run of the preprocessor, or a question.
@@ -198,12 +199,12 @@ func (p *pinned) send(build func() (*broker.Job, error), check func(*broker.Job,
 
 // writable refuses outputs in places that the wrapper should not write over.
 func (p *pinned) writable(outputs []argv.Output) error {
-	c := &compile{s: p.s, cmd: argv.Parse(nil, argv.Env{})}
+	c := &compile.Compile{Session: p.s, Cmd: argv.Parse(nil, argv.Env{})}
 	for _, o := range outputs {
 		if o.Name == "/dev/null" {
 			continue
 		}
-		if l, ok := errors.AsType[*reason.Local](c.checkTarget(o.Name)); ok {
+		if l, ok := errors.AsType[*reason.Local](c.CheckTarget(o.Name)); ok {
 			return p.cannot("%s", l.Text)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/compile"
 	"github.com/crosscc/crosscc/broker/agent/preprocessed"
 	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
@@ -17,41 +18,41 @@ import (
 )
 
 // asText has a job done from preprocessed text, for want of a tree.
-func (a *Agent) asText(c *compile, extra []string, why *reason.Treeless) (answer, error) {
+func (a *Agent) asText(c *compile.Compile, extra []string, why *reason.Treeless) (answer, error) {
 	prospects, err := a.textual(c, why)
 	if err != nil {
 		return answer{}, err
 	}
-	src, err := c.preprocess()
+	src, err := a.preprocess(c)
 	if err != nil {
 		return answer{}, err
 	}
-	prospects, err = c.serving(prospects, func(word string) bool { return bytes.Contains(src.text, []byte(word)) })
+	prospects, err = serving(c, prospects, func(word string) bool { return bytes.Contains(src.text, []byte(word)) })
 	if err != nil {
 		return answer{}, err
 	}
-	j, err := c.job(src, extra)
+	j, err := textJob(c, src, extra)
 	if err != nil {
 		return answer{}, err
 	}
 	got, err := a.send(c, prospects, j)
 	if err != nil {
-		return answer{}, c.refused(err)
+		return answer{}, refused(c, err)
 	}
-	return got, c.believe(src, got.Result)
+	return got, believe(c, src, got.Result)
 }
 
 // textual keeps jobs at home that need more than preprocessed text.
-func (a *Agent) textual(c *compile, why *reason.Treeless) ([]fleet.Prospect, error) {
-	only, word := c.cmd.OnlyTree()
+func (a *Agent) textual(c *compile.Compile, why *reason.Treeless) ([]fleet.Prospect, error) {
+	only, word := c.Cmd.OnlyTree()
 	switch {
 	case why.Local:
 		return nil, reason.Stay(why.Reason, "%s", why.Text)
 	case only != "":
 		return nil, reason.Stay(broker.Reason(only), "no tree (%s), and %s is not exact from preprocessed text", why.Text, word)
-	case c.cmd.FailsOnLost():
+	case c.Cmd.FailsOnLost():
 		return nil, reason.Stay(reason.Werror, "no tree (%s), and of preprocessed text a warning may be lost that would make it fail", why.Text)
-	case c.cmd.Language().IsPreprocessed():
+	case c.Cmd.Language().IsPreprocessed():
 		return nil, reason.Stay(reason.Text, "no tree (%s), and the source is preprocessed already, so that the object names its file", why.Text)
 	}
 	prospects, err := a.find(c, broker.Preprocessed)
@@ -69,22 +70,22 @@ type source struct {
 
 // preprocess has the client's compiler make the text. The dependency file, if
 // one is wanted, is written by it as well, in its place.
-func (c *compile) preprocess() (source, error) {
+func (a *Agent) preprocess(c *compile.Compile) (source, error) {
 	depFile := ""
-	if d, ok := c.cmd.Deps(); ok {
+	if d, ok := c.Cmd.Deps(); ok {
 		depFile = d.File
 	}
-	text, err := c.cpp(c.cmd.Preprocess(depFile))
+	text, err := a.cpp(c, c.Cmd.Preprocess(depFile))
 	if err != nil {
 		return source{}, err
 	}
 	src := source{text: text}
 	// Without it a diagnostic would lack the lines it quotes: not provable.
-	if data, err := c.s.Files.ReadFile(c.s.Abs(c.cmd.Source()), session.MaxWords); err == nil {
+	if data, err := c.Session.Files.ReadFile(c.Session.Abs(c.Cmd.Source()), session.MaxWords); err == nil {
 		src.main = data
 	}
-	if c.toolchain.Family == argv.GCC && c.cmd.ReadsComments() && preprocessed.MayFallThrough(src.main) {
-		commented, err := c.cpp(append([]string{"-C"}, c.cmd.Preprocess("")...))
+	if c.Toolchain.Family == argv.GCC && c.Cmd.ReadsComments() && preprocessed.MayFallThrough(src.main) {
+		commented, err := a.cpp(c, append([]string{"-C"}, c.Cmd.Preprocess("")...))
 		if err != nil {
 			return source{}, err
 		}
@@ -93,7 +94,7 @@ func (c *compile) preprocess() (source, error) {
 	if bytes.Contains(src.text, []byte("\n#pragma GCC pch_preprocess ")) {
 		return source{}, reason.Stay(headers.Precompiled, "gcc takes a precompiled header: an image of its memory, which a helper does not take from a client")
 	}
-	if why := preprocessed.Unsendable(src.text, c.toolchain.Family, c.isCXX()); why != "" {
+	if why := preprocessed.Unsendable(src.text, c.Toolchain.Family, c.IsCXX()); why != "" {
 		return source{}, reason.Stay(reason.Text, "%s", why)
 	}
 	return src, nil
@@ -101,15 +102,15 @@ func (c *compile) preprocess() (source, error) {
 
 // cpp runs the client's compiler as a preprocessor. One that fails or prints
 // leaves the job to the local compiler, which says the same in one piece.
-func (c *compile) cpp(words []string) ([]byte, error) {
-	release, err := c.cpps.Acquire(c.s.Context())
+func (a *Agent) cpp(c *compile.Compile, words []string) ([]byte, error) {
+	release, err := a.cpps.Acquire(c.Session.Context())
 	if err != nil {
 		return nil, err
 	}
-	out, err := c.s.RunAs(c.s.Context(), c.argv0, toolchains.Program{Path: c.program, Args: words}, session.MaxText)
+	out, err := c.Session.RunAs(c.Session.Context(), c.Argv0, toolchains.Program{Path: c.Program, Args: words}, session.MaxText)
 	release()
 	if err != nil {
-		return nil, c.failed(reason.Preprocess, "preprocess", err)
+		return nil, c.Failed(reason.Preprocess, "preprocess", err)
 	}
 	if out.Status != 0 || len(out.Stderr) > 0 {
 		return nil, reason.Stay(reason.Preprocess, "the preprocessor has something to say")
@@ -118,24 +119,24 @@ func (c *compile) cpp(words []string) ([]byte, error) {
 }
 
 // job is the command and its text as something that a helper can run.
-func (c *compile) job(src source, extra []string) (*broker.Job, error) {
-	lang := c.cmd.Language().Preprocessed()
+func textJob(c *compile.Compile, src source, extra []string) (*broker.Job, error) {
+	lang := c.Cmd.Language().Preprocessed()
 	in := ".crosscc-source" + lang.Suffix()
-	out := c.object()
+	out := c.Object()
 	j := &broker.Job{
-		Name: path.Base(c.s.Request.Args[0]), Identity: c.toolchain.Identity, Fingerprint: c.toolchain.Fingerprint,
-		Args: c.cmd.Compile(in, out, extra...), Dir: c.s.Request.Dir, Env: []string{"LC_ALL=" + c.settings.Locale},
-		Outputs: []string{out}, Form: broker.Preprocessed, Debug: c.cmd.Debug(), Native: c.native.Specs,
+		Name: path.Base(c.Session.Request.Args[0]), Identity: c.Toolchain.Identity, Fingerprint: c.Toolchain.Fingerprint,
+		Args: c.Cmd.Compile(in, out, extra...), Dir: c.Session.Request.Dir, Env: []string{"LC_ALL=" + c.Settings.Locale},
+		Outputs: []string{out}, Form: broker.Preprocessed, Debug: c.Cmd.Debug(), Native: c.Native.Specs,
 	}
 	if broker.Hidden(j.Dir) || path.Clean(j.Dir) != j.Dir || !utf8.ValidString(j.Dir) {
-		if j.Dir = "/work"; j.Debug && c.toolchain.Family == argv.Clang {
-			return nil, reason.Stay(fleet.ReasonDebugInfo, "clang would name another working directory than %s", c.s.Request.Dir)
+		if j.Dir = "/work"; j.Debug && c.Toolchain.Family == argv.Clang {
+			return nil, reason.Stay(fleet.ReasonDebugInfo, "clang would name another working directory than %s", c.Session.Request.Dir)
 		}
 		// gcc takes the directory from the text, and code names none.
 	}
 	j.Root = new(broker.Dir)
 	j.Root.Put(path.Join(j.Dir, in), broker.File{Blob: broker.BytesBlob(src.text)})
-	if name := c.sourceIn(j.Dir); src.main != nil && name != "" {
+	if name := sourceIn(c, j.Dir); src.main != nil && name != "" {
 		j.Root.Put(name, broker.File{Blob: broker.BytesBlob(src.main)})
 	}
 	if err := j.Validate(); err != nil {
@@ -146,8 +147,8 @@ func (c *compile) job(src source, extra []string) (*broker.Job, error) {
 
 // sourceIn is where the compiler will look for the source to quote it, or
 // empty when it can't be put there.
-func (c *compile) sourceIn(dir string) string {
-	name := c.cmd.Source()
+func sourceIn(c *compile.Compile, dir string) string {
+	name := c.Cmd.Source()
 	if !path.IsAbs(name) {
 		name = path.Join(dir, name)
 	}
@@ -158,11 +159,11 @@ func (c *compile) sourceIn(dir string) string {
 }
 
 // believe keeps results at bay whose words may not be the local compiler's.
-func (c *compile) believe(src source, res broker.Result) error {
+func believe(c *compile.Compile, src source, res broker.Result) error {
 	if len(res.Stdout) > 0 {
 		return reason.Stay(reason.Diagnostics, "the compiler prints to standard output")
 	}
-	if (len(res.Stderr) > 0 || res.ExitCode != 0) && !c.believable(src, res) {
+	if (len(res.Stderr) > 0 || res.ExitCode != 0) && !believable(c, src, res) {
 		return reason.Stay(reason.Diagnostics, "the compiler has something to say that depends on more than preprocessed text")
 	}
 	return nil
@@ -170,7 +171,7 @@ func (c *compile) believe(src source, res broker.Result) error {
 
 // believable reports whether what the compiler printed is what it would have
 // printed at home.
-func (c *compile) believable(src source, res broker.Result) bool {
-	return c.toolchain.Family == argv.GCC && c.exactWords() && src.main != nil &&
-		preprocessed.Provable(c.cmd.Source(), src.main, src.text, res.Stderr, c.settings.Locale == session.LocaleUTF8)
+func believable(c *compile.Compile, src source, res broker.Result) bool {
+	return c.Toolchain.Family == argv.GCC && exactWords(c) && src.main != nil &&
+		preprocessed.Provable(c.Cmd.Source(), src.main, src.text, res.Stderr, c.Settings.Locale == session.LocaleUTF8)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/argv/option"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/compile"
 	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/fleet"
@@ -32,20 +33,20 @@ import (
 const partsAtOnce = 8
 
 // deliverParts does the compiles at helpers, then the link.
-func (a *Agent) deliverParts(c *compile) error {
-	if err := c.checkLinked(); err != nil {
+func (a *Agent) deliverParts(c *compile.Compile) error {
+	if err := checkLinked(c); err != nil {
 		return err
 	}
-	if err := c.asClang(); err != nil {
+	if err := asClang(c); err != nil {
 		return err
 	}
-	parts := make([]*compile, len(c.split.Compiles))
+	parts := make([]*compile.Compile, len(c.Split.Compiles))
 	answers := make([]answer, len(parts))
-	g, _ := errgroup.WithContext(c.s.Context())
+	g, _ := errgroup.WithContext(c.Session.Context())
 	g.SetLimit(partsAtOnce)
-	for i, cmd := range c.split.Compiles {
+	for i, cmd := range c.Split.Compiles {
 		part := *c
-		part.cmd, parts[i] = cmd, &part
+		part.Cmd, parts[i] = cmd, &part
 		g.Go(func() (err error) {
 			answers[i], err = a.deliverPart(&part)
 			return err
@@ -54,17 +55,17 @@ func (a *Agent) deliverParts(c *compile) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	fin, files, err := c.together(parts, answers)
+	fin, files, err := gather(c, parts, answers)
 	defer session.CloseAll(files)
 	if err != nil {
-		return c.failed(fleet.ReasonLost, "fetch the objects", err)
+		return c.Failed(fleet.ReasonLost, "fetch the objects", err)
 	}
-	if c.split.Links {
+	if c.Split.Links {
 		if err := a.link(c, answers, &fin); err != nil {
 			return err
 		}
 	}
-	wrote, err := c.s.Finish(c.s.Context(), fin, files...)
+	wrote, err := c.Session.Finish(c.Session.Context(), fin, files...)
 	if err != nil {
 		return err
 	}
@@ -74,32 +75,32 @@ func (a *Agent) deliverParts(c *compile) error {
 	for _, got := range answers {
 		a.counters.Remote(got.match, got.Cached)
 	}
-	if c.split.Links {
+	if c.Split.Links {
 		a.counters.Local(broker.Reason(option.Link), "of objects that were compiled elsewhere")
 	}
 	return nil
 }
 
 // deliverPart does one compile.
-func (a *Agent) deliverPart(c *compile) (answer, error) {
-	if err := c.regular(); err != nil {
+func (a *Agent) deliverPart(c *compile.Compile) (answer, error) {
+	if err := c.Regular(); err != nil {
 		return answer{}, err
 	}
-	if err := c.checkTargets(); err != nil {
+	if err := c.CheckTargets(); err != nil {
 		return answer{}, err
 	}
-	var err error
-	if c.prospects, err = a.find(c, broker.Tree); err != nil {
+	prospects, err := a.find(c, broker.Tree)
+	if err != nil {
 		return answer{}, err
 	}
-	got, err := a.remote(c)
+	got, err := a.remote(c, prospects)
 	switch {
 	case err != nil:
 	case got.ExitCode != 0:
-		err = reason.Stay(broker.Reason(option.SeveralInputs), "%s does not compile, and the driver has its rules for the others", c.cmd.Source())
-	case c.driverSpeaks(got.Stderr):
+		err = reason.Stay(broker.Reason(option.SeveralInputs), "%s does not compile, and the driver has its rules for the others", c.Cmd.Source())
+	case driverSpeaks(c, got.Stderr):
 		err = reason.Stay(reason.Diagnostics, "the driver has something to say, and says it once for all sources")
-	case !c.makesMore() && a.sampled(c, got):
+	case !c.MakesMore() && a.sampled(c, got):
 		err = a.verifyPart(c, got)
 	}
 	return got, err
@@ -107,29 +108,29 @@ func (a *Agent) deliverPart(c *compile) (answer, error) {
 
 // checkLinked keeps a link at home that would write over a source: the driver, which sees
 // none among the inputs of the link, would not refuse that.
-func (c *compile) checkLinked() error {
-	if c.split.Output == "" {
+func checkLinked(c *compile.Compile) error {
+	if c.Split.Output == "" {
 		return nil
 	}
-	st, err := c.s.Files.Stat(c.s.Abs(c.split.Output))
+	st, err := c.Session.Files.Stat(c.Session.Abs(c.Split.Output))
 	if err != nil {
 		return nil // new, or the link's to complain of
 	}
-	for _, part := range c.split.Compiles {
-		if src, err := c.s.Files.Stat(c.s.Abs(part.Source())); err == nil && src.Dev == st.Dev && src.Ino == st.Ino {
-			return reason.Stay(reason.Target, "output %s is a source", c.split.Output)
+	for _, part := range c.Split.Compiles {
+		if src, err := c.Session.Files.Stat(c.Session.Abs(part.Source())); err == nil && src.Dev == st.Dev && src.Ino == st.Ino {
+			return reason.Stay(reason.Target, "output %s is a source", c.Split.Output)
 		}
 	}
 	return nil
 }
 
 // driverSpeaks finds words that are not one compile's.
-func (c *compile) driverSpeaks(words []byte) bool {
+func driverSpeaks(c *compile.Compile, words []byte) bool {
 	words = escapes.ReplaceAll(words, nil)
-	if c.toolchain.Family == argv.Clang && clangSpeaks.Match(words) {
+	if c.Toolchain.Family == argv.Clang && clangSpeaks.Match(words) {
 		return true
 	}
-	name := []byte(path.Base(c.s.Request.Args[0]) + ": ")
+	name := []byte(path.Base(c.Session.Request.Args[0]) + ": ")
 	for line := range bytes.Lines(words) {
 		if bytes.HasPrefix(line, name) {
 			return true
@@ -139,20 +140,20 @@ func (c *compile) driverSpeaks(words []byte) bool {
 }
 
 // together is what all compiles made and said, but for objects that are to be linked.
-func (c *compile) together(parts []*compile, answers []answer) (local.Finish, []*os.File, error) {
+func gather(c *compile.Compile, parts []*compile.Compile, answers []answer) (local.Finish, []*os.File, error) {
 	var all local.Finish
 	var files []*os.File
 	for i, part := range parts {
 		res := answers[i].Result
-		if c.split.Links {
+		if c.Split.Links {
 			res.Outputs = nil
 			for _, o := range answers[i].Outputs {
-				if o.Path != part.object() {
+				if o.Path != part.Object() {
 					res.Outputs = append(res.Outputs, o)
 				}
 			}
 		}
-		fin, more, err := part.finish(res)
+		fin, more, err := part.Finish(res)
 		for j := range fin.Outputs {
 			if fin.Outputs[j].File >= 0 {
 				fin.Outputs[j].File += len(files)
@@ -174,37 +175,37 @@ func (c *compile) together(parts []*compile, answers []answer) (local.Finish, []
 // link has the wrapper run the driver with the objects, and adds what it says. The
 // program is in its place then; at a terminal, a link that has something to say is done
 // once more, with all the rest, by the local compiler.
-func (a *Agent) link(c *compile, answers []answer, fin *local.Finish) error {
-	dir, err := c.s.TempDir()
+func (a *Agent) link(c *compile.Compile, answers []answer, fin *local.Finish) error {
+	dir, err := c.Session.TempDir()
 	if err != nil {
-		return c.failed(reason.Unwritten, "objects for the link", err)
+		return c.Failed(reason.Unwritten, "objects for the link", err)
 	}
 	defer dir.Close()
 	objects := make([]string, len(answers))
-	limit := c.s.FileLimit()
+	limit := c.Session.FileLimit()
 	for i, got := range answers {
 		if size := got.Outputs[len(got.Outputs)-1].Blob.Digest.Size; uint64(size) > limit {
-			return reason.Stay(reason.Unwritten, "the object of %s is larger than files may be (ulimit -f)", c.split.Compiles[i].Source())
+			return reason.Stay(reason.Unwritten, "the object of %s is larger than files may be (ulimit -f)", c.Split.Compiles[i].Source())
 		}
-		base, err := session.PutTemp(dir, c.tempName(i), got.Outputs[len(got.Outputs)-1].Blob)
+		base, err := session.PutTemp(dir, tempName(c, i), got.Outputs[len(got.Outputs)-1].Blob)
 		if err != nil {
-			return c.failed(reason.Unwritten, "objects for the link", err)
+			return c.Failed(reason.Unwritten, "objects for the link", err)
 		}
 		defer func() { _ = unix.Unlinkat(int(dir.Fd()), base, 0) }() // gone already: no matter
 		objects[i] = path.Join(dir.Name(), base)
 	}
-	if !c.s.Request.Nested {
-		release, err := a.slots.Acquire(c.s.Context())
+	if !c.Session.Request.Nested {
+		release, err := a.slots.Acquire(c.Session.Context())
 		if err != nil {
 			return err
 		}
 		defer release()
 	}
-	out, err := c.s.RunLong(c.s.Context(), c.argv0, toolchains.Program{Path: c.program, Args: c.split.Link(objects)}, session.MaxWords)
+	out, err := c.Session.RunLong(c.Session.Context(), c.Argv0, toolchains.Program{Path: c.Program, Args: c.Split.Link(objects)}, session.MaxWords)
 	if err != nil {
-		return c.failed(broker.Reason(option.Link), "link", err)
+		return c.Failed(broker.Reason(option.Link), "link", err)
 	}
-	if c.s.Request.Terminal && len(out.Stdout)+len(out.Stderr) > 0 {
+	if c.Session.Request.Terminal && len(out.Stdout)+len(out.Stderr) > 0 {
 		return reason.Stay(broker.Reason(option.Link), "the link has something to say, to a terminal")
 	}
 	fin.Stdout, fin.Stderr = append(fin.Stdout, out.Stdout...), append(fin.Stderr, out.Stderr...)
@@ -213,11 +214,11 @@ func (a *Agent) link(c *compile, answers []answer, fin *local.Finish) error {
 }
 
 // tempName makes up a name as the driver does for the object of the i-th source.
-func (c *compile) tempName(i int) string {
-	if c.toolchain.Family != argv.Clang {
+func tempName(c *compile.Compile, i int) string {
+	if c.Toolchain.Family != argv.Clang {
 		return "cc" + rand.Text()[:6] + ".o"
 	}
-	source := path.Base(c.split.Compiles[i].Source())
+	source := path.Base(c.Split.Compiles[i].Source())
 	var number [3]byte
 	_, _ = rand.Read(number[:]) // never fails
 	return fmt.Sprintf("%s-%x.o", strings.TrimSuffix(source, path.Ext(source)), number)

@@ -7,6 +7,7 @@ import (
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/argv/option"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/compile"
 	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/toolchains"
@@ -17,19 +18,19 @@ import (
 // nor the link have a use for it speaks once, and a part can't know), and for a source of
 // each language it must say the same of the command as of the part: some versions
 // compile otherwise where they link (-mrelax-all), or name other files.
-func (c *compile) asClang() error {
-	if c.toolchain.Family != argv.Clang || !c.split.Links {
+func asClang(c *compile.Compile) error {
+	if c.Toolchain.Family != argv.Clang || !c.Split.Links {
 		return nil
 	}
-	whole, err := c.wouldRun(c.s.Request.Args[1:])
+	whole, err := wouldRun(c, c.Session.Request.Args[1:])
 	if err != nil {
 		return err
 	}
 	steps := map[argv.Language]int{} // of each language: how many commands a source takes
-	for _, part := range c.split.Compiles {
+	for _, part := range c.Split.Compiles {
 		n, asked := steps[part.Language()]
 		if !asked {
-			alone, err := c.wouldRun(part.Words())
+			alone, err := wouldRun(c, part.Words())
 			if err != nil {
 				return err
 			}
@@ -47,13 +48,13 @@ func (c *compile) asClang() error {
 }
 
 // wouldRun are the commands that clang's driver would run for these words.
-func (c *compile) wouldRun(words []string) ([][]string, error) {
+func wouldRun(c *compile.Compile, words []string) ([][]string, error) {
 	asked := append([]string{"-###"}, words...)
-	out, err := c.s.RunAs(c.s.Context(), c.argv0, toolchains.Program{Path: c.program, Args: asked}, session.MaxWords)
+	out, err := c.Session.RunAs(c.Session.Context(), c.Argv0, toolchains.Program{Path: c.Program, Args: asked}, session.MaxWords)
 	if err != nil {
-		return nil, c.failed(reason.Probe, "ask "+c.program+" what it would run", err)
+		return nil, c.Failed(reason.Probe, "ask "+c.Program+" what it would run", err)
 	}
-	if out.Status != 0 || c.driverSpeaks(out.Stderr) {
+	if out.Status != 0 || driverSpeaks(c, out.Stderr) {
 		return nil, reason.Stay(reason.Diagnostics, "the driver has something to say, and says it once for all sources")
 	}
 	return toolchains.Commands(string(out.Stderr)), nil

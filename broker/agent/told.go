@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/broker/agent/compile"
 	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/headers"
 )
@@ -16,10 +17,10 @@ import (
 
 // reads asks the client's compiler what the compile reads: its preprocessor, or with
 // parse all but its code generator, which takes some times as long. u is why.
-func (c *compile) reads(u *headers.Unsound, parse bool) ([]string, error) {
+func (a *Agent) reads(c *compile.Compile, u *headers.Unsound, parse bool) ([]string, error) {
 	no := &reason.Treeless{Reason: u.Reason, Text: u.Text}
-	words := c.cmd.Preprocess("")
-	if words == nil || parse && c.makesMore() { // dumps would be written
+	words := c.Cmd.Preprocess("")
+	if words == nil || parse && c.MakesMore() { // dumps would be written
 		return nil, no
 	}
 	if words = append(words, "-M"); parse {
@@ -27,7 +28,7 @@ func (c *compile) reads(u *headers.Unsound, parse bool) ([]string, error) {
 		words = slices.DeleteFunc(words, func(w string) bool { return w == "-E" || w == "-M" || w == "-fpch-preprocess" })
 		words = append(words, "-w", "-fsyntax-only", "-MD", "-MF", "-")
 	}
-	text, err := c.cpp(words)
+	text, err := a.cpp(c, words)
 	if err != nil {
 		return nil, err
 	}
@@ -41,8 +42,8 @@ func (c *compile) reads(u *headers.Unsound, parse bool) ([]string, error) {
 // toldEnough reports whether what the preprocessor alone listed is what the compile
 // reads. gcc before 13 heeds pragmas of options only when it compiles, and these
 // change macros; they may be hidden in macros themselves.
-func (c *compile) toldEnough(tree *headers.Tree) bool {
-	return c.toolchain.Family != argv.GCC || !slices.ContainsFunc(tree.Words, func(w string) bool {
+func toldEnough(c *compile.Compile, tree *headers.Tree) bool {
+	return c.Toolchain.Family != argv.GCC || !slices.ContainsFunc(tree.Words, func(w string) bool {
 		pragma, ok := strings.CutPrefix(w, "pragma GCC ")
 		return ok && (pragma == "optimize" || pragma == "target" || strings.HasSuffix(pragma, "_options")) || w == "optimize" || w == "target"
 	})

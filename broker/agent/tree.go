@@ -11,10 +11,11 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/argv/option"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/compile"
 	"github.com/crosscc/crosscc/broker/agent/reason"
+	"github.com/crosscc/crosscc/broker/fleet"
 	"github.com/crosscc/crosscc/broker/headers"
 	"github.com/crosscc/crosscc/broker/helper"
 	"github.com/crosscc/crosscc/broker/reapi/wire"
@@ -22,17 +23,17 @@ import (
 
 // asTree has a job done from its source and headers: the object is then the
 // local one to the last byte, and so is each word that the compiler says.
-func (a *Agent) asTree(c *compile, extra []string) (answer, error) {
-	all := c.prospects
+func (a *Agent) asTree(c *compile.Compile, all []fleet.Prospect, extra []string) (answer, error) {
 	for again := false; ; again = true {
 		j, tree, err := a.treeJob(c, extra)
 		if err != nil {
 			return answer{}, err
 		}
-		if c.prospects, err = c.serving(all, tree.Has); err != nil {
+		prospects, err := serving(c, all, tree.Has)
+		if err != nil {
 			return answer{}, err
 		}
-		got, err := a.send(c, c.prospects, j)
+		got, err := a.send(c, prospects, j)
 		if changed, ok := errors.AsType[*broker.ChangedError](err); ok {
 			if again {
 				return answer{}, &reason.Treeless{Reason: headers.Changed, Text: changed.Error()}
@@ -43,16 +44,16 @@ func (a *Agent) asTree(c *compile, extra []string) (answer, error) {
 			return answer{}, &reason.Treeless{Reason: r.Reason, Text: r.Text}
 		}
 		if err != nil {
-			return answer{}, c.refused(err)
+			return answer{}, refused(c, err)
 		}
-		if err := c.believeTree(got); err != nil {
+		if err := believeTree(c, got); err != nil {
 			return answer{}, err
 		}
 		if tree.Told && got.ExitCode != 0 {
 			return answer{}, reason.Stay(reason.Diagnostics, "the compile fails, and a file may have gone since the compiler was asked for their names")
 		}
-		if c.s.Request.Terminal && len(got.Stderr) > 0 {
-			if got, err = a.inColour(c, j, got); err != nil {
+		if c.Session.Request.Terminal && len(got.Stderr) > 0 {
+			if got, err = a.inColour(c, prospects, j, got); err != nil {
 				return answer{}, err
 			}
 		}
@@ -62,15 +63,15 @@ func (a *Agent) asTree(c *compile, extra []string) (answer, error) {
 }
 
 // believeTree keeps words at bay that the compiler would not say at home.
-func (c *compile) believeTree(got answer) error {
+func believeTree(c *compile.Compile, got answer) error {
 	switch {
-	case got.ExitCode != 0 && c.makesMore():
+	case got.ExitCode != 0 && c.MakesMore():
 		return reason.Stay(broker.Reason(option.ExtraOutput), "the compile fails, and may leave parts of its further outputs")
 	case len(got.Stdout) == 0 && len(got.Stderr) == 0:
 		return nil
 	case temporary.Match(got.Stderr): // a client's TMPDIR may be another, and its name is a random one
 		return reason.Stay(reason.Diagnostics, "the compiler speaks of a temporary file")
-	case !c.exactLanguage():
+	case !exactLanguage(c):
 		return reason.Stay(reason.Diagnostics, "the compiler has something to say in a language that a helper may not have, or in colours of the build's")
 	case got.ExitCode == 0:
 		return nil
@@ -91,39 +92,34 @@ func (c *compile) believeTree(got answer) error {
 // temporary is a name that gcc's driver makes up on a helper.
 var temporary = regexp.MustCompile(`/tmp/cc[A-Za-z0-9]{6}\.`)
 
-// makesMore reports whether the command makes more than an object and dependencies.
-func (c *compile) makesMore() bool {
-	return slices.ContainsFunc(c.outputs(), func(o argv.Output) bool { return o.Kind == argv.Extra })
-}
-
 // exactWords reports whether what a compiler prints at a helper is what it would
 // print at home.
-func (c *compile) exactWords() bool { return c.exactLanguage() && !c.s.Request.Terminal }
+func exactWords(c *compile.Compile) bool { return exactLanguage(c) && !c.Session.Request.Terminal }
 
 // exactLanguage is exactWords but for what a terminal changes.
-func (c *compile) exactLanguage() bool {
-	if c.cmd.Colour() == "always" && (c.s.IsSet("GCC_COLORS") || c.s.IsSet("GCC_URLS")) {
+func exactLanguage(c *compile.Compile) bool {
+	if c.Cmd.Colour() == "always" && (c.Session.IsSet("GCC_COLORS") || c.Session.IsSet("GCC_URLS")) {
 		return false
 	}
-	links := slices.ContainsFunc(c.cmd.Words(), func(w string) bool { return strings.HasPrefix(w, "-fdiagnostics-urls") })
-	if links && (c.s.IsSet("GCC_URLS") || c.s.IsSet("TERM_URLS")) { // how they end
+	links := slices.ContainsFunc(c.Cmd.Words(), func(w string) bool { return strings.HasPrefix(w, "-fdiagnostics-urls") })
+	if links && (c.Session.IsSet("GCC_URLS") || c.Session.IsSet("TERM_URLS")) { // how they end
 		return false
 	}
-	return c.settings.ExactLocale
+	return c.Settings.ExactLocale
 }
 
 // treeJob is the command and all that it reads as something that a helper can
 // run. The error of a job that can't be one is a *reason.Treeless.
-func (a *Agent) treeJob(c *compile, extra []string) (*broker.Job, *headers.Tree, error) {
-	dir := c.s.Request.Dir
+func (a *Agent) treeJob(c *compile.Compile, extra []string) (*broker.Job, *headers.Tree, error) {
+	dir := c.Session.Request.Dir
 	switch {
-	case c.settings.Preprocessed:
+	case c.Settings.Preprocessed:
 		return nil, nil, &reason.Treeless{Reason: reason.Asked, Text: "the configuration asks for preprocessed text"}
 	case path.Clean(dir) != dir || !path.IsAbs(dir) || !utf8.ValidString(dir):
 		return nil, nil, &reason.Treeless{Reason: reason.Name, Text: "the working directory's name can't be said to a helper"}
-	case c.cmd.Untellable() != "":
-		return nil, nil, &reason.Treeless{Reason: reason.Untellable, Text: c.cmd.Untellable()}
-	case c.mixedPath():
+	case c.Cmd.Untellable() != "":
+		return nil, nil, &reason.Treeless{Reason: reason.Untellable, Text: c.Cmd.Untellable()}
+	case mixedPath(c):
 		return nil, nil, &reason.Treeless{Reason: headers.Option, Text: "CPATH goes behind a directory that the preprocessor is handed"}
 	}
 	src, tree, err := a.scan(c)
@@ -133,24 +129,24 @@ func (a *Agent) treeJob(c *compile, extra []string) (*broker.Job, *headers.Tree,
 	if err != nil {
 		return nil, nil, err
 	}
-	if c.cmd.SplitsSteadily() && (tree.Has("optimize") || tree.Has("pragma GCC optimize")) {
+	if c.Cmd.SplitsSteadily() && (tree.Has("optimize") || tree.Has("pragma GCC optimize")) {
 		return nil, nil, &reason.Treeless{Reason: broker.Reason(option.ExtraOutput), Text: "-gsplit-dwarf, and the source asks for optimisation", Local: true}
 	}
-	env := []string{"LC_ALL=" + c.settings.Locale}
+	env := []string{"LC_ALL=" + c.Settings.Locale}
 	if dated(tree) {
-		epoch, ok := c.epoch()
+		epoch, ok := c.Epoch()
 		if !ok {
 			return nil, nil, &reason.Treeless{Reason: reason.Date, Text: "a file uses __DATE__ or __TIME__"}
 		}
 		env = append(env, "SOURCE_DATE_EPOCH="+epoch)
 	}
 	j := &broker.Job{
-		Name: path.Base(c.s.Request.Args[0]), Identity: c.toolchain.Identity, Fingerprint: c.toolchain.Fingerprint,
-		Args: src.Expand(c.cmd.Whole(c.object(), depsName, slices.Concat(src.Words(tree), c.cmd.NameWords(dir), extra)...)), Dir: dir,
+		Name: path.Base(c.Session.Request.Args[0]), Identity: c.Toolchain.Identity, Fingerprint: c.Toolchain.Fingerprint,
+		Args: src.Expand(c.Cmd.Whole(c.Object(), compile.DepsName, slices.Concat(src.Words(tree), c.Cmd.NameWords(dir), extra)...)), Dir: dir,
 		Env: env, Root: tree.Root,
-		Form: broker.Tree, Debug: c.cmd.Debug(), Native: c.native.Specs,
+		Form: broker.Tree, Debug: c.Cmd.Debug(), Native: c.Native.Specs,
 	}
-	for _, o := range c.outputs() {
+	for _, o := range c.Outputs() {
 		j.Outputs = append(j.Outputs, o.Job)
 	}
 	slices.Sort(j.Outputs)
@@ -161,8 +157,8 @@ func (a *Agent) treeJob(c *compile, extra []string) (*broker.Job, *headers.Tree,
 // it would stand before these.
 //
 // And it hands every -I to the assembler, but no CPATH.
-func (c *compile) mixedPath() bool {
-	return c.s.Getenv("CPATH") != "" && (c.cmd.HandsOn() || c.cmd.Language().Assembles())
+func mixedPath(c *compile.Compile) bool {
+	return c.Session.Getenv("CPATH") != "" && (c.Cmd.HandsOn() || c.Cmd.Language().Assembles())
 }
 
 // dated reports whether a text says when it was compiled.
@@ -181,31 +177,31 @@ func sendable(t *headers.Tree) error {
 
 // scan finds what the compile reads. Directories of the compiler's own that
 // appeared or went are asked for once more.
-func (a *Agent) scan(c *compile) (headers.Source, *headers.Tree, error) {
-	also, ok := c.cmd.Reads(c.s.Request.Dir)
+func (a *Agent) scan(c *compile.Compile) (headers.Source, *headers.Tree, error) {
+	also, ok := c.Cmd.Reads(c.Session.Request.Dir)
 	if !ok {
 		return headers.Source{}, nil, &reason.Treeless{Reason: headers.Option, Text: "where the compiler looks for a profile is not known"}
 	}
-	key := c.key(headers.AskWords(c.cmd)...)
+	key := c.Key(headers.AskWords(c.Cmd)...)
 	var told []string
 	var asked time.Time
 	var why *headers.Unsound // for which the compiler was asked
 	parsed := false
 	for again := false; ; again = true {
-		d, err := a.ask(c, key)
+		d, err := a.compilers.Directories(c, key)
 		if err != nil {
-			return headers.Source{}, nil, c.failed(reason.Probe, "ask "+c.program+" for its include directories", err)
+			return headers.Source{}, nil, c.Failed(reason.Probe, "ask "+c.Program+" for its include directories", err)
 		}
 		src := headers.Source{
-			Cmd: c.cmd, Dir: c.s.Request.Dir, Defaults: d, Getenv: c.s.Getenv, Also: also, Beside: c.writtenIn(),
-			Open: func(name string) (io.ReadCloser, error) { return c.s.Files.Open(name) },
+			Cmd: c.Cmd, Dir: c.Session.Request.Dir, Defaults: d, Getenv: c.Session.Getenv, Also: also, Beside: c.WrittenIn(),
+			Open: func(name string) (io.ReadCloser, error) { return c.Session.Files.Open(name) },
 			Told: told, Asked: asked,
 		}
-		tree, err := a.scanner.Scan(c.s.Context(), c.s.Files.FD(), src)
+		tree, err := a.scanner.Scan(c.Session.Context(), c.Session.Files.FD(), src)
 		if err == nil {
-			if tree.Told && !parsed && !c.toldEnough(tree) {
+			if tree.Told && !parsed && !toldEnough(c, tree) {
 				asked, parsed = time.Now(), true
-				if told, err = c.reads(why, parsed); err != nil {
+				if told, err = a.reads(c, why, parsed); err != nil {
 					return src, nil, err
 				}
 				continue
@@ -214,11 +210,11 @@ func (a *Agent) scan(c *compile) (headers.Source, *headers.Tree, error) {
 		}
 		u, ok := errors.AsType[*headers.Unsound](err)
 		if !ok {
-			return src, nil, c.failed(headers.Unreadable, "find the headers", err)
+			return src, nil, c.Failed(headers.Unreadable, "find the headers", err)
 		}
 		if u.Askable && told == nil {
 			asked, why = time.Now(), u
-			if told, err = c.reads(why, false); err != nil {
+			if told, err = a.reads(c, why, false); err != nil {
 				return src, nil, err
 			}
 			continue
@@ -226,35 +222,6 @@ func (a *Agent) scan(c *compile) (headers.Source, *headers.Tree, error) {
 		if u.Reason != headers.Stale || again {
 			return src, nil, &reason.Treeless{Reason: u.Reason, Text: u.Text, Local: u.Local}
 		}
-		a.defaults.forget(key)
+		a.compilers.Stale(key)
 	}
-}
-
-// writtenIn are the directories of outputs whose names the object says: at a helper
-// they are written there.
-func (c *compile) writtenIn() []string {
-	if len(c.cmd.NameWords("/")) == 0 {
-		return nil
-	}
-	var dirs []string
-	for _, o := range c.outputs() {
-		if dir, _ := path.Split(o.Name); !slices.Contains(dirs, dir) { // not cleaned: links may be on the way
-			dirs = append(dirs, dir)
-		}
-	}
-	return dirs
-}
-
-// ask gives the compiler's own directories. Of gcc's the scan sees when they no
-// longer hold (Stale). clang's driver chooses by what it finds: what it says is
-// remembered with everything that it looked at.
-func (a *Agent) ask(c *compile, key string) (headers.Defaults, error) {
-	sys := c.system()
-	if c.toolchain.Family == argv.Clang {
-		sys.Run = a.probes.Clang(sys, c.toolchain.Fingerprint)
-		return headers.Ask(c.s.Context(), sys, c.program, c.cmd)
-	}
-	return a.defaults.get(c.s.Context(), key, c.toolchain.Fingerprint, func() (headers.Defaults, error) {
-		return headers.Ask(c.s.Context(), sys, c.program, c.cmd)
-	})
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/compile"
 	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/calibrate"
@@ -26,69 +27,69 @@ const maxVerified = 256 << 20
 // sampled reports whether this job is one to verify: one of those that somebody
 // asked for, or of the share of the configuration. A terminal would see a compiler
 // that does not know of it, and only who asks gets that.
-func (a *Agent) sampled(c *compile, got answer) bool {
-	if c.unlike {
+func (a *Agent) sampled(c *compile.Compile, got answer) bool {
+	if c.Unlike {
 		return false
 	}
-	share := c.settings.Verify
+	share := c.Settings.Verify
 	switch got.match {
 	case toolchains.Identical:
 	case toolchains.Calibrated:
-		share = c.settings.VerifyCalibrated
+		share = c.Settings.VerifyCalibrated
 	default:
 		return false // line tables differ, and code moves with nothing else
 	}
-	return a.sample.take() || !c.s.Request.Terminal && rand.Float64() < share
+	return a.sample.take() || !c.Session.Request.Terminal && rand.Float64() < share
 }
 
 // verify has the local compiler do what a helper has done, and compares. What the
 // local one wrote and said is what the build gets.
-func (a *Agent) verify(c *compile, got answer) error {
-	release, err := a.slots.Acquire(c.s.Context())
+func (a *Agent) verify(c *compile.Compile, got answer) error {
+	release, err := a.slots.Acquire(c.Session.Context())
 	if err != nil {
 		return err
 	}
-	before := c.outputStats()
-	out, err := c.s.RunAs(c.s.Context(), c.argv0, toolchains.Program{Path: c.program, Args: c.s.Request.Args[1:]}, session.MaxWords)
+	before := outputStats(c)
+	out, err := c.Session.RunAs(c.Session.Context(), c.Argv0, toolchains.Program{Path: c.Program, Args: c.Session.Request.Args[1:]}, session.MaxWords)
 	release()
 	if err != nil {
-		return c.failed(reason.Verify, "compile locally to compare", err)
+		return c.Failed(reason.Verify, "compile locally to compare", err)
 	}
-	theirs := c.differences(got, out)
+	theirs := differences(c, got, out)
 	if len(theirs) > 0 && a.moved(c, got) {
 		theirs = []string{"a file changed meanwhile"}
 	} else if len(theirs) > 0 {
 		a.distrust(c, got, strings.Join(theirs, "; "))
 	}
-	differences := slices.Concat(theirs, c.unreturned(got, before))
-	if missed := c.missed(got.tree); len(missed) > 0 {
+	differences := slices.Concat(theirs, unreturned(c, got, before))
+	if missed := missed(c, got.tree); len(missed) > 0 {
 		differences = append(differences, "the compiler read what the tree lacks: "+strings.Join(missed, " "))
 	}
 	text := strings.Join(differences, "; ")
 	a.counters.Verified(text == "")
-	a.sample.note(c.s.Request.Args, got.Helper, text)
-	log := a.log.WithFields(logrus.Fields{"source": c.cmd.Source(), "helper": got.Helper, "cached": got.Cached})
+	a.sample.note(c.Session.Request.Args, got.Helper, text)
+	log := a.log.WithFields(logrus.Fields{"source": c.Cmd.Source(), "helper": got.Helper, "cached": got.Cached})
 	if text == "" {
 		a.counters.Remote(got.match, got.Cached)
 		log.Debug("verified")
 	} else {
 		a.counters.Local(reason.Verify, "helper "+got.Helper+": "+text)
-		log.WithField("command", c.s.Request.Args).Error("a helper's object is not the local one: " + text)
+		log.WithField("command", c.Session.Request.Args).Error("a helper's object is not the local one: " + text)
 	}
-	_, err = c.s.Finish(c.s.Context(), local.Finish{Stdout: out.Stdout, Stderr: out.Stderr, Status: out.Status << 8})
+	_, err = c.Session.Finish(c.Session.Context(), local.Finish{Stdout: out.Stdout, Stderr: out.Stderr, Status: out.Status << 8})
 	return err
 }
 
 // distrust gives the helper no more jobs of this toolchain.
-func (a *Agent) distrust(c *compile, got answer, differs string) {
-	if err := a.book.Distrust(got.Helper, c.toolchain.Identity, c.s.Request.Args, differs); err != nil {
+func (a *Agent) distrust(c *compile.Compile, got answer, differs string) {
+	if err := a.book.Distrust(got.Helper, c.Toolchain.Identity, c.Session.Request.Args, differs); err != nil {
 		a.log.WithError(err).Error("distrust is forgotten when the agent leaves")
 	}
 }
 
 // moved reports whether what the compile reads is not what it was when the helper
 // was asked: then the two compiles were not one.
-func (a *Agent) moved(c *compile, got answer) bool {
+func (a *Agent) moved(c *compile.Compile, got answer) bool {
 	if got.tree == nil {
 		return false
 	}
@@ -109,7 +110,7 @@ func contents(d *broker.Dir) []string {
 
 // differences says how what a helper made and said is not what the local compiler
 // did. The outputs are in their places, the local ones.
-func (c *compile) differences(got answer, out toolchains.Output) []string {
+func differences(c *compile.Compile, got answer, out toolchains.Output) []string {
 	var list []string
 	if got.ExitCode != out.Status {
 		list = append(list, fmt.Sprintf("exit status %d, locally %d", got.ExitCode, out.Status))
@@ -118,10 +119,10 @@ func (c *compile) differences(got answer, out toolchains.Output) []string {
 		list = append(list, "other messages")
 	}
 	for _, o := range got.Outputs {
-		if made, _ := c.output(o.Path); made.Varies {
+		if made, _ := c.Output(o.Path); made.Varies {
 			continue
 		}
-		if err := c.sameAt(c.target(o).Path, o.Blob, got.match); err != nil {
+		if err := sameAt(c, c.Target(o).Path, o.Blob, got.match); err != nil {
 			list = append(list, err.Error())
 		}
 	}
@@ -129,10 +130,10 @@ func (c *compile) differences(got answer, out toolchains.Output) []string {
 }
 
 // outputStats is how the command's outputs stand; absent ones are left out.
-func (c *compile) outputStats() map[string]unix.Stat_t {
+func outputStats(c *compile.Compile) map[string]unix.Stat_t {
 	stats := map[string]unix.Stat_t{}
-	for _, o := range c.outputs() {
-		if st, err := c.s.Files.Lstat(c.s.Abs(o.Name)); err == nil {
+	for _, o := range c.Outputs() {
+		if st, err := c.Session.Files.Lstat(c.Session.Abs(o.Name)); err == nil {
 			stats[o.Name] = st
 		}
 	}
@@ -140,14 +141,14 @@ func (c *compile) outputStats() map[string]unix.Stat_t {
 }
 
 // unreturned are outputs that the local compiler wrote and the helper's did not.
-func (c *compile) unreturned(got answer, before map[string]unix.Stat_t) []string {
+func unreturned(c *compile.Compile, got answer, before map[string]unix.Stat_t) []string {
 	var list []string
-	for name, st := range c.outputStats() {
+	for name, st := range outputStats(c) {
 		was, there := before[name]
 		if there && was.Mtim == st.Mtim && was.Ino == st.Ino {
 			continue
 		}
-		if !slices.ContainsFunc(got.Outputs, func(o broker.Output) bool { return c.target(o).Path == name }) {
+		if !slices.ContainsFunc(got.Outputs, func(o broker.Output) bool { return c.Target(o).Path == name }) {
 			list = append(list, "no "+name)
 		}
 	}
@@ -156,8 +157,8 @@ func (c *compile) unreturned(got answer, before map[string]unix.Stat_t) []string
 
 // sameAt holds the file at name against the content that a helper made. From a
 // calibrated toolchain, .comment may be another.
-func (c *compile) sameAt(name string, want broker.Blob, match toolchains.Match) error {
-	f, err := c.s.Files.Open(c.s.Abs(name))
+func sameAt(c *compile.Compile, name string, want broker.Blob, match toolchains.Match) error {
+	f, err := c.Session.Files.Open(c.Session.Abs(name))
 	if err != nil {
 		return fmt.Errorf("no %s locally: %w", name, err)
 	}
@@ -169,7 +170,7 @@ func (c *compile) sameAt(name string, want broker.Blob, match toolchains.Match) 
 	if d == want.Digest {
 		return nil
 	}
-	here, err := c.s.Files.ReadFile(c.s.Abs(name), maxVerified)
+	here, err := c.Session.Files.ReadFile(c.Session.Abs(name), maxVerified)
 	if err != nil {
 		return fmt.Errorf("%s differs, and can't be compared: %w", name, err)
 	}
@@ -178,7 +179,7 @@ func (c *compile) sameAt(name string, want broker.Blob, match toolchains.Match) 
 		return fmt.Errorf("%s differs, and can't be compared: %w", name, err)
 	}
 	of := calibrate.Compare(here, there)
-	if c.cmd.Assembly() && match == toolchains.Calibrated && bytes.Equal(withoutIdent(here), withoutIdent(there)) {
+	if c.Cmd.Assembly() && match == toolchains.Calibrated && bytes.Equal(withoutIdent(here), withoutIdent(there)) {
 		of.Equal = true
 	}
 	if of.Equal && match == toolchains.Calibrated {
@@ -200,16 +201,16 @@ func withoutIdent(text []byte) []byte {
 
 // missed are the files that the local compiler says it read and the scan did not
 // foresee. Only a command that makes dependencies tells.
-func (c *compile) missed(tree *headers.Tree) []string {
-	d, ok := c.cmd.Deps()
+func missed(c *compile.Compile, tree *headers.Tree) []string {
+	d, ok := c.Cmd.Deps()
 	if tree == nil || !ok {
 		return nil
 	}
-	text, err := c.s.Files.ReadFile(c.s.Abs(d.File), session.MaxWords)
+	text, err := c.Session.Files.ReadFile(c.Session.Abs(d.File), session.MaxWords)
 	if err != nil {
 		return nil // a compile that failed leaves none
 	}
-	names, err := tree.Missed(text, c.s.Request.Dir)
+	names, err := tree.Missed(text, c.Session.Request.Dir)
 	if err != nil {
 		return []string{"(" + err.Error() + ")"}
 	}

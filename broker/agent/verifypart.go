@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/crosscc/crosscc/broker/agent/compile"
 	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/toolchains"
@@ -17,14 +18,14 @@ import (
 // compiler writes into temporary files, because the build's own are not to be written
 // before all parts are done, and of a link's objects there are none. A part that
 // differs leaves the whole command to the local compiler.
-func (a *Agent) verifyPart(c *compile, got answer) error {
-	dir, err := c.s.TempDir()
+func (a *Agent) verifyPart(c *compile.Compile, got answer) error {
+	dir, err := c.Session.TempDir()
 	if err != nil {
-		return c.failed(reason.Unwritten, "compile locally to compare", err)
+		return c.Failed(reason.Unwritten, "compile locally to compare", err)
 	}
 	defer dir.Close()
 	stem := "cc" + rand.Text()[:6]
-	files := map[string]string{c.object(): stem + path.Ext(c.object()), depsName: stem + ".d"}
+	files := map[string]string{c.Object(): stem + path.Ext(c.Object()), compile.DepsName: stem + ".d"}
 	defer func() {
 		for _, base := range files {
 			_ = unix.Unlinkat(int(dir.Fd()), base, 0) // not made: no matter
@@ -32,45 +33,45 @@ func (a *Agent) verifyPart(c *compile, got answer) error {
 	}()
 	at := func(name string) string { return path.Join(dir.Name(), files[name]) }
 	release := func() {}
-	if !c.s.Request.Nested {
-		if release, err = a.slots.Acquire(c.s.Context()); err != nil {
+	if !c.Session.Request.Nested {
+		if release, err = a.slots.Acquire(c.Session.Context()); err != nil {
 			return err
 		}
 	}
-	out, err := c.s.RunAs(c.s.Context(), c.argv0, toolchains.Program{Path: c.program, Args: c.cmd.Whole(at(c.object()), at(depsName), c.cmd.NameWords(c.s.Request.Dir)...)}, session.MaxWords)
+	out, err := c.Session.RunAs(c.Session.Context(), c.Argv0, toolchains.Program{Path: c.Program, Args: c.Cmd.Whole(at(c.Object()), at(compile.DepsName), c.Cmd.NameWords(c.Session.Request.Dir)...)}, session.MaxWords)
 	release()
 	if err != nil {
-		return c.failed(reason.Verify, "compile locally to compare", err)
+		return c.Failed(reason.Verify, "compile locally to compare", err)
 	}
 	var differs []string
 	if out.Status != 0 {
 		differs = append(differs, "it does not compile locally")
 	} else {
-		differs = c.differingFiles(got, at)
+		differs = differingFiles(c, got, at)
 	}
-	if !c.s.Request.Terminal && (!bytes.Equal(got.Stdout, out.Stdout) || !bytes.Equal(got.Stderr, out.Stderr)) {
+	if !c.Session.Request.Terminal && (!bytes.Equal(got.Stdout, out.Stdout) || !bytes.Equal(got.Stderr, out.Stderr)) {
 		differs = append(differs, "other messages")
 	}
 	if len(differs) > 0 && a.moved(c, got) {
 		differs = []string{"a file changed meanwhile"}
 	} else if len(differs) > 0 {
-		a.distrust(c, got, c.cmd.Source()+": "+strings.Join(differs, "; "))
+		a.distrust(c, got, c.Cmd.Source()+": "+strings.Join(differs, "; "))
 	}
 	text := strings.Join(differs, "; ")
 	a.counters.Verified(text == "")
-	a.sample.note(c.s.Request.Args, got.Helper, text)
+	a.sample.note(c.Session.Request.Args, got.Helper, text)
 	if text != "" {
-		a.log.WithField("source", c.cmd.Source()).WithField("command", c.s.Request.Args).Error("a helper's object is not the local one: " + text)
-		return reason.Stay(reason.Verify, "helper %s: %s of %s", got.Helper, text, c.cmd.Source())
+		a.log.WithField("source", c.Cmd.Source()).WithField("command", c.Session.Request.Args).Error("a helper's object is not the local one: " + text)
+		return reason.Stay(reason.Verify, "helper %s: %s of %s", got.Helper, text, c.Cmd.Source())
 	}
 	return nil
 }
 
 // differingFiles compares what a helper made with the local files that at names.
-func (c *compile) differingFiles(got answer, at func(name string) string) []string {
+func differingFiles(c *compile.Compile, got answer, at func(name string) string) []string {
 	var list []string
 	for _, o := range got.Outputs {
-		if err := c.sameAt(at(o.Path), o.Blob, got.match); err != nil {
+		if err := sameAt(c, at(o.Path), o.Blob, got.match); err != nil {
 			list = append(list, strings.ReplaceAll(err.Error(), at(o.Path), o.Path))
 		}
 	}

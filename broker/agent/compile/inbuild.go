@@ -1,4 +1,4 @@
-package agent
+package compile
 
 import (
 	"path"
@@ -23,12 +23,12 @@ var installed = []string{"/usr/bin", "/usr/lib", "/usr/local", "/usr/libexec", "
 // The build's tree is the working directory, and the outermost directory above it
 // that has a mark of a project or of a configured build. Who owns the files is no
 // sign: in a container all are root's.
-func (a *Agent) inBuild(c *compile) (string, error) {
-	places, err := a.places.get(c.s.Context(), c.key(), c.toolchain.Fingerprint, func() ([]string, error) { return c.places(), nil })
+func (k *Compilers) inBuild(c *Compile) (string, error) {
+	places, err := k.places.Get(c.Session.Context(), c.Key(), c.Toolchain.Fingerprint, func() ([]string, error) { return c.places(), nil })
 	if err != nil {
 		return "", err
 	}
-	dir, err := c.s.Files.Real(c.s.Request.Dir)
+	dir, err := c.Session.Files.Real(c.Session.Request.Dir)
 	if err != nil {
 		return "", nil // the job can't be sent, and says why later
 	}
@@ -45,10 +45,10 @@ func (a *Agent) inBuild(c *compile) (string, error) {
 
 // places are where the compiler's programs really are: a link in the build's tree
 // that leads to an installed one is but another name for that.
-func (c *compile) places() []string {
+func (c *Compile) places() []string {
 	var list []string
-	for _, name := range append([]string{c.program}, c.toolchain.Programs...) {
-		if real, err := c.s.Files.Real(name); err == nil {
+	for _, name := range append([]string{c.Program}, c.Toolchain.Programs...) {
+		if real, err := c.Session.Files.Real(name); err == nil {
 			list = append(list, real)
 		}
 	}
@@ -58,13 +58,13 @@ func (c *compile) places() []string {
 
 // project is the outermost directory above dir with a mark; "" when there is none.
 // It is looked for only where some place could be below it.
-func (c *compile) project(dir string, places []string) string {
+func (c *Compile) project(dir string, places []string) string {
 	found := ""
 	for ; dir != "/"; dir = path.Dir(dir) {
 		if !slices.ContainsFunc(places, func(p string) bool { return below(p, dir) }) {
 			continue
 		}
-		if slices.ContainsFunc(markers, func(m string) bool { _, err := c.s.Files.Lstat(dir + "/" + m); return err == nil }) {
+		if slices.ContainsFunc(markers, func(m string) bool { _, err := c.Session.Files.Lstat(dir + "/" + m); return err == nil }) {
 			found = dir
 		}
 	}

@@ -1,4 +1,4 @@
-package agent
+package compile
 
 import (
 	"context"
@@ -11,9 +11,9 @@ import (
 // language and sysroot.
 const maxMemo = 256
 
-// A memo keeps what was found out about compilers for as long as their
+// A Memo keeps what was found out about compilers for as long as their
 // fingerprints stay the same. The zero value is ready.
-type memo[T any] struct {
+type Memo[T any] struct {
 	mu      sync.Mutex // guards entries
 	entries map[string]*memoEntry[T]
 }
@@ -25,8 +25,8 @@ type memoEntry[T any] struct {
 	value T
 }
 
-// get answers from memory or by find, one at a time for each key.
-func (m *memo[T]) get(ctx context.Context, key string, of toolchains.Fingerprint, find func() (T, error)) (T, error) {
+// Get answers from memory or by find, one at a time for each key.
+func (m *Memo[T]) Get(ctx context.Context, key string, of toolchains.Fingerprint, find func() (T, error)) (T, error) {
 	e := m.entry(key)
 	select {
 	case e.busy <- struct{}{}:
@@ -45,14 +45,14 @@ func (m *memo[T]) get(ctx context.Context, key string, of toolchains.Fingerprint
 	return v, err
 }
 
-// forget makes the next one find it out.
-func (m *memo[T]) forget(key string) {
+// Forget makes the next one find it out.
+func (m *Memo[T]) Forget(key string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.entries, key)
 }
 
-func (m *memo[T]) entry(key string) *memoEntry[T] {
+func (m *Memo[T]) entry(key string) *memoEntry[T] {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.entries == nil || len(m.entries) >= maxMemo && m.entries[key] == nil {

@@ -1,4 +1,4 @@
-package agent
+package compile
 
 import (
 	"context"
@@ -15,56 +15,56 @@ import (
 	"github.com/crosscc/crosscc/toolchains"
 )
 
-// resolve finds out what -march=native and its kin mean here, before anything is
+// Resolve finds out what -march=native and its kin mean here, before anything is
 // keyed or sent (design: native). For gcc on x86 the command stays as it is and
 // the job says it; all others get a command with explicit words.
-func (a *Agent) resolve(c *compile) error {
-	if !c.cmd.Native() {
+func (k *Compilers) Resolve(c *Compile) error {
+	if !c.Cmd.Native() {
 		return nil
 	}
-	n, err := a.native(c)
+	n, err := k.native(c)
 	if err != nil {
-		return c.failed(broker.Reason(option.Native), "ask "+c.program, err)
+		return c.Failed(broker.Reason(option.Native), "ask "+c.Program, err)
 	}
 	// Words that are sizes and nothing else stay: without any the helper would not
 	// know native.
-	if fewer := withoutSizes(n.Specs); !c.settings.NativeParams && len(fewer) > 0 {
-		c.unlike = len(fewer) < len(n.Specs)
+	if fewer := withoutSizes(n.Specs); !c.Settings.NativeParams && len(fewer) > 0 {
+		c.Unlike = len(fewer) < len(n.Specs)
 		n.Specs = fewer
 	}
-	c.native = n
+	c.Native = n
 	if len(n.Specs) > 0 {
 		return nil
 	}
-	if c.split != nil {
+	if c.Split != nil {
 		return reason.Stay(broker.Reason(option.Native), "its words are spelt out, which is done for one source in a command only")
 	}
-	return c.readWords(c.cmd.Explicit(n.Words...), c.toolchain.Family)
+	return c.readWords(c.Cmd.Explicit(n.Words...), c.Toolchain.Family)
 }
 
 // native asks the compiler what native means in the command, unless it was asked
 // before.
-func (a *Agent) native(c *compile) (toolchains.Native, error) {
-	cpu, err := a.cpu(c)
+func (k *Compilers) native(c *Compile) (toolchains.Native, error) {
+	cpu, err := k.cpu(c)
 	if err != nil {
 		return toolchains.Native{}, err
 	}
-	if l := c.cmd.Language(); c.toolchain.Family == argv.Clang && (l == argv.Asm || l == argv.AsmCPP) {
+	if l := c.Cmd.Language(); c.Toolchain.Family == argv.Clang && (l == argv.Asm || l == argv.AsmCPP) {
 		return toolchains.Native{}, errors.New("clang's assembler takes no list of features")
 	}
-	sys := c.system()
+	sys := c.System()
 	sys.Run = func(ctx context.Context, p toolchains.Program) (toolchains.Output, error) {
 		if slices.Contains(p.Args, "-###") {
-			a.counters.NativeAsked()
+			k.Counters.NativeAsked()
 		}
-		return c.s.Ask(ctx, p)
+		return c.Session.Ask(ctx, p)
 	}
-	return a.probes.Native(c.s.Context(), sys, c.nativeQuestion(cpu))
+	return k.Probes.Native(c.Session.Context(), sys, c.nativeQuestion(cpu))
 }
 
-func (c *compile) nativeQuestion(cpu string) toolchains.NativeQuestion {
-	q := toolchains.NativeQuestion{Path: c.program, Of: c.toolchain, CPU: cpu, Words: c.cmd.NativeWords()}
-	if t := c.targetWord(); c.toolchain.Family == argv.Clang && t != "" && c.cmd.Target() == "" {
+func (c *Compile) nativeQuestion(cpu string) toolchains.NativeQuestion {
+	q := toolchains.NativeQuestion{Path: c.Program, Of: c.Toolchain, CPU: cpu, Words: c.Cmd.NativeWords()}
+	if t := c.TargetWord(); c.Toolchain.Family == argv.Clang && t != "" && c.Cmd.Target() == "" {
 		q.Words = append([]string{"--target=" + t}, q.Words...)
 	}
 	return q
@@ -72,31 +72,31 @@ func (c *compile) nativeQuestion(cpu string) toolchains.NativeQuestion {
 
 // cpu is what the compiler will see of the CPU: gcc for arm64 may be told to look
 // elsewhere.
-func (a *Agent) cpu(c *compile) (string, error) {
-	cpu, err := a.cpus.Identity()
-	if name := c.s.Getenv("GCC_CPUINFO"); name != "" && err == nil {
+func (k *Compilers) cpu(c *Compile) (string, error) {
+	cpu, err := k.cpus.Identity()
+	if name := c.Session.Getenv("GCC_CPUINFO"); name != "" && err == nil {
 		var text []byte
-		text, err = c.s.Files.ReadFile(c.s.Abs(name), session.MaxConfig)
+		text, err = c.Session.Files.ReadFile(c.Session.Abs(name), session.MaxConfig)
 		cpu += "\nGCC_CPUINFO " + string(text)
 	}
 	return cpu, err
 }
 
-// nativeFlags answers `crossctl native`, which makes a compile of its words.
-func (a *Agent) nativeFlags(s *session.Session) (monitor.Native, error) {
-	c := &compile{s: s, cpps: &a.cpps}
-	if err := c.parse(); err != nil {
+// NativeFlags answers `crossctl native`, which makes a compile of its words.
+func (k *Compilers) NativeFlags(s *session.Session) (monitor.Native, error) {
+	c := &Compile{Session: s}
+	if err := c.Parse(); err != nil {
 		return monitor.Native{}, err
 	}
-	if err := a.identify(c); err != nil {
+	if err := k.Identify(c); err != nil {
 		return monitor.Native{}, err
 	}
-	n, err := a.native(c)
+	n, err := k.native(c)
 	if err != nil {
 		return monitor.Native{}, err
 	}
-	answer := monitor.Native{Compiler: c.program, Identity: c.toolchain.Identity.String(), Words: slices.Concat(n.Specs, n.Words)}
-	answer.Flags, err = toolchains.NativeFlags(s.Context(), c.system(), c.nativeQuestion(""), n)
+	answer := monitor.Native{Compiler: c.Program, Identity: c.Toolchain.Identity.String(), Words: slices.Concat(n.Specs, n.Words)}
+	answer.Flags, err = toolchains.NativeFlags(s.Context(), c.System(), c.nativeQuestion(""), n)
 	return answer, err
 }
 

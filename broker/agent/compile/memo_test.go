@@ -1,4 +1,4 @@
-package agent
+package compile
 
 import (
 	"errors"
@@ -9,10 +9,10 @@ import (
 
 // What was found out about a compiler holds for that compiler alone.
 func TestMemo(t *testing.T) {
-	var m memo[int]
+	var m Memo[int]
 	asked := 0
 	ask := func(key string, print toolchains.Fingerprint) int {
-		v, err := m.get(t.Context(), key, print, func() (int, error) { asked++; return asked, nil })
+		v, err := m.Get(t.Context(), key, print, func() (int, error) { asked++; return asked, nil })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -28,14 +28,14 @@ func TestMemo(t *testing.T) {
 			t.Errorf("%s %v: the answer of time %d, want %d", step.key, step.print, got, step.want)
 		}
 	}
-	m.forget("gcc")
+	m.Forget("gcc")
 	if ask("gcc", upgraded) != 4 {
 		t.Error("not forgotten")
 	}
-	if _, err := m.get(t.Context(), "bad", old, func() (int, error) { return 0, errors.New("no") }); err == nil {
+	if _, err := m.Get(t.Context(), "bad", old, func() (int, error) { return 0, errors.New("no") }); err == nil {
 		t.Error("no error of one that fails")
 	}
-	if _, err := m.get(t.Context(), "bad", old, func() (int, error) { return 7, nil }); err != nil {
+	if _, err := m.Get(t.Context(), "bad", old, func() (int, error) { return 7, nil }); err != nil {
 		t.Errorf("a failure was kept: %v", err)
 	}
 }

@@ -1,0 +1,38 @@
+// Package compile is one command on its way to a job: which compiler it means and what
+// that one is (Compilers), which files it makes, and what of a result goes where. Start
+// with Compile.
+package compile
+
+import (
+	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/reason"
+	"github.com/crosscc/crosscc/broker/agent/session"
+	"github.com/crosscc/crosscc/toolchains"
+)
+
+// A Compile is one command on its way to a job. Parse, the settings, Compilers.Identify
+// and Compilers.Resolve fill it, in this order; from then on it is only read. A part of
+// a command is a copy with another Cmd.
+type Compile struct {
+	Session   *session.Session
+	Settings  session.Settings
+	Driver    argv.Driver // by the name that was called
+	Program   string      // the compiler's absolute path
+	Argv0     string
+	Cmd       *argv.Command
+	Split     *argv.Split // of a command that is done in parts; Cmd is its first then
+	Toolchain toolchains.Toolchain
+	Native    toolchains.Native // what native in Cmd means, or meant
+	Unlike    bool              // the configuration asks for another object than the local one
+	explicit  *[]string         // what Extra found
+}
+
+// Failed is a step that went wrong without a word on the code: the local
+// compiler says what it says, unless the wrapper is gone.
+func (c *Compile) Failed(why broker.Reason, step string, err error) error {
+	if c.Session.Gone() != nil {
+		return c.Session.Gone()
+	}
+	return reason.Stay(why, "%s: %v", step, err)
+}
