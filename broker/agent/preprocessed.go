@@ -9,6 +9,7 @@ import (
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/agent/compile"
+	"github.com/crosscc/crosscc/broker/agent/diagnostics"
 	"github.com/crosscc/crosscc/broker/agent/preprocessed"
 	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
@@ -39,7 +40,7 @@ func (a *Agent) asText(c *compile.Compile, extra []string, why *reason.Treeless)
 	if err != nil {
 		return answer{}, refused(c, err)
 	}
-	return got, believe(c, src, got.Result)
+	return got, diagnostics.OfText(c, src.main, src.text, got.Result)
 }
 
 // textual keeps jobs at home that need more than preprocessed text.
@@ -156,22 +157,4 @@ func sourceIn(c *compile.Compile, dir string) string {
 		return ""
 	}
 	return name
-}
-
-// believe keeps results at bay whose words may not be the local compiler's.
-func believe(c *compile.Compile, src source, res broker.Result) error {
-	if len(res.Stdout) > 0 {
-		return reason.Stay(reason.Diagnostics, "the compiler prints to standard output")
-	}
-	if (len(res.Stderr) > 0 || res.ExitCode != 0) && !believable(c, src, res) {
-		return reason.Stay(reason.Diagnostics, "the compiler has something to say that depends on more than preprocessed text")
-	}
-	return nil
-}
-
-// believable reports whether what the compiler printed is what it would have
-// printed at home.
-func believable(c *compile.Compile, src source, res broker.Result) bool {
-	return c.Toolchain.Family == argv.GCC && exactWords(c) && src.main != nil &&
-		preprocessed.Provable(c.Cmd.Source(), src.main, src.text, res.Stderr, c.Settings.Locale == session.LocaleUTF8)
 }

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"bytes"
 	"crypto/rand"
 	"fmt"
 	"os"
@@ -15,6 +14,7 @@ import (
 	"github.com/crosscc/crosscc/argv/option"
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/agent/compile"
+	"github.com/crosscc/crosscc/broker/agent/diagnostics"
 	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/fleet"
@@ -98,7 +98,7 @@ func (a *Agent) deliverPart(c *compile.Compile) (answer, error) {
 	case err != nil:
 	case got.ExitCode != 0:
 		err = reason.Stay(broker.Reason(option.SeveralInputs), "%s does not compile, and the driver has its rules for the others", c.Cmd.Source())
-	case driverSpeaks(c, got.Stderr):
+	case diagnostics.DriverSpeaks(c, got.Stderr):
 		err = reason.Stay(reason.Diagnostics, "the driver has something to say, and says it once for all sources")
 	case !c.MakesMore() && a.sampled(c, got):
 		err = a.verifyPart(c, got)
@@ -122,21 +122,6 @@ func checkLinked(c *compile.Compile) error {
 		}
 	}
 	return nil
-}
-
-// driverSpeaks finds words that are not one compile's.
-func driverSpeaks(c *compile.Compile, words []byte) bool {
-	words = escapes.ReplaceAll(words, nil)
-	if c.Toolchain.Family == argv.Clang && clangSpeaks.Match(words) {
-		return true
-	}
-	name := []byte(path.Base(c.Session.Request.Args[0]) + ": ")
-	for line := range bytes.Lines(words) {
-		if bytes.HasPrefix(line, name) {
-			return true
-		}
-	}
-	return false
 }
 
 // together is what all compiles made and said, but for objects that are to be linked.

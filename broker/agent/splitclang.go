@@ -1,13 +1,13 @@
 package agent
 
 import (
-	"regexp"
 	"slices"
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/argv/option"
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/agent/compile"
+	"github.com/crosscc/crosscc/broker/agent/diagnostics"
 	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/toolchains"
@@ -54,7 +54,7 @@ func wouldRun(c *compile.Compile, words []string) ([][]string, error) {
 	if err != nil {
 		return nil, c.Failed(reason.Probe, "ask "+c.Program+" what it would run", err)
 	}
-	if out.Status != 0 || driverSpeaks(c, out.Stderr) {
+	if out.Status != 0 || diagnostics.DriverSpeaks(c, out.Stderr) {
 		return nil, reason.Stay(reason.Diagnostics, "the driver has something to say, and says it once for all sources")
 	}
 	return toolchains.Commands(string(out.Stderr)), nil
@@ -84,7 +84,3 @@ func nameless(commands [][]string) [][]string {
 	}
 	return out
 }
-
-// clangSpeaks is the beginning of a line that clang's driver prints: its name is that
-// of the file behind all links.
-var clangSpeaks = regexp.MustCompile(`(?m)^[^ :\n]*clang[^ :\n]*: `)

@@ -1,19 +1,17 @@
 package agent
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"path"
-	"regexp"
 	"slices"
-	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/crosscc/crosscc/argv/option"
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/agent/compile"
+	"github.com/crosscc/crosscc/broker/agent/diagnostics"
 	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/fleet"
 	"github.com/crosscc/crosscc/broker/headers"
@@ -46,7 +44,7 @@ func (a *Agent) asTree(c *compile.Compile, all []fleet.Prospect, extra []string)
 		if err != nil {
 			return answer{}, refused(c, err)
 		}
-		if err := believeTree(c, got); err != nil {
+		if err := diagnostics.OfTree(c, got.Result); err != nil {
 			return answer{}, err
 		}
 		if tree.Told && got.ExitCode != 0 {
@@ -60,52 +58,6 @@ func (a *Agent) asTree(c *compile.Compile, all []fleet.Prospect, extra []string)
 		got.tree = tree
 		return got, nil
 	}
-}
-
-// believeTree keeps words at bay that the compiler would not say at home.
-func believeTree(c *compile.Compile, got answer) error {
-	switch {
-	case got.ExitCode != 0 && c.MakesMore():
-		return reason.Stay(broker.Reason(option.ExtraOutput), "the compile fails, and may leave parts of its further outputs")
-	case len(got.Stdout) == 0 && len(got.Stderr) == 0:
-		return nil
-	case temporary.Match(got.Stderr): // a client's TMPDIR may be another, and its name is a random one
-		return reason.Stay(reason.Diagnostics, "the compiler speaks of a temporary file")
-	case !exactLanguage(c):
-		return reason.Stay(reason.Diagnostics, "the compiler has something to say in a language that a helper may not have, or in colours of the build's")
-	case got.ExitCode == 0:
-		return nil
-	}
-	for _, sign := range [...]string{
-		"Assembler messages:", "<inline asm>", // it may lack a file whose name no scan could see
-		"clang: error: ", // the driver's: nothing was begun, and nothing is removed
-		// Files that no word of the command made us expect: at a helper they can't be made.
-		"cannot open ", "unable to open ", "Read-only file system", "Permission denied",
-	} {
-		if bytes.Contains(got.Stderr, []byte(sign)) {
-			return reason.Stay(reason.Diagnostics, "the compiler failed with words that begin with %q", sign)
-		}
-	}
-	return nil
-}
-
-// temporary is a name that gcc's driver makes up on a helper.
-var temporary = regexp.MustCompile(`/tmp/cc[A-Za-z0-9]{6}\.`)
-
-// exactWords reports whether what a compiler prints at a helper is what it would
-// print at home.
-func exactWords(c *compile.Compile) bool { return exactLanguage(c) && !c.Session.Request.Terminal }
-
-// exactLanguage is exactWords but for what a terminal changes.
-func exactLanguage(c *compile.Compile) bool {
-	if c.Cmd.Colour() == "always" && (c.Session.IsSet("GCC_COLORS") || c.Session.IsSet("GCC_URLS")) {
-		return false
-	}
-	links := slices.ContainsFunc(c.Cmd.Words(), func(w string) bool { return strings.HasPrefix(w, "-fdiagnostics-urls") })
-	if links && (c.Session.IsSet("GCC_URLS") || c.Session.IsSet("TERM_URLS")) { // how they end
-		return false
-	}
-	return c.Settings.ExactLocale
 }
 
 // treeJob is the command and all that it reads as something that a helper can

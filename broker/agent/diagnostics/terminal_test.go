@@ -1,4 +1,4 @@
-package agent
+package diagnostics
 
 import (
 	"strings"
@@ -51,7 +51,7 @@ func TestTerminalWords(t *testing.T) {
 		{argv.Clang, "14.0.6", "", "TERM=teletype5", unknown},
 		{argv.Clang, "14.0.6", "-fmessage-length=3", "TERM=xterm", unknown},
 	} {
-		words, why := terminalWords(typed(tt.family, tt.version, tt.words, tt.env, 0))
+		words, why := TerminalWords(typed(tt.family, tt.version, tt.words, tt.env, 0))
 		got := strings.Join(words, " ")
 		if why != "" {
 			got = unknown
@@ -70,25 +70,8 @@ func TestFits(t *testing.T) {
 		fits    bool
 	}{{0, "", true}, {80, "", true}, {40, "", false}, {80, "COLUMNS=40", false}, {40, "COLUMNS=80", true}, {0, "COLUMNS=x", true}} {
 		c := typed(argv.GCC, "12.2.0", "", tt.env, tt.columns)
-		if err := fits(c, []byte(quoted)); (err == nil) != tt.fits {
+		if err := Fits(c, []byte(quoted)); (err == nil) != tt.fits {
 			t.Errorf("%d columns, %q: %v", tt.columns, tt.env, err)
-		}
-	}
-}
-
-func TestEpoch(t *testing.T) {
-	for _, tt := range []struct {
-		family       argv.Family
-		version, env string
-		want         bool
-	}{
-		{argv.GCC, "12.2.0", "SOURCE_DATE_EPOCH=0", true}, {argv.GCC, "12.2.0", "SOURCE_DATE_EPOCH=253402300799", true},
-		{argv.GCC, "12.2.0", "SOURCE_DATE_EPOCH=253402300800", false}, {argv.GCC, "12.2.0", "SOURCE_DATE_EPOCH=", false},
-		{argv.GCC, "12.2.0", "SOURCE_DATE_EPOCH=+1", false}, {argv.GCC, "12.2.0", "", false}, {argv.GCC, "6.3.0", "SOURCE_DATE_EPOCH=0", false},
-		{argv.Clang, "14.0.6", "SOURCE_DATE_EPOCH=0", false}, {argv.Clang, "16.0.0", "SOURCE_DATE_EPOCH=0", true},
-	} {
-		if _, ok := typed(tt.family, tt.version, "", tt.env, 0).Epoch(); ok != tt.want {
-			t.Errorf("%s %s, %s: %v", tt.family, tt.version, tt.env, ok)
 		}
 	}
 }
