@@ -20,6 +20,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/crosscc/crosscc/broker/agent/compile"
+	"github.com/crosscc/crosscc/broker/agent/input"
 	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/agent/slots"
@@ -66,8 +67,8 @@ type Agent struct {
 	o         Options
 	log       *logrus.Logger
 	fleet     *fleet.Fleet
-	scanner   *headers.Scanner
 	compilers compile.Compilers
+	input     input.Maker
 
 	imageNames compile.Memo[*headers.Names] // of each image, by digest: what its headers include
 	slots      slots.Slots                  // for local jobs
@@ -103,10 +104,10 @@ func New(o Options) *Agent {
 	a := &Agent{
 		o: o, log: o.Log, ctx: ctx, stop: stop, began: time.Now(), patience: o.Idle,
 		book: book, trials: trials{busy: make(chan struct{}, 1), failed: make(map[string]time.Time)},
-		fleet:   fleet.New(fleet.Options{Dial: o.Dial, Log: o.Log, Book: book}),
-		scanner: headers.New(nil),
+		fleet: fleet.New(fleet.Options{Dial: o.Dial, Log: o.Log, Book: book}),
 	}
 	a.compilers = compile.Compilers{Probes: &toolchains.Cache{Dir: filepath.Join(o.Dirs.State, "probes")}, Counters: &a.counters}
+	a.input = input.Maker{Compilers: &a.compilers, Scanner: headers.New(nil), Cpps: &a.cpps}
 	a.slots.Resize(localSlots())
 	a.cpps.Resize(cppPerSlot * localSlots())
 	return a

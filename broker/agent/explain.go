@@ -76,7 +76,7 @@ func (a *Agent) explainForm(c *compile.Compile, prospects []fleet.Prospect, e *m
 	if err != nil {
 		return err
 	}
-	j, tree, err := a.treeJob(c, extra)
+	j, tree, err := a.input.Tree(c, extra)
 	if no, ok := errors.AsType[*reason.Treeless](err); ok {
 		e.NoTree, e.NoTreeDetail = no.Reason, no.Text
 		prospects, err := a.textual(c, no)
@@ -151,7 +151,7 @@ func (a *Agent) keyed(c *compile.Compile, prospects []fleet.Prospect) (*broker.J
 	if err != nil {
 		return nil, nil, err
 	}
-	j, _, err := a.treeJob(c, extra)
+	j, _, err := a.input.Tree(c, extra)
 	no, ok := errors.AsType[*reason.Treeless](err)
 	if !ok {
 		return j, prospects, err
@@ -159,10 +159,10 @@ func (a *Agent) keyed(c *compile.Compile, prospects []fleet.Prospect) (*broker.J
 	if prospects, err = a.textual(c, no); err != nil {
 		return nil, nil, err
 	}
-	src, err := a.preprocess(c)
+	src, err := a.input.Preprocess(c)
 	if err != nil {
 		return nil, nil, err
 	}
-	j, err = textJob(c, src, extra)
+	j, err = src.Job(c, extra)
 	return j, prospects, err
 }

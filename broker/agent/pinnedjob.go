@@ -12,6 +12,7 @@ import (
 	"github.com/crosscc/crosscc/argv/task"
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/agent/compile"
+	"github.com/crosscc/crosscc/broker/agent/input"
 	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/fleet"
 	"github.com/crosscc/crosscc/broker/headers"
@@ -163,7 +164,7 @@ func (p *pinned) environ(tree *headers.Tree) []string {
 	switch {
 	case epochDigits.MatchString(epoch):
 		env = append(env, "SOURCE_DATE_EPOCH="+epoch)
-	case dated(tree):
+	case input.Dated(tree):
 		env = append(env, "SOURCE_DATE_EPOCH="+strconv.FormatInt(time.Now().Unix(), 10))
 	}
 	slices.Sort(env)

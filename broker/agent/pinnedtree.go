@@ -81,7 +81,7 @@ func ofImage(name string) bool {
 }
 
 func (p *pinned) scan(src headers.Source, linked bool) (*headers.Tree, error) {
-	tree, err := p.a.scanner.Scan(p.s.Context(), p.s.Files.FD(), src)
+	tree, err := p.a.input.Scanner.Scan(p.s.Context(), p.s.Files.FD(), src)
 	if u, ok := errors.AsType[*headers.Unsound](err); ok {
 		return nil, p.cannot("%s (%s)", u.Text, u.Reason)
 	}

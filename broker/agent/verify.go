@@ -93,7 +93,7 @@ func (a *Agent) moved(c *compile.Compile, got answer) bool {
 	if got.tree == nil {
 		return false
 	}
-	_, now, err := a.scan(c)
+	_, now, err := a.input.Scan(c)
 	return err != nil || !slices.Equal(contents(now.Root), contents(got.tree.Root))
 }
 

@@ -1,4 +1,4 @@
-package agent
+package input
 
 import (
 	"slices"
@@ -17,7 +17,7 @@ import (
 
 // reads asks the client's compiler what the compile reads: its preprocessor, or with
 // parse all but its code generator, which takes some times as long. u is why.
-func (a *Agent) reads(c *compile.Compile, u *headers.Unsound, parse bool) ([]string, error) {
+func (m *Maker) reads(c *compile.Compile, u *headers.Unsound, parse bool) ([]string, error) {
 	no := &reason.Treeless{Reason: u.Reason, Text: u.Text}
 	words := c.Cmd.Preprocess("")
 	if words == nil || parse && c.MakesMore() { // dumps would be written
@@ -28,7 +28,7 @@ func (a *Agent) reads(c *compile.Compile, u *headers.Unsound, parse bool) ([]str
 		words = slices.DeleteFunc(words, func(w string) bool { return w == "-E" || w == "-M" || w == "-fpch-preprocess" })
 		words = append(words, "-w", "-fsyntax-only", "-MD", "-MF", "-")
 	}
-	text, err := a.cpp(c, words)
+	text, err := m.cpp(c, words)
 	if err != nil {
 		return nil, err
 	}
