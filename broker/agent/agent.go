@@ -21,6 +21,7 @@ import (
 
 	"github.com/crosscc/crosscc/broker/agent/compile"
 	"github.com/crosscc/crosscc/broker/agent/input"
+	"github.com/crosscc/crosscc/broker/agent/proof"
 	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/agent/slots"
@@ -75,9 +76,8 @@ type Agent struct {
 	cpps       slots.Slots                  // for local preprocessing
 	counters   monitor.Counters
 	book       *calibrate.Book
-	trials     trials   // of toolchains
 	sendings   sendings // of packs
-	sample     sample   // of jobs to verify
+	prover     *proof.Prover
 	began      time.Time
 
 	ctx  context.Context // ended when running sessions must end at once
@@ -103,11 +103,12 @@ func New(o Options) *Agent {
 	book := calibrate.OpenBook(filepath.Join(o.Dirs.State, "calibrations"))
 	a := &Agent{
 		o: o, log: o.Log, ctx: ctx, stop: stop, began: time.Now(), patience: o.Idle,
-		book: book, trials: trials{busy: make(chan struct{}, 1), failed: make(map[string]time.Time)},
+		book:  book,
 		fleet: fleet.New(fleet.Options{Dial: o.Dial, Log: o.Log, Book: book}),
 	}
 	a.compilers = compile.Compilers{Probes: &toolchains.Cache{Dir: filepath.Join(o.Dirs.State, "probes")}, Counters: &a.counters}
 	a.input = input.Maker{Compilers: &a.compilers, Scanner: headers.New(nil), Cpps: &a.cpps}
+	a.prover = proof.New(proof.Options{Fleet: a.fleet, Book: book, Input: &a.input, Slots: &a.slots, Counters: &a.counters, Log: a.log})
 	a.slots.Resize(localSlots())
 	a.cpps.Resize(cppPerSlot * localSlots())
 	return a
@@ -347,8 +348,8 @@ func (a *Agent) deliver(c *compile.Compile, prospects []fleet.Prospect) error {
 	if err != nil {
 		return err
 	}
-	if a.sampled(c, got) {
-		return a.verify(c, got)
+	if a.prover.Sampled(c, got) {
+		return a.prover.Verify(c, got)
 	}
 	fin, files, err := c.Finish(got.Result)
 	defer session.CloseAll(files)
@@ -362,9 +363,9 @@ func (a *Agent) deliver(c *compile.Compile, prospects []fleet.Prospect) error {
 	if wrote.Err != "" {
 		return reason.Stay(reason.Unwritten, "%s", wrote.Err)
 	}
-	a.counters.Remote(got.match, got.Cached)
+	a.counters.Remote(got.Match, got.Cached)
 	a.log.WithFields(logrus.Fields{
-		"source": c.Cmd.Source(), "helper": got.Helper, "form": got.form, "match": got.match, "cached": got.Cached, "exit": got.ExitCode,
+		"source": c.Cmd.Source(), "helper": got.Helper, "form": got.Form, "match": got.Match, "cached": got.Cached, "exit": got.ExitCode,
 	}).Debug("remote job")
 	return nil
 }

@@ -18,7 +18,7 @@ import (
 // debug info).
 
 // inColour gives got the words that the compiler says at the terminal.
-func (a *Agent) inColour(c *compile.Compile, prospects []fleet.Prospect, j *broker.Job, got answer) (answer, error) {
+func (a *Agent) inColour(c *compile.Compile, prospects []fleet.Prospect, j *broker.Job, got compile.Answer) (compile.Answer, error) {
 	words, why := diagnostics.TerminalWords(c)
 	if why != "" {
 		return got, reason.Stay(reason.Diagnostics, "the compiler has something to say to a terminal: %s", why)

@@ -9,9 +9,7 @@ import (
 	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/fleet"
-	"github.com/crosscc/crosscc/broker/headers"
 	"github.com/crosscc/crosscc/broker/helper"
-	"github.com/crosscc/crosscc/toolchains"
 )
 
 // prepare finds out what the command is and who could do it as a tree, without work for
@@ -55,7 +53,7 @@ func (a *Agent) find(c *compile.Compile, form broker.Form) ([]fleet.Prospect, er
 	}
 	w := want(c, form, extra)
 	list := a.fleet.Prospects(c.Session.Context(), c.Settings.Hosts, w)
-	if a.calibrate(c, list) {
+	if a.prover.Calibrate(c, list) {
 		list = a.fleet.Prospects(c.Session.Context(), c.Settings.Hosts, w)
 	}
 	if r := fleet.None(list); r != nil {
@@ -65,26 +63,18 @@ func (a *Agent) find(c *compile.Compile, form broker.Form) ([]fleet.Prospect, er
 	return list, nil
 }
 
-// An answer is what a helper said to a job.
-type answer struct {
-	broker.Result
-	form  broker.Form
-	match toolchains.Match
-	tree  *headers.Tree // of a tree
-}
-
 // moreArgs are left for the words that a job has besides the command's.
 const moreArgs = 1000
 
 // remote does the job at a helper: as a tree where that is known to be enough,
 // else as preprocessed text. Its error is a *reason.Local or the end of the session.
-func (a *Agent) remote(c *compile.Compile, prospects []fleet.Prospect) (answer, error) {
+func (a *Agent) remote(c *compile.Compile, prospects []fleet.Prospect) (compile.Answer, error) {
 	if n := len(c.Cmd.Words()); n > broker.MaxArgs-moreArgs {
-		return answer{}, reason.Stay(helper.ReasonRejected, "%d words are more than a helper runs", n)
+		return compile.Answer{}, reason.Stay(helper.ReasonRejected, "%d words are more than a helper runs", n)
 	}
 	extra, err := a.compilers.Extra(c)
 	if err != nil {
-		return answer{}, err
+		return compile.Answer{}, err
 	}
 	got, err := a.asTree(c, prospects, extra)
 	if no, ok := errors.AsType[*reason.Treeless](err); ok {
@@ -96,13 +86,13 @@ func (a *Agent) remote(c *compile.Compile, prospects []fleet.Prospect) (answer, 
 
 // send gives a job to the fleet. A *broker.Refusal and a *broker.ChangedError
 // are the caller's to understand.
-func (a *Agent) send(c *compile.Compile, prospects []fleet.Prospect, j *broker.Job) (answer, error) {
+func (a *Agent) send(c *compile.Compile, prospects []fleet.Prospect, j *broker.Job) (compile.Answer, error) {
 	check := func(res broker.Result) error { return c.CheckOutputs(j, res) }
 	res, match, err := a.fleet.Run(c.Session.Context(), prospects, j, check)
 	if c.Session.Gone() != nil {
-		return answer{}, c.Session.Gone()
+		return compile.Answer{}, c.Session.Gone()
 	}
-	return answer{Result: res, form: j.Form, match: match}, err
+	return compile.Answer{Result: res, Form: j.Form, Match: match}, err
 }
 
 // refused is what becomes of a job that no helper did.

@@ -29,7 +29,7 @@ func (a *Agent) answer(s *session.Session) (any, error) {
 	case "native":
 		return a.compilers.NativeFlags(s)
 	case "verify":
-		return a.verification(s.Request.Args)
+		return a.prover.Verification(s.Request.Args)
 	case "stop":
 		return struct{}{}, nil
 	}
@@ -47,7 +47,7 @@ func (a *Agent) status(s *session.Session) monitor.Status {
 		Helpers: []monitor.HelperStatus{},
 	}
 	a.counters.Fill(&st)
-	st.Distrusted = a.distrusted()
+	st.Distrusted = a.prover.Distrusted()
 	if set, err := a.settings(s); err != nil {
 		st.Notes = append(st.Notes, err.Error())
 	} else {

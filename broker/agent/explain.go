@@ -7,6 +7,7 @@ import (
 
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/agent/compile"
+	"github.com/crosscc/crosscc/broker/agent/proof"
 	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/fleet"
@@ -90,7 +91,7 @@ func (a *Agent) explainForm(c *compile.Compile, prospects []fleet.Prospect, e *m
 		return nil
 	}
 	if err == nil {
-		_, err = serving(c, prospects, tree.Has)
+		_, err = proof.Serving(c, prospects, tree.Has)
 	}
 	if err != nil {
 		return err

@@ -7,31 +7,32 @@ import (
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/agent/compile"
 	"github.com/crosscc/crosscc/broker/agent/diagnostics"
+	"github.com/crosscc/crosscc/broker/agent/proof"
 	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/fleet"
 )
 
 // asText has a job done from preprocessed text, for want of a tree.
-func (a *Agent) asText(c *compile.Compile, extra []string, why *reason.Treeless) (answer, error) {
+func (a *Agent) asText(c *compile.Compile, extra []string, why *reason.Treeless) (compile.Answer, error) {
 	prospects, err := a.textual(c, why)
 	if err != nil {
-		return answer{}, err
+		return compile.Answer{}, err
 	}
 	src, err := a.input.Preprocess(c)
 	if err != nil {
-		return answer{}, err
+		return compile.Answer{}, err
 	}
-	prospects, err = serving(c, prospects, func(word string) bool { return bytes.Contains(src.Text, []byte(word)) })
+	prospects, err = proof.Serving(c, prospects, func(word string) bool { return bytes.Contains(src.Text, []byte(word)) })
 	if err != nil {
-		return answer{}, err
+		return compile.Answer{}, err
 	}
 	j, err := src.Job(c, extra)
 	if err != nil {
-		return answer{}, err
+		return compile.Answer{}, err
 	}
 	got, err := a.send(c, prospects, j)
 	if err != nil {
-		return answer{}, refused(c, err)
+		return compile.Answer{}, refused(c, err)
 	}
 	return got, diagnostics.OfText(c, src.Source, src.Text, got.Result)
 }

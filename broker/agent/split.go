@@ -41,7 +41,7 @@ func (a *Agent) deliverParts(c *compile.Compile) error {
 		return err
 	}
 	parts := make([]*compile.Compile, len(c.Split.Compiles))
-	answers := make([]answer, len(parts))
+	answers := make([]compile.Answer, len(parts))
 	g, _ := errgroup.WithContext(c.Session.Context())
 	g.SetLimit(partsAtOnce)
 	for i, cmd := range c.Split.Compiles {
@@ -73,7 +73,7 @@ func (a *Agent) deliverParts(c *compile.Compile) error {
 		return reason.Stay(reason.Unwritten, "%s", wrote.Err)
 	}
 	for _, got := range answers {
-		a.counters.Remote(got.match, got.Cached)
+		a.counters.Remote(got.Match, got.Cached)
 	}
 	if c.Split.Links {
 		a.counters.Local(broker.Reason(option.Link), "of objects that were compiled elsewhere")
@@ -82,16 +82,16 @@ func (a *Agent) deliverParts(c *compile.Compile) error {
 }
 
 // deliverPart does one compile.
-func (a *Agent) deliverPart(c *compile.Compile) (answer, error) {
+func (a *Agent) deliverPart(c *compile.Compile) (compile.Answer, error) {
 	if err := c.Regular(); err != nil {
-		return answer{}, err
+		return compile.Answer{}, err
 	}
 	if err := c.CheckTargets(); err != nil {
-		return answer{}, err
+		return compile.Answer{}, err
 	}
 	prospects, err := a.find(c, broker.Tree)
 	if err != nil {
-		return answer{}, err
+		return compile.Answer{}, err
 	}
 	got, err := a.remote(c, prospects)
 	switch {
@@ -100,8 +100,8 @@ func (a *Agent) deliverPart(c *compile.Compile) (answer, error) {
 		err = reason.Stay(broker.Reason(option.SeveralInputs), "%s does not compile, and the driver has its rules for the others", c.Cmd.Source())
 	case diagnostics.DriverSpeaks(c, got.Stderr):
 		err = reason.Stay(reason.Diagnostics, "the driver has something to say, and says it once for all sources")
-	case !c.MakesMore() && a.sampled(c, got):
-		err = a.verifyPart(c, got)
+	case !c.MakesMore() && a.prover.Sampled(c, got):
+		err = a.prover.VerifyPart(c, got)
 	}
 	return got, err
 }
@@ -125,7 +125,7 @@ func checkLinked(c *compile.Compile) error {
 }
 
 // together is what all compiles made and said, but for objects that are to be linked.
-func gather(c *compile.Compile, parts []*compile.Compile, answers []answer) (local.Finish, []*os.File, error) {
+func gather(c *compile.Compile, parts []*compile.Compile, answers []compile.Answer) (local.Finish, []*os.File, error) {
 	var all local.Finish
 	var files []*os.File
 	for i, part := range parts {
@@ -160,7 +160,7 @@ func gather(c *compile.Compile, parts []*compile.Compile, answers []answer) (loc
 // link has the wrapper run the driver with the objects, and adds what it says. The
 // program is in its place then; at a terminal, a link that has something to say is done
 // once more, with all the rest, by the local compiler.
-func (a *Agent) link(c *compile.Compile, answers []answer, fin *local.Finish) error {
+func (a *Agent) link(c *compile.Compile, answers []compile.Answer, fin *local.Finish) error {
 	dir, err := c.Session.TempDir()
 	if err != nil {
 		return c.Failed(reason.Unwritten, "objects for the link", err)

@@ -8,6 +8,7 @@ import (
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
+	"github.com/crosscc/crosscc/broker/headers"
 	"github.com/crosscc/crosscc/toolchains"
 )
 
@@ -35,4 +36,12 @@ func (c *Compile) Failed(why broker.Reason, step string, err error) error {
 		return c.Session.Gone()
 	}
 	return reason.Stay(why, "%s: %v", step, err)
+}
+
+// An Answer is what a helper said to a job of a compile.
+type Answer struct {
+	broker.Result
+	Form  broker.Form
+	Match toolchains.Match // of the helper's toolchain and the local one
+	Tree  *headers.Tree    // of a job in that form
 }

@@ -1,4 +1,4 @@
-package agent
+package proof
 
 import (
 	"bytes"
@@ -24,28 +24,28 @@ import (
 // only by its digest.
 const maxVerified = 256 << 20
 
-// sampled reports whether this job is one to verify: one of those that somebody
+// Sampled reports whether this job is one to verify: one of those that somebody
 // asked for, or of the share of the configuration. A terminal would see a compiler
 // that does not know of it, and only who asks gets that.
-func (a *Agent) sampled(c *compile.Compile, got answer) bool {
+func (pr *Prover) Sampled(c *compile.Compile, got compile.Answer) bool {
 	if c.Unlike {
 		return false
 	}
 	share := c.Settings.Verify
-	switch got.match {
+	switch got.Match {
 	case toolchains.Identical:
 	case toolchains.Calibrated:
 		share = c.Settings.VerifyCalibrated
 	default:
 		return false // line tables differ, and code moves with nothing else
 	}
-	return a.sample.take() || !c.Session.Request.Terminal && rand.Float64() < share
+	return pr.sample.take() || !c.Session.Request.Terminal && rand.Float64() < share
 }
 
-// verify has the local compiler do what a helper has done, and compares. What the
+// Verify has the local compiler do what a helper has done, and compares. What the
 // local one wrote and said is what the build gets.
-func (a *Agent) verify(c *compile.Compile, got answer) error {
-	release, err := a.slots.Acquire(c.Session.Context())
+func (pr *Prover) Verify(c *compile.Compile, got compile.Answer) error {
+	release, err := pr.Slots.Acquire(c.Session.Context())
 	if err != nil {
 		return err
 	}
@@ -56,24 +56,24 @@ func (a *Agent) verify(c *compile.Compile, got answer) error {
 		return c.Failed(reason.Verify, "compile locally to compare", err)
 	}
 	theirs := differences(c, got, out)
-	if len(theirs) > 0 && a.moved(c, got) {
+	if len(theirs) > 0 && pr.moved(c, got) {
 		theirs = []string{"a file changed meanwhile"}
 	} else if len(theirs) > 0 {
-		a.distrust(c, got, strings.Join(theirs, "; "))
+		pr.distrust(c, got, strings.Join(theirs, "; "))
 	}
 	differences := slices.Concat(theirs, unreturned(c, got, before))
-	if missed := missed(c, got.tree); len(missed) > 0 {
+	if missed := missed(c, got.Tree); len(missed) > 0 {
 		differences = append(differences, "the compiler read what the tree lacks: "+strings.Join(missed, " "))
 	}
 	text := strings.Join(differences, "; ")
-	a.counters.Verified(text == "")
-	a.sample.note(c.Session.Request.Args, got.Helper, text)
-	log := a.log.WithFields(logrus.Fields{"source": c.Cmd.Source(), "helper": got.Helper, "cached": got.Cached})
+	pr.Counters.Verified(text == "")
+	pr.sample.note(c.Session.Request.Args, got.Helper, text)
+	log := pr.Log.WithFields(logrus.Fields{"source": c.Cmd.Source(), "helper": got.Helper, "cached": got.Cached})
 	if text == "" {
-		a.counters.Remote(got.match, got.Cached)
+		pr.Counters.Remote(got.Match, got.Cached)
 		log.Debug("verified")
 	} else {
-		a.counters.Local(reason.Verify, "helper "+got.Helper+": "+text)
+		pr.Counters.Local(reason.Verify, "helper "+got.Helper+": "+text)
 		log.WithField("command", c.Session.Request.Args).Error("a helper's object is not the local one: " + text)
 	}
 	_, err = c.Session.Finish(c.Session.Context(), local.Finish{Stdout: out.Stdout, Stderr: out.Stderr, Status: out.Status << 8})
@@ -81,20 +81,20 @@ func (a *Agent) verify(c *compile.Compile, got answer) error {
 }
 
 // distrust gives the helper no more jobs of this toolchain.
-func (a *Agent) distrust(c *compile.Compile, got answer, differs string) {
-	if err := a.book.Distrust(got.Helper, c.Toolchain.Identity, c.Session.Request.Args, differs); err != nil {
-		a.log.WithError(err).Error("distrust is forgotten when the agent leaves")
+func (pr *Prover) distrust(c *compile.Compile, got compile.Answer, differs string) {
+	if err := pr.Book.Distrust(got.Helper, c.Toolchain.Identity, c.Session.Request.Args, differs); err != nil {
+		pr.Log.WithError(err).Error("distrust is forgotten when the agent leaves")
 	}
 }
 
 // moved reports whether what the compile reads is not what it was when the helper
 // was asked: then the two compiles were not one.
-func (a *Agent) moved(c *compile.Compile, got answer) bool {
-	if got.tree == nil {
+func (pr *Prover) moved(c *compile.Compile, got compile.Answer) bool {
+	if got.Tree == nil {
 		return false
 	}
-	_, now, err := a.input.Scan(c)
-	return err != nil || !slices.Equal(contents(now.Root), contents(got.tree.Root))
+	_, now, err := pr.Input.Scan(c)
+	return err != nil || !slices.Equal(contents(now.Root), contents(got.Tree.Root))
 }
 
 // contents are a tree's files with their digests.
@@ -110,7 +110,7 @@ func contents(d *broker.Dir) []string {
 
 // differences says how what a helper made and said is not what the local compiler
 // did. The outputs are in their places, the local ones.
-func differences(c *compile.Compile, got answer, out toolchains.Output) []string {
+func differences(c *compile.Compile, got compile.Answer, out toolchains.Output) []string {
 	var list []string
 	if got.ExitCode != out.Status {
 		list = append(list, fmt.Sprintf("exit status %d, locally %d", got.ExitCode, out.Status))
@@ -122,7 +122,7 @@ func differences(c *compile.Compile, got answer, out toolchains.Output) []string
 		if made, _ := c.Output(o.Path); made.Varies {
 			continue
 		}
-		if err := sameAt(c, c.Target(o).Path, o.Blob, got.match); err != nil {
+		if err := sameAt(c, c.Target(o).Path, o.Blob, got.Match); err != nil {
 			list = append(list, err.Error())
 		}
 	}
@@ -141,7 +141,7 @@ func outputStats(c *compile.Compile) map[string]unix.Stat_t {
 }
 
 // unreturned are outputs that the local compiler wrote and the helper's did not.
-func unreturned(c *compile.Compile, got answer, before map[string]unix.Stat_t) []string {
+func unreturned(c *compile.Compile, got compile.Answer, before map[string]unix.Stat_t) []string {
 	var list []string
 	for name, st := range outputStats(c) {
 		was, there := before[name]

@@ -1,4 +1,4 @@
-package agent
+package proof
 
 import (
 	"context"
@@ -74,73 +74,73 @@ func (t *trials) fail(key string) {
 	}
 }
 
-// calibrate answers the questions that stand between this job and helpers, if
+// Calibrate answers the questions that stand between this job and helpers, if
 // nobody does so already, and reports whether more is known now.
 //
 // The client's compiler can only be run where the client is: in its root, its
 // container, its emulation. So one job lends its wrapper, and goes on when the
 // comparison is done; the others meanwhile go elsewhere or stay at home. A job for
 // which there is an identical toolchain does not lend itself.
-func (a *Agent) calibrate(c *compile.Compile, list []fleet.Prospect) bool {
+func (pr *Prover) Calibrate(c *compile.Compile, list []fleet.Prospect) bool {
 	if c.Session.Request.Verb != local.VerbCompile || slices.ContainsFunc(list, func(p fleet.Prospect) bool { return p.Match == toolchains.Identical }) {
 		return false
 	}
 	open := slices.DeleteFunc(slices.Clone(list), func(p fleet.Prospect) bool {
-		return p.Question == nil || !a.trials.due(p.Question.Key()+p.Address)
+		return p.Question == nil || !pr.trials.due(p.Question.Key()+p.Address)
 	})
 	if len(open) == 0 {
 		return false
 	}
 	if c.Settings.Fallback {
 		select {
-		case a.trials.busy <- struct{}{}:
+		case pr.trials.busy <- struct{}{}:
 		default:
 			return false
 		}
 	} else { // a job that must not be local waits for its turn
 		select {
-		case a.trials.busy <- struct{}{}:
+		case pr.trials.busy <- struct{}{}:
 		case <-c.Session.Context().Done():
 			return false
 		}
 	}
-	defer func() { <-a.trials.busy }()
-	a.counters.Calibrating(true)
-	defer a.counters.Calibrating(false)
+	defer func() { <-pr.trials.busy }()
+	pr.Counters.Calibrating(true)
+	defer pr.Counters.Calibrating(false)
 	for _, p := range open {
-		if _, known := a.book.Look(*p.Question); !known && c.Session.Gone() == nil {
-			a.try(c, p)
+		if _, known := pr.Book.Look(*p.Question); !known && c.Session.Gone() == nil {
+			pr.try(c, p)
 		}
 	}
 	return true
 }
 
 // try answers one question.
-func (a *Agent) try(c *compile.Compile, p fleet.Prospect) {
+func (pr *Prover) try(c *compile.Compile, p fleet.Prospect) {
 	ctx, cancel := context.WithTimeout(c.Session.Context(), calibrationTime)
 	defer cancel()
 	began := time.Now()
 	q := p.Question
 	home := func(ctx context.Context, u calibrate.Unit) (calibrate.Outcome, error) {
-		return a.corpusHome(ctx, c, q, u)
+		return pr.corpusHome(ctx, c, q, u)
 	}
 	away := func(ctx context.Context, u calibrate.Unit) (calibrate.Outcome, error) {
-		return a.corpusAway(ctx, c, p, u)
+		return pr.corpusAway(ctx, c, p, u)
 	}
 	r, err := calibrate.Calibrate(ctx, q.Want.Family, q.Language, home, away)
 	if c.Session.Gone() != nil {
 		return // somebody else's job finds it out
 	}
 	if err == nil {
-		err = a.book.Keep(*q, r)
+		err = pr.Book.Keep(*q, r)
 	}
-	log := a.log.WithFields(logrus.Fields{
+	log := pr.Log.WithFields(logrus.Fields{
 		"helper": p.Address, "toolchain": q.Have.String(), "options": strings.Join(q.Words, " "), "took": time.Since(began).Round(time.Millisecond),
 	})
-	a.counters.Calibrated(err == nil, r.Refused != "")
+	pr.Counters.Calibrated(err == nil, r.Refused != "")
 	switch {
 	case err != nil:
-		a.trials.fail(q.Key() + p.Address)
+		pr.trials.fail(q.Key() + p.Address)
 		log.WithError(err).Warn("toolchains not compared")
 	case r.Refused != "":
 		log.Info("a helper's toolchain makes other objects: " + r.Refused)
@@ -165,9 +165,9 @@ cat ` + corpusObject + ` || exit 125`
 const scriptFailed = 125
 
 // corpusHome has the client's compiler compile a unit.
-func (a *Agent) corpusHome(ctx context.Context, c *compile.Compile, q *calibrate.Question, u calibrate.Unit) (calibrate.Outcome, error) {
+func (pr *Prover) corpusHome(ctx context.Context, c *compile.Compile, q *calibrate.Question, u calibrate.Unit) (calibrate.Outcome, error) {
 	if !c.Session.Request.Nested { // an ancestor may hold the last slot
-		release, err := a.slots.Acquire(ctx)
+		release, err := pr.Slots.Acquire(ctx)
 		if err != nil {
 			return calibrate.Outcome{}, err
 		}
@@ -223,7 +223,7 @@ func targetWords(c *compile.Compile) []string {
 
 // corpusAway has the helper's compiler compile a unit, in the form of every other
 // job.
-func (a *Agent) corpusAway(ctx context.Context, c *compile.Compile, p fleet.Prospect, u calibrate.Unit) (calibrate.Outcome, error) {
+func (pr *Prover) corpusAway(ctx context.Context, c *compile.Compile, p fleet.Prospect, u calibrate.Unit) (calibrate.Outcome, error) {
 	q := p.Question
 	cmd := argv.Parse(slices.Concat(q.Words, u.Words, []string{"-x", u.Language.XName(), "-c", corpusName, "-o", corpusObject}),
 		argv.Env{Driver: c.Driver, Family: c.Toolchain.Family, Native: len(q.Native) > 0})
@@ -239,7 +239,7 @@ func (a *Agent) corpusAway(ctx context.Context, c *compile.Compile, p fleet.Pros
 		j.Outputs = append(j.Outputs, o.Job)
 	}
 	j.Root.Put(path.Join(corpusDir, corpusName), broker.File{Blob: broker.BytesBlob(u.Source)})
-	res, err := a.fleet.At(ctx, p, j)
+	res, err := pr.Fleet.At(ctx, p, j)
 	if err != nil {
 		return calibrate.Outcome{}, fmt.Errorf("helper %s: %w", p.Address, err)
 	}
@@ -255,10 +255,10 @@ func (a *Agent) corpusAway(ctx context.Context, c *compile.Compile, p fleet.Pros
 	return out, err
 }
 
-// serving leaves prospects out whose toolchain treats something in another way that
+// Serving leaves prospects out whose toolchain treats something in another way that
 // the source or a macro of the command names. has tells of a word of package lex in
 // the source.
-func serving(c *compile.Compile, list []fleet.Prospect, has func(word string) bool) ([]fleet.Prospect, error) {
+func Serving(c *compile.Compile, list []fleet.Prospect, has func(word string) bool) ([]fleet.Prospect, error) {
 	var left []fleet.Prospect
 	var no error
 	for _, p := range list {
@@ -288,10 +288,10 @@ func says(command []string, word string) bool {
 	})
 }
 
-// distrusted is what status tells of.
-func (a *Agent) distrusted() []monitor.Distrusted {
+// Distrusted is what status tells of.
+func (pr *Prover) Distrusted() []monitor.Distrusted {
 	var list []monitor.Distrusted
-	for _, d := range a.book.Distrusted() {
+	for _, d := range pr.Book.Distrusted() {
 		list = append(list, monitor.Distrusted(d))
 	}
 	return list

@@ -1,4 +1,4 @@
-package agent
+package proof
 
 import (
 	"bytes"
@@ -14,11 +14,11 @@ import (
 	"github.com/crosscc/crosscc/toolchains"
 )
 
-// verifyPart is verify for one compile of a command that is taken apart. The local
+// VerifyPart is verify for one compile of a command that is taken apart. The local
 // compiler writes into temporary files, because the build's own are not to be written
 // before all parts are done, and of a link's objects there are none. A part that
 // differs leaves the whole command to the local compiler.
-func (a *Agent) verifyPart(c *compile.Compile, got answer) error {
+func (pr *Prover) VerifyPart(c *compile.Compile, got compile.Answer) error {
 	dir, err := c.Session.TempDir()
 	if err != nil {
 		return c.Failed(reason.Unwritten, "compile locally to compare", err)
@@ -34,7 +34,7 @@ func (a *Agent) verifyPart(c *compile.Compile, got answer) error {
 	at := func(name string) string { return path.Join(dir.Name(), files[name]) }
 	release := func() {}
 	if !c.Session.Request.Nested {
-		if release, err = a.slots.Acquire(c.Session.Context()); err != nil {
+		if release, err = pr.Slots.Acquire(c.Session.Context()); err != nil {
 			return err
 		}
 	}
@@ -52,26 +52,26 @@ func (a *Agent) verifyPart(c *compile.Compile, got answer) error {
 	if !c.Session.Request.Terminal && (!bytes.Equal(got.Stdout, out.Stdout) || !bytes.Equal(got.Stderr, out.Stderr)) {
 		differs = append(differs, "other messages")
 	}
-	if len(differs) > 0 && a.moved(c, got) {
+	if len(differs) > 0 && pr.moved(c, got) {
 		differs = []string{"a file changed meanwhile"}
 	} else if len(differs) > 0 {
-		a.distrust(c, got, c.Cmd.Source()+": "+strings.Join(differs, "; "))
+		pr.distrust(c, got, c.Cmd.Source()+": "+strings.Join(differs, "; "))
 	}
 	text := strings.Join(differs, "; ")
-	a.counters.Verified(text == "")
-	a.sample.note(c.Session.Request.Args, got.Helper, text)
+	pr.Counters.Verified(text == "")
+	pr.sample.note(c.Session.Request.Args, got.Helper, text)
 	if text != "" {
-		a.log.WithField("source", c.Cmd.Source()).WithField("command", c.Session.Request.Args).Error("a helper's object is not the local one: " + text)
+		pr.Log.WithField("source", c.Cmd.Source()).WithField("command", c.Session.Request.Args).Error("a helper's object is not the local one: " + text)
 		return reason.Stay(reason.Verify, "helper %s: %s of %s", got.Helper, text, c.Cmd.Source())
 	}
 	return nil
 }
 
 // differingFiles compares what a helper made with the local files that at names.
-func differingFiles(c *compile.Compile, got answer, at func(name string) string) []string {
+func differingFiles(c *compile.Compile, got compile.Answer, at func(name string) string) []string {
 	var list []string
 	for _, o := range got.Outputs {
-		if err := sameAt(c, at(o.Path), o.Blob, got.match); err != nil {
+		if err := sameAt(c, at(o.Path), o.Blob, got.Match); err != nil {
 			list = append(list, strings.ReplaceAll(err.Error(), at(o.Path), o.Path))
 		}
 	}

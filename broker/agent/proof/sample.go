@@ -1,4 +1,4 @@
-package agent
+package proof
 
 import (
 	"fmt"
@@ -61,9 +61,9 @@ func (s *sample) note(command []string, helper, differs string) {
 	}
 }
 
-// verification answers crossctl verify: "next N", "end", "clear [HELPER]", or
+// Verification answers crossctl verify: "next N", "end", "clear [HELPER]", or
 // nothing for what was found.
-func (a *Agent) verification(words []string) (monitor.Verification, error) {
+func (pr *Prover) Verification(words []string) (monitor.Verification, error) {
 	cleared := 0
 	switch {
 	case len(words) == 0:
@@ -72,25 +72,25 @@ func (a *Agent) verification(words []string) (monitor.Verification, error) {
 		if err != nil || n < 1 || n > maxSample {
 			return monitor.Verification{}, fmt.Errorf("verify: %q is not a number of compiles", words[1])
 		}
-		a.sample.ask(n)
+		pr.sample.ask(n)
 	case words[0] == "end":
-		a.sample.end()
+		pr.sample.end()
 	case words[0] == "clear" && len(words) <= 2:
 		var err error
-		if cleared, err = a.book.Clear(slices.Concat(words[1:], []string{""})[0]); err != nil {
+		if cleared, err = pr.Book.Clear(slices.Concat(words[1:], []string{""})[0]); err != nil {
 			return monitor.Verification{}, err
 		}
 	default:
 		return monitor.Verification{}, fmt.Errorf("verify: agent knows no %q", words)
 	}
-	a.sample.mu.Lock()
-	v := a.sample.of
+	pr.sample.mu.Lock()
+	v := pr.sample.of
 	v.Findings = slices.Clone(v.Findings)
-	a.sample.mu.Unlock()
+	pr.sample.mu.Unlock()
 	if v.Findings == nil {
 		v.Findings = []monitor.Finding{}
 	}
-	if v.Distrusted = a.distrusted(); v.Distrusted == nil {
+	if v.Distrusted = pr.Distrusted(); v.Distrusted == nil {
 		v.Distrusted = []monitor.Distrusted{}
 	}
 	v.Cleared = cleared

@@ -1,4 +1,4 @@
-package agent
+package proof
 
 import (
 	"errors"
@@ -26,16 +26,16 @@ func TestServing(t *testing.T) {
 		command string
 		want    string // the addresses that are left; "" and an error when none can
 	}{
-		{[]fleet.Prospect{careful}, "cold", "-O2 -c a.c", "a:1"},
-		{[]fleet.Prospect{careful}, "optimize", "-O2 -c a.c", ""},
-		{[]fleet.Prospect{careful, other}, "optimize", "-O2 -c a.c", "b:1"},
-		{[]fleet.Prospect{careful, down}, "optimize", "-O2 -c a.c", ""},
-		{[]fleet.Prospect{careful}, "pragma GCC target", "-O2 -c a.c", ""},
-		{[]fleet.Prospect{careful}, "", "-DX=__attribute__((optimize(3))) -c a.c", ""},
-		{[]fleet.Prospect{careful}, "", "-foptimize-sibling-calls -c a.c", "a:1"},
+		{[]fleet.Prospect{careful}, "cold", "-O2 -c p.c", "a:1"},
+		{[]fleet.Prospect{careful}, "optimize", "-O2 -c p.c", ""},
+		{[]fleet.Prospect{careful, other}, "optimize", "-O2 -c p.c", "b:1"},
+		{[]fleet.Prospect{careful, down}, "optimize", "-O2 -c p.c", ""},
+		{[]fleet.Prospect{careful}, "pragma GCC target", "-O2 -c p.c", ""},
+		{[]fleet.Prospect{careful}, "", "-DX=__attribute__((optimize(3))) -c p.c", ""},
+		{[]fleet.Prospect{careful}, "", "-foptimize-sibling-calls -c p.c", "a:1"},
 	} {
 		c := &compile.Compile{Cmd: argv.Parse(strings.Fields(tc.command), argv.Env{})}
-		left, err := serving(c, tc.list, func(w string) bool { return w == tc.words })
+		left, err := Serving(c, tc.list, func(w string) bool { return w == tc.words })
 		l, local := errors.AsType[*reason.Local](err)
 		if tc.want == "" {
 			if !local || l.Reason != fleet.ReasonCalibration || !strings.Contains(l.Text, "a:1") {
