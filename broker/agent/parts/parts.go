@@ -1,4 +1,8 @@
-package agent
+// Package parts is what a command needs that compiles several sources, or compiles and
+// links, besides its compiles, each of which is a job: whether it can be taken apart
+// (Check), what all parts made and said (Gather), and the link, which the wrapper runs
+// with the objects in temporary files, as the driver has them (Link).
+package parts
 
 import (
 	"crypto/rand"
@@ -7,103 +11,25 @@ import (
 	"path"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/argv/option"
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/agent/compile"
-	"github.com/crosscc/crosscc/broker/agent/diagnostics"
 	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
-	"github.com/crosscc/crosscc/broker/fleet"
+	"github.com/crosscc/crosscc/broker/agent/slots"
 	"github.com/crosscc/crosscc/broker/local"
 	"github.com/crosscc/crosscc/toolchains"
 )
 
-// A command that compiles several sources, or compiles and links, is done in parts:
-// each compile is a job, and the wrapper runs the link with the objects in temporary
-// files, as the driver has them. Nothing of the build's is written before all of it is
-// done, so whatever goes wrong, a source that does not compile too, the whole command is
-// the local compiler's: it has its own rules of what it still does then.
-
-// partsAtOnce bounds the jobs of one command that are under way: its build counts it as
-// one.
-const partsAtOnce = 8
-
-// deliverParts does the compiles at helpers, then the link.
-func (a *Agent) deliverParts(c *compile.Compile) error {
+// Check keeps commands at home that do more than their parts.
+func Check(c *compile.Compile) error {
 	if err := checkLinked(c); err != nil {
 		return err
 	}
-	if err := asClang(c); err != nil {
-		return err
-	}
-	parts := make([]*compile.Compile, len(c.Split.Compiles))
-	answers := make([]compile.Answer, len(parts))
-	g, _ := errgroup.WithContext(c.Session.Context())
-	g.SetLimit(partsAtOnce)
-	for i, cmd := range c.Split.Compiles {
-		part := *c
-		part.Cmd, parts[i] = cmd, &part
-		g.Go(func() (err error) {
-			answers[i], err = a.deliverPart(&part)
-			return err
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
-	fin, files, err := gather(c, parts, answers)
-	defer session.CloseAll(files)
-	if err != nil {
-		return c.Failed(fleet.ReasonLost, "fetch the objects", err)
-	}
-	if c.Split.Links {
-		if err := a.link(c, answers, &fin); err != nil {
-			return err
-		}
-	}
-	wrote, err := c.Session.Finish(c.Session.Context(), fin, files...)
-	if err != nil {
-		return err
-	}
-	if wrote.Err != "" {
-		return reason.Stay(reason.Unwritten, "%s", wrote.Err)
-	}
-	for _, got := range answers {
-		a.counters.Remote(got.Match, got.Cached)
-	}
-	if c.Split.Links {
-		a.counters.Local(broker.Reason(option.Link), "of objects that were compiled elsewhere")
-	}
-	return nil
-}
-
-// deliverPart does one compile.
-func (a *Agent) deliverPart(c *compile.Compile) (compile.Answer, error) {
-	if err := c.Regular(); err != nil {
-		return compile.Answer{}, err
-	}
-	if err := c.CheckTargets(); err != nil {
-		return compile.Answer{}, err
-	}
-	prospects, err := a.find(c, broker.Tree)
-	if err != nil {
-		return compile.Answer{}, err
-	}
-	got, err := a.remote(c, prospects)
-	switch {
-	case err != nil:
-	case got.ExitCode != 0:
-		err = reason.Stay(broker.Reason(option.SeveralInputs), "%s does not compile, and the driver has its rules for the others", c.Cmd.Source())
-	case diagnostics.DriverSpeaks(c, got.Stderr):
-		err = reason.Stay(reason.Diagnostics, "the driver has something to say, and says it once for all sources")
-	case !c.MakesMore() && a.prover.Sampled(c, got):
-		err = a.prover.VerifyPart(c, got)
-	}
-	return got, err
+	return asClang(c)
 }
 
 // checkLinked keeps a link at home that would write over a source: the driver, which sees
@@ -124,8 +50,9 @@ func checkLinked(c *compile.Compile) error {
 	return nil
 }
 
-// together is what all compiles made and said, but for objects that are to be linked.
-func gather(c *compile.Compile, parts []*compile.Compile, answers []compile.Answer) (local.Finish, []*os.File, error) {
+// Gather is what all compiles made and said, but for objects that are to be linked.
+// The files are the caller's to close, with an error too.
+func Gather(c *compile.Compile, parts []*compile.Compile, answers []compile.Answer) (local.Finish, []*os.File, error) {
 	var all local.Finish
 	var files []*os.File
 	for i, part := range parts {
@@ -157,10 +84,10 @@ func gather(c *compile.Compile, parts []*compile.Compile, answers []compile.Answ
 	return all, files, nil
 }
 
-// link has the wrapper run the driver with the objects, and adds what it says. The
+// Link has the wrapper run the driver with the objects, and adds what it says. The
 // program is in its place then; at a terminal, a link that has something to say is done
 // once more, with all the rest, by the local compiler.
-func (a *Agent) link(c *compile.Compile, answers []compile.Answer, fin *local.Finish) error {
+func Link(c *compile.Compile, places *slots.Slots, answers []compile.Answer, fin *local.Finish) error {
 	dir, err := c.Session.TempDir()
 	if err != nil {
 		return c.Failed(reason.Unwritten, "objects for the link", err)
@@ -180,7 +107,7 @@ func (a *Agent) link(c *compile.Compile, answers []compile.Answer, fin *local.Fi
 		objects[i] = path.Join(dir.Name(), base)
 	}
 	if !c.Session.Request.Nested {
-		release, err := a.slots.Acquire(c.Session.Context())
+		release, err := places.Acquire(c.Session.Context())
 		if err != nil {
 			return err
 		}
