@@ -2,8 +2,23 @@
 // answers wrappers over broker/local's socket, knows the client's compilers,
 // holds the connections to the helpers and the slots for local jobs.
 //
-// Start with Agent.serve, which is one wrapper from request to end; what
-// happens to a compile is compile.go, step by step.
+// Start with Agent.serve, which is one wrapper from request to end. A compile goes
+// through these files, and through a folder for each thing that is passed on:
+//
+//	deliver.go        Agent.compile: a helper's, or the wrapper becomes the compiler
+//	                  session/       the wrapper: its files, its programs, its settings
+//	compile.go        Agent.prepare: what is it, and who could do it?
+//	                  compile/       the command, its compiler, its outputs
+//	                  proof/         toolchains that are alike are compared first
+//	tree.go           Agent.asTree, or
+//	preprocessed.go   Agent.asText: the job is made, done and believed
+//	                  input/         the job: a tree, or text (preprocessed/)
+//	                  diagnostics/   is what the compiler said what the local one says?
+//	deliver.go        Agent.deliver: the wrapper writes the outputs
+//	                  proof/         of some jobs: is it what the local compiler makes?
+//	parts.go          the same for a command with several sources or a link (parts/)
+//
+// reason/ is why a step may end it, and slots/ the places for what runs here.
 package agent
 
 import (
@@ -274,100 +289,6 @@ func (a *Agent) serve(s *session.Session) error {
 		return a.compile(s)
 	}
 	return a.control(s)
-}
-
-// compile is one command of a build: done by a helper, or the wrapper becomes
-// the compiler.
-func (a *Agent) compile(s *session.Session) error {
-	p, isPinned, err := a.pinOf(s)
-	var c *compile.Compile
-	switch {
-	case err != nil:
-	case isPinned:
-		err = a.pinned(p)
-	default:
-		var prospects []fleet.Prospect
-		if c, prospects, err = a.prepare(s); err == nil {
-			err = a.deliver(c, prospects)
-		}
-	}
-	if l, ok := errors.AsType[*reason.Local](err); ok {
-		return a.local(c, l)
-	}
-	if f, ok := errors.AsType[*reason.Failure](err); ok {
-		a.counters.Failed()
-		hint := f.Hint
-		if d := s.Distrusted(); d != "" {
-			hint = d // which would have pinned what is missing
-		}
-		return s.Fail(local.Fail{Message: f.Text, Hint: hint, Status: f.Status})
-	}
-	return err
-}
-
-// local has the wrapper become the compiler.
-func (a *Agent) local(c *compile.Compile, l *reason.Local) error {
-	log := a.log.WithFields(logrus.Fields{"reason": l.Reason, "why": l.Text})
-	if l.Helpers && !c.Settings.Fallback {
-		a.counters.Failed()
-		log.Info("job failed: no fallback")
-		return c.Session.Fail(local.Fail{
-			Message: "no helper can do this and CROSSCC_FALLBACK=0: " + l.Text,
-			Hint:    "crossctl doctor", Status: reason.ExitNoHosts,
-		})
-	}
-	log.Debug("local job")
-	exec := local.Exec{Path: c.Program, Reason: string(l.Reason) + ": " + l.Text, Slot: l.Slot && !c.Session.Request.Nested}
-	if c.Argv0 != "" {
-		exec.Args = append([]string{c.Argv0}, c.Session.Request.Args[1:]...)
-	}
-	if exec.Slot {
-		release, err := a.slots.Acquire(c.Session.Context())
-		if err != nil {
-			return err
-		}
-		defer release()
-	}
-	a.counters.Local(l.Reason, l.Text)
-	if err := c.Session.Exec(exec); err != nil || !exec.Slot {
-		return err
-	}
-	<-c.Session.Context().Done() // the connection ends with the compiler
-	return nil
-}
-
-// deliver does the job at a helper and has the wrapper write what it made.
-func (a *Agent) deliver(c *compile.Compile, prospects []fleet.Prospect) error {
-	if c.Split != nil {
-		return a.deliverParts(c)
-	}
-	if err := c.CheckTargets(); err != nil {
-		return err
-	}
-	got, err := a.remote(c, prospects)
-	if err != nil {
-		return err
-	}
-	if a.prover.Sampled(c, got) {
-		return a.prover.Verify(c, got)
-	}
-	fin, files, err := c.Finish(got.Result)
-	defer session.CloseAll(files)
-	if err != nil {
-		return c.Failed(fleet.ReasonLost, "fetch the object", err)
-	}
-	wrote, err := c.Session.Finish(c.Session.Context(), fin, files...)
-	if err != nil {
-		return err
-	}
-	if wrote.Err != "" {
-		return reason.Stay(reason.Unwritten, "%s", wrote.Err)
-	}
-	a.counters.Remote(got.Match, got.Cached)
-	a.log.WithFields(logrus.Fields{
-		"source": c.Cmd.Source(), "helper": got.Helper, "form": got.Form, "match": got.Match, "cached": got.Cached, "exit": got.ExitCode,
-	}).Debug("remote job")
-	return nil
 }
 
 // control answers crossctl.

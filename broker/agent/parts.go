@@ -14,9 +14,10 @@ import (
 )
 
 // A command that compiles several sources, or compiles and links, is done in parts:
-// each compile is a job, and the wrapper runs the link (package parts). Nothing of the build's is written before all of it is
-// done, so whatever goes wrong, a source that does not compile too, the whole command is
-// the local compiler's: it has its own rules of what it still does then.
+// each compile is a job, and the wrapper runs the link (package parts). Nothing of the
+// build's is written before all of it is done, so whatever goes wrong, a source that does
+// not compile too, the whole command is the local compiler's: it has its own rules of
+// what it still does then.
 
 // partsAtOnce bounds the jobs of one command that are under way: its build counts it as
 // one.
