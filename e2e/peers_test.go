@@ -17,6 +17,7 @@ import (
 	"github.com/crosscc/crosscc/broker/reapi"
 	"github.com/crosscc/crosscc/broker/store"
 	"github.com/crosscc/crosscc/toolchains"
+	"github.com/crosscc/crosscc/toolchains/drivers"
 	"github.com/crosscc/crosscc/toolchains/rootfs"
 )
 
@@ -136,7 +137,7 @@ func claim(compilers ...string) (broker.State, error) {
 		if err != nil {
 			return state, err
 		}
-		tc, err := toolchains.Probe(context.Background(), toolchains.System{Root: root, Run: runPlainly, Getenv: os.Getenv}, path, "")
+		tc, err := toolchains.Probe(context.Background(), drivers.System{Root: root, Run: runPlainly, Getenv: os.Getenv}, path, "")
 		if err != nil {
 			return state, err
 		}
@@ -145,8 +146,8 @@ func claim(compilers ...string) (broker.State, error) {
 	return state, nil
 }
 
-// runPlainly is a toolchains.RunFunc.
-func runPlainly(ctx context.Context, p toolchains.Program) (toolchains.Output, error) {
+// runPlainly is a drivers.RunFunc.
+func runPlainly(ctx context.Context, p drivers.Program) (drivers.Output, error) {
 	cmd := exec.CommandContext(ctx, p.Path, p.Args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Env = append(os.Environ(), p.Env...)
@@ -155,5 +156,5 @@ func runPlainly(ctx context.Context, p toolchains.Program) (toolchains.Output, e
 	if _, ok := errors.AsType[*exec.ExitError](err); ok {
 		err = nil
 	}
-	return toolchains.Output{Stdout: stdout.Bytes(), Stderr: stderr.Bytes(), Status: cmd.ProcessState.ExitCode()}, err
+	return drivers.Output{Stdout: stdout.Bytes(), Stderr: stderr.Bytes(), Status: cmd.ProcessState.ExitCode()}, err
 }

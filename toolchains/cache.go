@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/crosscc/crosscc/toolchains/drivers"
 	"github.com/crosscc/crosscc/toolchains/rootfs"
 	"github.com/crosscc/crosscc/toolchains/triple"
 )
@@ -63,7 +64,7 @@ type answer struct {
 }
 
 // Probe is [Probe], remembered.
-func (c *Cache) Probe(ctx context.Context, sys System, path, target string) (Toolchain, error) {
+func (c *Cache) Probe(ctx context.Context, sys drivers.System, path, target string) (Toolchain, error) {
 	a, err := c.recall(ctx, sys, []string{"probe", path, target}, func(p *prober) (a answer, err error) {
 		a.Toolchain, err = p.probe(ctx, path, target)
 		return a, err
@@ -72,7 +73,7 @@ func (c *Cache) Probe(ctx context.Context, sys System, path, target string) (Too
 }
 
 // ProbeDerived is Probe of a gcc as one for another target, that of d.
-func (c *Cache) ProbeDerived(ctx context.Context, sys System, path string, d triple.Derivation) (Toolchain, error) {
+func (c *Cache) ProbeDerived(ctx context.Context, sys drivers.System, path string, d triple.Derivation) (Toolchain, error) {
 	a, err := c.recall(ctx, sys, append([]string{"derived", path, d.Target}, d.Words...), func(p *prober) (a answer, err error) {
 		p.derived = d.Words
 		if a.Toolchain, err = p.probe(ctx, path, ""); err != nil {
@@ -90,7 +91,7 @@ func (c *Cache) ProbeDerived(ctx context.Context, sys System, path string, d tri
 // ClangWords is [ClangWords], remembered. of is the fingerprint of the
 // toolchain that the clang at path is of: what it says depends on libraries that
 // are its own and may change alone.
-func (c *Cache) ClangWords(ctx context.Context, sys System, of Fingerprint, path string, words []string) ([]string, error) {
+func (c *Cache) ClangWords(ctx context.Context, sys drivers.System, of Fingerprint, path string, words []string) ([]string, error) {
 	question := append([]string{"clang words", fmt.Sprint(of), path, underDir(sys.Dir, words)}, words...)
 	a, err := c.recall(ctx, sys, question, func(p *prober) (a answer, err error) {
 		a.Words, err = p.clangWords(ctx, path, words)
@@ -104,10 +105,10 @@ func (c *Cache) ClangWords(ctx context.Context, sys System, of Fingerprint, path
 // which the driver chooses directories. of is the fingerprint of the toolchain
 // that the driver is of. Standard output is not kept, and what has an input is
 // refused.
-func (c *Cache) Clang(sys System, of Fingerprint) RunFunc {
-	return func(ctx context.Context, prog Program) (Output, error) {
+func (c *Cache) Clang(sys drivers.System, of Fingerprint) drivers.RunFunc {
+	return func(ctx context.Context, prog drivers.Program) (drivers.Output, error) {
 		if len(prog.Stdin) > 0 {
-			return Output{}, fmt.Errorf("ask %s: a question with an input can't be remembered", prog.Path)
+			return drivers.Output{}, fmt.Errorf("ask %s: a question with an input can't be remembered", prog.Path)
 		}
 		status := 0
 		question := slices.Concat([]string{"driver", fmt.Sprint(of), prog.Path, underDir(sys.Dir, prog.Args), fmt.Sprintf("%q", prog.Env)}, prog.Args)
@@ -116,12 +117,12 @@ func (c *Cache) Clang(sys System, of Fingerprint) RunFunc {
 			status = out.Status // not 0: not kept
 			return answer{Said: out.Stderr}, err
 		})
-		return Output{Stderr: slices.Clone(a.Said), Status: status}, err
+		return drivers.Output{Stderr: slices.Clone(a.Said), Status: status}, err
 	}
 }
 
 // recall answers from memory, from disk, or by asking.
-func (c *Cache) recall(ctx context.Context, sys System, question []string, ask func(*prober) (answer, error)) (answer, error) {
+func (c *Cache) recall(ctx context.Context, sys drivers.System, question []string, ask func(*prober) (answer, error)) (answer, error) {
 	key, err := cacheKey(sys, question)
 	if err != nil {
 		return answer{}, err
@@ -160,7 +161,7 @@ func (c *Cache) recall(ctx context.Context, sys System, question []string, ask f
 }
 
 // cacheKey is a readable text: all that an answer depends on besides files.
-func cacheKey(sys System, question []string) (string, error) {
+func cacheKey(sys drivers.System, question []string) (string, error) {
 	root, err := sys.Root.ID()
 	if err != nil {
 		return "", err
@@ -168,7 +169,7 @@ func cacheKey(sys System, question []string) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "crosscc toolchain cache v4\nroot %s\n", root)
 	for _, name := range []string{"PATH", "COMPILER_PATH", "GCC_EXEC_PREFIX", "LIBRARY_PATH"} {
-		fmt.Fprintf(&b, "%s %q\n", name, sys.getenv(name))
+		fmt.Fprintf(&b, "%s %q\n", name, sys.Env(name))
 	}
 	fmt.Fprintf(&b, "question %q\n", question)
 	return b.String(), nil

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/crosscc/crosscc/toolchains/drivers"
 	"github.com/crosscc/crosscc/toolchains/rootfs"
 )
 
@@ -34,7 +35,7 @@ func TestCacheNoticesChanges(t *testing.T) {
 	bin := t.TempDir()
 	h := newHost(t, "PATH="+bin+":"+os.Getenv("PATH"))
 	c := settledCache("")
-	probe := func(sys System) Toolchain {
+	probe := func(sys drivers.System) Toolchain {
 		t.Helper()
 		tc, err := c.Probe(t.Context(), sys, driver, "")
 		if err != nil {
@@ -222,10 +223,10 @@ func TestCacheContext(t *testing.T) {
 	driver := need(t, "gcc-12")
 	asking, release := make(chan struct{}), make(chan struct{})
 	slow := h.System
-	slow.Run = func(ctx context.Context, p Program) (Output, error) {
+	slow.Run = func(ctx context.Context, p drivers.Program) (drivers.Output, error) {
 		close(asking)
 		<-release
-		return Output{}, context.Canceled
+		return drivers.Output{}, context.Canceled
 	}
 	first := make(chan error, 1)
 	go func() { _, err := c.Probe(context.Background(), slow, driver, ""); first <- err }()
@@ -273,7 +274,7 @@ func BenchmarkCacheHit(b *testing.B) {
 		b.Fatal(err)
 	}
 	h := &host{env: os.Environ()}
-	sys := System{Root: root, Run: h.run, Getenv: h.getenv}
+	sys := drivers.System{Root: root, Run: h.run, Getenv: h.getenv}
 	c := settledCache("")
 	for b.Loop() {
 		if _, err := c.Probe(b.Context(), sys, "/usr/bin/gcc-12", ""); err != nil {

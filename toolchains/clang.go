@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/crosscc/crosscc/toolchains/drivers"
 )
 
 // referenceTarget is the target for which clang's defaults are compared. The
@@ -25,7 +27,7 @@ func (p *prober) askClang(ctx context.Context, s survey, t *Toolchain) error {
 				return err
 			}
 			configs, err := p.configs(s)
-			t.Defaults = digestText(clangDefaults(readReport(string(out.Stderr))) + configs)
+			t.Defaults = digestText(clangDefaults(drivers.ReadReport(string(out.Stderr))) + configs)
 			return err
 		},
 		func() error {
@@ -43,13 +45,13 @@ func (p *prober) askClang(ctx context.Context, s survey, t *Toolchain) error {
 
 // clangDefaults is the text whose digest begins Identity.Defaults: the words of
 // the cc1 lines for C and C++.
-func clangDefaults(r report) string {
+func clangDefaults(r drivers.Report) string {
 	var b strings.Builder
 	b.WriteString("crosscc clang defaults v1\n") // bump when the meaning changes
 	for _, c := range r.Commands {
 		i := slices.Index(c, "-x")
 		if i >= 0 && i+1 < len(c) && (c[i+1] == "c" || c[i+1] == "c++") {
-			fmt.Fprintf(&b, "%s %q\n", c[i+1], defaultWords(c))
+			fmt.Fprintf(&b, "%s %q\n", c[i+1], drivers.DefaultWords(c))
 		}
 	}
 	return b.String()
@@ -75,7 +77,7 @@ func (p *prober) configs(s survey) (string, error) {
 		}
 		fmt.Fprintf(&b, "config %q\n", text)
 	}
-	return b.String() + clangDefaults(s.report), nil
+	return b.String() + clangDefaults(s.Report), nil
 }
 
 // clangTargets reads the names from --print-targets.
@@ -97,13 +99,13 @@ func clangTargets(out string) []string {
 // atomics, crtfastmath.o), which a sandbox does not have.
 //
 // Callers who ask more than once use [Cache.ClangWords].
-func ClangWords(ctx context.Context, sys System, path string, words []string) ([]string, error) {
+func ClangWords(ctx context.Context, sys drivers.System, path string, words []string) ([]string, error) {
 	return newProber(sys, nil).clangWords(ctx, path, words)
 }
 
 func (p *prober) clangWords(ctx context.Context, driver string, words []string) ([]string, error) {
 	asked := append(slices.Clone(words), "-v", "-###", "-c", "-x", "c", "-")
-	out, r, err := p.askDriver(ctx, Program{Path: driver, Args: asked, Env: plainEnv()})
+	out, r, err := p.askDriver(ctx, drivers.Program{Path: driver, Args: asked, Env: plainEnv()})
 	if err != nil {
 		return nil, fmt.Errorf("what clang finds out: run %s %s: %w", driver, strings.Join(asked, " "), err)
 	}
@@ -124,7 +126,7 @@ const denormals = "-fdenormal-fp-math"
 // foundOut are ClangWords of the -cc1 line that the driver makes of words. Where
 // -ffast-math found no crtfastmath.o, that is said as well, in the words of a
 // clang that knows pairs of them (10).
-func foundOut(words []string, r report, cc1 []string) []string {
+func foundOut(words []string, r drivers.Report, cc1 []string) []string {
 	list := []string{}
 	fast := slices.ContainsFunc(words, func(w string) bool {
 		return w == "-ffast-math" || w == "-Ofast" || w == "-funsafe-math-optimizations"

@@ -3,6 +3,8 @@ package toolchains
 import (
 	"slices"
 	"strings"
+
+	"github.com/crosscc/crosscc/toolchains/drivers"
 )
 
 // This file is about a gcc that serves a target by words: one for x86_64 that is
@@ -41,9 +43,9 @@ func recorded(words []string) (word string) {
 	return word
 }
 
-// without is the report less the words by which a target is derived, on the lines
+// without is a report less the words by which a target is derived, on the lines
 // of the compilers proper, and the name of the directory that they lead to.
-func (r report) without(derived []string) report {
+func without(r drivers.Report, derived []string) drivers.Report {
 	if len(derived) == 0 {
 		return r
 	}

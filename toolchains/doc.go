@@ -4,14 +4,11 @@
 // A newcomer starts at [Probe], which asks one driver who it is, and at
 // [MatchOf], which compares the answer with what a build wants. What a target's
 // name means is package triple, the file system that a compiler lives in package
-// rootfs. Around them:
+// rootfs, finding drivers and reading what they say package drivers. Around them:
 //
-//   - probe.go, gcc.go, clang.go, words.go: the questions, and reading the
-//     answers. Nothing is guessed from a compiler's name.
+//   - probe.go, gcc.go, clang.go: the questions, and what the answers come to.
+//     Nothing is guessed from a compiler's name.
 //   - fingerprint.go, libraries.go: digests that tell that a file changed.
 //   - cache.go: answers kept for as long as stat proves that they hold.
-//   - discover.go, choose.go: finding drivers on a machine, and the best of them.
-//
-// The package runs nothing by itself: whoever calls gives a [RunFunc], and
-// decides with it in which root, sandbox or process the compilers run.
+//   - choose.go: the best of several.
 package toolchains

@@ -9,12 +9,13 @@ import (
 	"strings"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/toolchains/drivers"
 )
 
 // NativeFlags are the flags that say on any machine what native says on this one,
 // for people to put into a configuration: of what n holds, what -march does not
 // bring along by itself. q is the question that n answers; programs are run.
-func NativeFlags(ctx context.Context, sys System, q NativeQuestion, n Native) ([]string, error) {
+func NativeFlags(ctx context.Context, sys drivers.System, q NativeQuestion, n Native) ([]string, error) {
 	p := newProber(sys, nil)
 	given := slices.DeleteFunc(slices.Clone(q.Words), func(w string) bool { return hasNative([]string{w}) })
 	switch {
@@ -40,7 +41,7 @@ func (p *prober) gccFlags(ctx context.Context, driver string, given, specs []str
 	}
 	brought := map[string]bool{}
 	for line := range strings.Lines(string(out.Stdout)) {
-		option, value := helpRow(line)
+		option, value := drivers.OptionRow(line)
 		switch value {
 		case "":
 		case "[enabled]":

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"path"
 	"strings"
+
+	"github.com/crosscc/crosscc/toolchains/drivers"
 )
 
 // helpWords ask gcc for its option tables as they stand by default. The classes
@@ -19,7 +21,7 @@ func (p *prober) askGCC(ctx context.Context, s survey, t *Toolchain) error {
 	return parallel(
 		func() error {
 			out, err := p.must(ctx, s.Path, nil, p.told(helpWords[:]...)...)
-			own := s.without(p.derived)
+			own := without(s.Report, p.derived)
 			t.Defaults = digestText(gccDefaults(own, string(out.Stdout)))
 			t.Unasked = unasked(own, string(out.Stdout))
 			return err
@@ -34,37 +36,20 @@ func (p *prober) askGCC(ctx context.Context, s survey, t *Toolchain) error {
 
 // gccDefaults is the text whose digest is Identity.Defaults. It must not depend
 // on where gcc is installed, on which of its drivers was asked, or on its host.
-func gccDefaults(r report, help string) string {
+func gccDefaults(r drivers.Report, help string) string {
 	var b strings.Builder
 	b.WriteString("crosscc gcc defaults v1\n") // bump when the meaning changes
 	for _, role := range []string{"cc1", "cc1plus"} {
-		if words, ok := r.program(role); ok {
-			fmt.Fprintf(&b, "%s %q\n", role, defaultWords(words))
+		if words, ok := r.Program(role); ok {
+			fmt.Fprintf(&b, "%s %q\n", role, drivers.DefaultWords(words))
 		}
 	}
 	for line := range strings.Lines(help) {
-		if option, value := helpRow(line); value != "" {
+		if option, value := drivers.OptionRow(line); value != "" {
 			fmt.Fprintf(&b, "option %s %s\n", option, value)
 		}
 	}
 	return b.String()
-}
-
-// helpRow reads a row of an option table, `  -mabi=   lp64`. It gives no value
-// for lines that are no such row, and for rows that say something else than a
-// default of the code: paths, what other languages have, and colours and links,
-// which follow the environment.
-func helpRow(line string) (option, value string) {
-	fields := strings.Fields(line)
-	if !strings.HasPrefix(line, "  -") || len(fields) < 2 {
-		return "", ""
-	}
-	option, value = fields[0], strings.Join(fields[1:], " ")
-	if strings.Contains(value, "/") || strings.HasPrefix(value, "[available") ||
-		strings.HasPrefix(option, "-fdiagnostics-color") || strings.HasPrefix(option, "-fdiagnostics-urls") {
-		return option, ""
-	}
-	return option, value
 }
 
 // lookAround looks at the names of `-print-search-dirs` where gcc would find a

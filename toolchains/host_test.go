@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/crosscc/crosscc/toolchains/drivers"
 	"github.com/crosscc/crosscc/toolchains/rootfs"
 )
 
@@ -30,7 +31,7 @@ func need(t *testing.T, program string) string {
 
 // host is this machine.
 type host struct {
-	System
+	drivers.System
 	runs    atomic.Int64 // programs run so far
 	env     []string
 	digests digests
@@ -44,7 +45,7 @@ func newHost(t *testing.T, env ...string) *host {
 	}
 	t.Cleanup(func() { _ = root.Close() })
 	h := &host{env: append(os.Environ(), env...)}
-	h.System = System{Root: root, Run: h.run, Getenv: h.getenv}
+	h.System = drivers.System{Root: root, Run: h.run, Getenv: h.getenv}
 	return h
 }
 
@@ -57,7 +58,7 @@ func (h *host) getenv(key string) string {
 	return ""
 }
 
-func (h *host) run(ctx context.Context, p Program) (Output, error) {
+func (h *host) run(ctx context.Context, p drivers.Program) (drivers.Output, error) {
 	h.runs.Add(1)
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, p.Path, p.Args...)
@@ -66,12 +67,12 @@ func (h *host) run(ctx context.Context, p Program) (Output, error) {
 	if len(p.Stdin) > 0 {
 		stdin, err := os.CreateTemp("", "stdin-") // a file, as the agent gives
 		if err != nil {
-			return Output{}, err
+			return drivers.Output{}, err
 		}
 		defer stdin.Close()
 		defer os.Remove(stdin.Name())
 		if _, err := stdin.WriteAt(p.Stdin, 0); err != nil {
-			return Output{}, err
+			return drivers.Output{}, err
 		}
 		cmd.Stdin = stdin
 	}
@@ -79,7 +80,7 @@ func (h *host) run(ctx context.Context, p Program) (Output, error) {
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.Exited() {
 		err = nil
 	}
-	return Output{stdout.Bytes(), stderr.Bytes(), cmd.ProcessState.ExitCode()}, err
+	return drivers.Output{Stdout: stdout.Bytes(), Stderr: stderr.Bytes(), Status: cmd.ProcessState.ExitCode()}, err
 }
 
 // probe asks a compiler on PATH.

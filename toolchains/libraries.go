@@ -140,9 +140,9 @@ func (p *prober) ldConf(name string) []string {
 		fields := strings.Fields(strings.SplitN(line, "#", 2)[0])
 		switch {
 		case len(fields) == 2 && fields[0] == "include" && name == "/etc/ld.so.conf":
-			files, _ := glob(p.Root, path.Join("/etc", fields[1]), maxLoaderDir)
+			files, _ := p.Root.Glob(path.Join("/etc", fields[1]), maxLoaderDir)
 			if path.IsAbs(fields[1]) {
-				files, _ = glob(p.Root, fields[1], maxLoaderDir)
+				files, _ = p.Root.Glob(fields[1], maxLoaderDir)
 			}
 			for _, f := range files {
 				dirs = append(dirs, p.ldConf(f)...)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/toolchains/drivers"
 )
 
 // Native is what -march=native and its kin mean to one compiler on one CPU, for
@@ -40,7 +41,7 @@ const specsName = "/proc/self/fd/0"
 // each gcc. sys.Run must give programs their input as a file, not as a pipe.
 //
 // The error says why it can't be known: the compiler knows no native, for one.
-func (c *Cache) Native(ctx context.Context, sys System, q NativeQuestion) (Native, error) {
+func (c *Cache) Native(ctx context.Context, sys drivers.System, q NativeQuestion) (Native, error) {
 	question := slices.Concat([]string{"native", q.CPU, underDir(sys.Dir, q.Words), q.Of.text(), q.Path}, q.Words)
 	if q.Of.Family == argv.Clang {
 		a, err := c.recall(ctx, sys, question, func(p *prober) (a answer, err error) {
@@ -72,7 +73,7 @@ func (c *Cache) Native(ctx context.Context, sys System, q NativeQuestion) (Nativ
 // TakesNative reports whether a gcc takes a text of another's for the spec that
 // asks the CPU, and asks it nowhere else: Native.Specs of a client's compiler is
 // then all that it knows of native. of is what the gcc at path was found to be.
-func (c *Cache) TakesNative(ctx context.Context, sys System, path string, of Toolchain) (bool, error) {
+func (c *Cache) TakesNative(ctx context.Context, sys drivers.System, path string, of Toolchain) (bool, error) {
 	if of.Family != argv.GCC {
 		return false, nil
 	}
@@ -85,7 +86,7 @@ func (c *Cache) TakesNative(ctx context.Context, sys System, path string, of Too
 }
 
 // specs are gcc's built-in specs, remembered.
-func (c *Cache) specs(ctx context.Context, sys System, path string, of Toolchain) (string, error) {
+func (c *Cache) specs(ctx context.Context, sys drivers.System, path string, of Toolchain) (string, error) {
 	a, err := c.recall(ctx, sys, []string{"specs", of.text(), path}, func(p *prober) (answer, error) {
 		p.look(path)
 		out, err := p.must(ctx, path, nil, "-dumpspecs")
@@ -163,7 +164,7 @@ func (p *prober) nativeSpecs(ctx context.Context, q NativeQuestion, spec string)
 	if err != nil {
 		return n, err
 	}
-	words, _ := r.program("cc1")
+	words, _ := r.Program("cc1")
 	from, to := slices.Index(words, specBegin), slices.Index(words, specEnd)
 	switch {
 	case len(r.Specs) != 1 || r.Specs[0] != specsName:
@@ -224,12 +225,12 @@ func (p *prober) nativeSelf(ctx context.Context, q NativeQuestion) (n Native, er
 
 // drive asks a gcc driver what it would run for a source in C. -pipe keeps
 // temporary names out of the answer.
-func (p *prober) drive(ctx context.Context, q NativeQuestion, stdin []byte, words ...string) (report, error) {
+func (p *prober) drive(ctx context.Context, q NativeQuestion, stdin []byte, words ...string) (drivers.Report, error) {
 	out, err := p.must(ctx, q.Path, stdin, append(words, "-###", "-pipe", "-c", "-o", "/dev/null", "-x", "c", "/dev/null")...)
 	if err != nil {
-		return report{}, fmt.Errorf("what native means: %w", err)
+		return drivers.Report{}, fmt.Errorf("what native means: %w", err)
 	}
-	return readReport(string(out.Stderr)), nil
+	return drivers.ReadReport(string(out.Stderr)), nil
 }
 
 // nativeClang reads the words of the -cc1 line that native decides. On x86 the
@@ -272,9 +273,9 @@ func (p *prober) nativeClang(ctx context.Context, q NativeQuestion) (n Native, e
 
 // cc1 is the -cc1 line for words. A clang that has anything to say of native has
 // to say it at home.
-func (p *prober) cc1(ctx context.Context, q NativeQuestion, words []string) ([]string, report, error) {
+func (p *prober) cc1(ctx context.Context, q NativeQuestion, words []string) ([]string, drivers.Report, error) {
 	words = append(slices.Clone(words), "-v", "-###", "-c", "-o", "/dev/null", "-x", "c", "-")
-	out, r, err := p.askDriver(ctx, Program{Path: q.Path, Args: words, Env: plainEnv()})
+	out, r, err := p.askDriver(ctx, drivers.Program{Path: q.Path, Args: words, Env: plainEnv()})
 	if err != nil {
 		return nil, r, fmt.Errorf("what native means: run %s: %w", q.Path, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/toolchains/drivers"
 )
 
 // question is what an agent asks about a command's words.
@@ -32,11 +33,11 @@ func TestNativeGCC(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s %s: %v", driver, words, err)
 			}
-			out, err := h.run(t.Context(), Program{Path: driver, Args: append(strings.Fields(words), "-###", "-S", "-x", "c", "/dev/null")})
+			out, err := h.run(t.Context(), drivers.Program{Path: driver, Args: append(strings.Fields(words), "-###", "-S", "-x", "c", "/dev/null")})
 			if err != nil {
 				t.Fatal(err)
 			}
-			cc1, _ := readReport(string(out.Stderr)).program("cc1")
+			cc1, _ := drivers.ReadReport(string(out.Stderr)).Program("cc1")
 			if len(n.Specs) == 0 || len(n.Words) > 0 || !strings.Contains(strings.Join(cc1, " "), "/dev/null "+strings.Join(n.Specs, " ")+" -quiet") {
 				t.Errorf("%s %s: got %q, cc1 gets %q", driver, words, n, cc1)
 			}
@@ -92,9 +93,9 @@ type selfDriver struct {
 	runs  int
 }
 
-func (d *selfDriver) run(_ context.Context, p Program) (Output, error) {
+func (d *selfDriver) run(_ context.Context, p drivers.Program) (drivers.Output, error) {
 	if slices.Contains(p.Args, "-dumpspecs") {
-		return Output{Stdout: []byte("*cc1:\n%{profile:-p}\n\n*cc1_cpu:\n\n\n")}, nil
+		return drivers.Output{Stdout: []byte("*cc1:\n%{profile:-p}\n\n*cc1_cpu:\n\n\n")}, nil
 	}
 	d.runs++
 	var options []string
@@ -120,7 +121,7 @@ func (d *selfDriver) run(_ context.Context, p Program) (Output, error) {
 		machine = append(machine, "-mhidden")
 	}
 	text := fmt.Sprintf("COLLECT_GCC_OPTIONS='%s'\n /usr/lib/cc1 -quiet %s -o -\n as -o /dev/null\n", strings.Join(options, "' '"), strings.Join(machine, " "))
-	return Output{Stderr: []byte(text)}, nil
+	return drivers.Output{Stderr: []byte(text)}, nil
 }
 
 func TestNativeSelf(t *testing.T) {
@@ -178,7 +179,7 @@ func TestNativeCache(t *testing.T) {
 	dir := t.TempDir()
 	asked := 0
 	sys := h.System
-	sys.Run = func(ctx context.Context, p Program) (Output, error) {
+	sys.Run = func(ctx context.Context, p drivers.Program) (drivers.Output, error) {
 		if slices.Contains(p.Args, "-###") {
 			asked++
 		}

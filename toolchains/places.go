@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/toolchains/drivers"
 )
 
 // clang's driver chooses directories and features by what it finds on the disk:
@@ -63,14 +64,14 @@ func underDir(dir string, words []string) string {
 
 // askDriver runs clang's driver and looks at everything that its answer rests
 // on.
-func (p *prober) askDriver(ctx context.Context, prog Program) (Output, report, error) {
+func (p *prober) askDriver(ctx context.Context, prog drivers.Program) (drivers.Output, drivers.Report, error) {
 	w := walk{prober: p, seen: map[stamp]bool{}}
 	w.before(prog)
 	out, err := p.Run(ctx, prog)
 	if err != nil {
-		return out, report{}, err
+		return out, drivers.Report{}, err
 	}
-	r := readReport(string(out.Stderr))
+	r := drivers.ReadReport(string(out.Stderr))
 	w.after(prog.Path, out, r)
 	return out, r, nil
 }
@@ -82,7 +83,7 @@ type walk struct {
 }
 
 // before looks at what is known before the driver runs.
-func (w *walk) before(prog Program) {
+func (w *walk) before(prog drivers.Program) {
 	w.look(prog.Path)
 	for _, name := range []string{"/etc/os-release", "/etc/lsb-release", "/etc/redhat-release", "/etc/SuSE-release", "/etc/debian_version"} {
 		w.look(name)
@@ -101,7 +102,7 @@ func (w *walk) before(prog Program) {
 }
 
 // after looks at what the driver said of itself.
-func (w *walk) after(driver string, out Output, r report) {
+func (w *walk) after(driver string, out drivers.Output, r drivers.Report) {
 	// An error, or a driver whose configuration names places of its own.
 	w.fleeting = w.fleeting || out.Status != 0 || len(r.Configs) > 0 || !knownPlaces(r.Target)
 	for line := range strings.Lines(string(out.Stderr)) {

@@ -7,13 +7,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/crosscc/crosscc/toolchains/drivers"
 )
 
 // in is the host with programs that begin in dir.
-func (h *host) in(dir string) System {
+func (h *host) in(dir string) drivers.System {
 	sys := h.System
 	sys.Dir = dir
-	sys.Run = func(ctx context.Context, p Program) (Output, error) {
+	sys.Run = func(ctx context.Context, p drivers.Program) (drivers.Output, error) {
 		p.Args = append([]string{"-c", `cd "$0" && exec "$@"`, dir, p.Path}, p.Args...)
 		p.Path = "/bin/sh"
 		return h.run(ctx, p)
@@ -99,7 +101,7 @@ func TestCacheClang(t *testing.T) {
 			if err := os.Symlink(dir+"/real/lib/gcc/x86_64-linux-gnu/11", dir+"/link/lib/gcc/x86_64-linux-gnu/11"); err != nil {
 				t.Fatal(err)
 			}
-			prog := Program{Path: need(t, "clang++-14")}
+			prog := drivers.Program{Path: need(t, "clang++-14")}
 			for _, w := range append(s.words, "-x", "c++", "-E", "-v", "-") {
 				prog.Args = append(prog.Args, strings.ReplaceAll(w, "DIR", dir))
 			}
@@ -133,7 +135,7 @@ func TestCacheClangDir(t *testing.T) {
 	installGCC(t, dir+"/a/tc", "x86_64-linux-gnu", "11")
 	installGCC(t, dir+"/b/tc", "x86_64-linux-gnu", "12")
 	for _, d := range []string{"a", "b", "a"} {
-		out, err := c.Clang(h.in(dir+"/"+d), Fingerprint{})(t.Context(), Program{Path: need(t, "clang++-14"), Args: []string{"--gcc-toolchain=tc", "-x", "c++", "-v", "-E", "-"}})
+		out, err := c.Clang(h.in(dir+"/"+d), Fingerprint{})(t.Context(), drivers.Program{Path: need(t, "clang++-14"), Args: []string{"--gcc-toolchain=tc", "-x", "c++", "-v", "-E", "-"}})
 		if want := map[string]string{"a": "x86_64-linux-gnu/11/", "b": "x86_64-linux-gnu/12/"}[d]; err != nil || !strings.Contains(string(out.Stderr), want) {
 			t.Errorf("in %s: %v, no %s in %s", d, err, want, out.Stderr)
 		}
@@ -151,13 +153,13 @@ func TestCacheClangFleeting(t *testing.T) {
 		c := settledCache(t.TempDir())
 		for range 2 {
 			before := h.runs.Load()
-			if _, err := c.Clang(h.in(dir), Fingerprint{})(t.Context(), Program{Path: need(t, "clang-14"), Args: words}); err != nil || h.runs.Load() == before {
+			if _, err := c.Clang(h.in(dir), Fingerprint{})(t.Context(), drivers.Program{Path: need(t, "clang-14"), Args: words}); err != nil || h.runs.Load() == before {
 				t.Errorf("%s: %v, %d programs run", name, err, h.runs.Load()-before)
 			}
 		}
 	}
 	c := settledCache("")
-	if _, err := c.Clang(h.System, Fingerprint{})(t.Context(), Program{Path: need(t, "clang-14"), Stdin: []byte("x")}); err == nil {
+	if _, err := c.Clang(h.System, Fingerprint{})(t.Context(), drivers.Program{Path: need(t, "clang-14"), Stdin: []byte("x")}); err == nil {
 		t.Error("a question with an input was remembered")
 	}
 }

@@ -13,50 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/crosscc/crosscc/argv"
-	"github.com/crosscc/crosscc/toolchains/rootfs"
+	"github.com/crosscc/crosscc/toolchains/drivers"
 	"github.com/crosscc/crosscc/toolchains/triple"
 )
-
-// A Program is one program to run for a probe.
-type Program struct {
-	Path  string   // absolute, within the System's root; also its argv[0]
-	Args  []string // the words after argv[0]
-	Env   []string // K=V, on top of the environment that the RunFunc has
-	Stdin []byte   // nil: an empty input
-}
-
-// An Output is what a Program left behind.
-type Output struct {
-	Stdout, Stderr []byte
-	Status         int // 0 when it ended well; any other number is a failure
-}
-
-// A RunFunc runs a program and waits for it. It:
-//   - runs it in the root and the environment in which the jobs run, or will run;
-//   - returns an error only when the program could not be run or was killed;
-//   - may be called from several goroutines at once;
-//   - bounds the time and the size of the output, and ends with ctx.
-type RunFunc func(ctx context.Context, p Program) (Output, error)
-
-// A System is where a toolchain lives.
-type System struct {
-	Root *rootfs.Root
-	Run  RunFunc
-	// Getenv tells of the environment that Run has: PATH, COMPILER_PATH,
-	// GCC_EXEC_PREFIX and LIBRARY_PATH are asked for. nil: it is empty.
-	Getenv func(string) string
-	// Dir is where Run's programs begin, an absolute name in Root. What they say
-	// of words that name directories from there is kept for this Dir; "": not
-	// at all.
-	Dir string
-}
-
-func (s System) getenv(key string) string {
-	if s.Getenv == nil {
-		return ""
-	}
-	return s.Getenv(key)
-}
 
 // Probe asks the driver at path, an absolute name in sys.Root, who it is.
 // target is a value for clang's --target, "" for what the driver does unasked;
@@ -64,7 +23,7 @@ func (s System) getenv(key string) string {
 // it could not be asked; nothing is guessed.
 //
 // Callers who ask more than once use a [Cache].
-func Probe(ctx context.Context, sys System, path, target string) (Toolchain, error) {
+func Probe(ctx context.Context, sys drivers.System, path, target string) (Toolchain, error) {
 	p := newProber(sys, nil)
 	return p.probe(ctx, path, target)
 }
@@ -72,7 +31,7 @@ func Probe(ctx context.Context, sys System, path, target string) (Toolchain, err
 // Programs lists what a sandbox must show so that the driver at path can be
 // probed and can compile: driver, compilers proper, assembler. The names are
 // as the driver spells them, but without `..`; links in them stay.
-func Programs(ctx context.Context, sys System, path string) ([]string, error) {
+func Programs(ctx context.Context, sys drivers.System, path string) ([]string, error) {
 	p := newProber(sys, nil)
 	s, err := p.survey(ctx, path, "")
 	return s.programs(), err
@@ -80,7 +39,7 @@ func Programs(ctx context.Context, sys System, path string) ([]string, error) {
 
 // A prober holds what one probe has learnt about files.
 type prober struct {
-	System
+	drivers.System
 	digests *digests
 
 	mu    sync.Mutex
@@ -94,7 +53,7 @@ type prober struct {
 	derived []string
 }
 
-func newProber(sys System, d *digests) *prober {
+func newProber(sys drivers.System, d *digests) *prober {
 	if d == nil {
 		d = &digests{}
 	}
@@ -124,7 +83,7 @@ func (p *prober) find(name string) string {
 	if name == "" || strings.Contains(name, "/") {
 		return name
 	}
-	for dir := range strings.SplitSeq(p.getenv("PATH"), ":") {
+	for dir := range strings.SplitSeq(p.Env("PATH"), ":") {
 		if file := path.Join(dir, name); path.IsAbs(dir) && p.executable(file) {
 			return file
 		}
@@ -133,8 +92,8 @@ func (p *prober) find(name string) string {
 }
 
 // ask runs a program in the C locale. Words are compared and parsed.
-func (p *prober) ask(ctx context.Context, file string, stdin []byte, words ...string) (Output, error) {
-	out, err := p.Run(ctx, Program{Path: file, Args: words, Env: plainEnv(), Stdin: stdin})
+func (p *prober) ask(ctx context.Context, file string, stdin []byte, words ...string) (drivers.Output, error) {
+	out, err := p.Run(ctx, drivers.Program{Path: file, Args: words, Env: plainEnv(), Stdin: stdin})
 	if err != nil {
 		return out, fmt.Errorf("run %s %s: %w", file, strings.Join(words, " "), err)
 	}
@@ -152,7 +111,7 @@ func plainEnv() []string {
 }
 
 // must is ask for a question whose answer can't be missed.
-func (p *prober) must(ctx context.Context, file string, stdin []byte, words ...string) (Output, error) {
+func (p *prober) must(ctx context.Context, file string, stdin []byte, words ...string) (drivers.Output, error) {
 	out, err := p.ask(ctx, file, stdin, words...)
 	if err == nil && out.Status != 0 {
 		err = fmt.Errorf("%s %s: status %d: %s", file, strings.Join(words, " "), out.Status, firstLine(out.Stderr))
@@ -169,7 +128,7 @@ func firstLine(b []byte) string {
 // A survey is what one `-###` run tells: who the driver is, and which files it
 // would use. Names of files are absolute and "" where there is none.
 type survey struct {
-	report
+	drivers.Report
 	Path     string            // the driver asked
 	Real     string            // the program behind Path where that is a script or a link that runs another; else ""
 	CXX      bool              // Path is the C++ driver
@@ -189,7 +148,7 @@ func (p *prober) survey(ctx context.Context, driver, target string) (survey, err
 	if err != nil {
 		return s, err
 	}
-	s.report = readReport(string(out.Stderr))
+	s.Report = drivers.ReadReport(string(out.Stderr))
 	switch {
 	case s.Family == argv.Unknown:
 		return s, fmt.Errorf("%s is neither gcc nor clang: it answers -### with %q", driver, firstLine(out.Stderr))
@@ -219,14 +178,14 @@ func (p *prober) told(words ...string) []string { return slices.Concat(p.derived
 
 // locate finds the files that the report names.
 func (p *prober) locate(s *survey) {
-	s.Real = p.behind(s.Path, s.report)
+	s.Real = p.behind(s.Path, s.Report)
 	for _, c := range gccCompilers {
 		// gcc answers with a bare name when the compiler is not installed.
-		if words, ok := s.program(c.Role); ok && path.IsAbs(words[0]) && p.executable(words[0]) {
+		if words, ok := s.Program(c.Role); ok && path.IsAbs(words[0]) && p.executable(words[0]) {
 			s.Compiler[c.Role] = p.Root.Plain(words[0])
 		}
 	}
-	if as := p.find(s.assembler()); as != "" && p.executable(as) {
+	if as := p.find(s.Assembler()); as != "" && p.executable(as) {
 		s.As = p.Root.Plain(as)
 	}
 	d, ok := argv.ParseDriver(path.Base(s.Path))
@@ -241,7 +200,7 @@ func (p *prober) locate(s *survey) {
 
 // behind is the program that a driver's answer names as itself, when it is
 // another file than the driver's: then that is a script, or ccache's link.
-func (p *prober) behind(driver string, r report) string {
+func (p *prober) behind(driver string, r drivers.Report) string {
 	self := p.find(r.Self)
 	if r.Family == argv.Clang {
 		self = r.Commands[0][0]
@@ -313,8 +272,8 @@ func (p *prober) askSibling(ctx context.Context, s *survey, target string) error
 		return nil
 	}
 	out, err := p.ask(ctx, s.Sibling, nil, p.told(surveyWords(target)...)...)
-	other := readReport(string(out.Stderr))
-	if err != nil || !s.sameAs(other) {
+	other := drivers.ReadReport(string(out.Stderr))
+	if err != nil || !sameCompilers(s.Report, other) {
 		s.Sibling = ""
 		return context.Cause(ctx)
 	}
@@ -322,14 +281,14 @@ func (p *prober) askSibling(ctx context.Context, s *survey, target string) error
 	return nil
 }
 
-// sameAs reports whether two drivers would run the same compilers, with the
+// sameCompilers reports whether two drivers would run the same compilers, with the
 // same words, for the same target.
-func (r report) sameAs(o report) bool {
-	if r.Family != o.Family || r.Version != o.Version || r.Package != o.Package || r.Target != o.Target || r.assembler() != o.assembler() {
+func sameCompilers(r, o drivers.Report) bool {
+	if r.Family != o.Family || r.Version != o.Version || r.Package != o.Package || r.Target != o.Target || r.Assembler() != o.Assembler() {
 		return false
 	}
 	return slices.EqualFunc(r.Commands, o.Commands, func(a, b []string) bool {
-		return a[0] == b[0] && slices.Equal(defaultWords(a), defaultWords(b))
+		return a[0] == b[0] && slices.Equal(drivers.DefaultWords(a), drivers.DefaultWords(b))
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/toolchains/drivers"
 	"github.com/crosscc/crosscc/toolchains/rootfs"
 	"github.com/crosscc/crosscc/toolchains/triple"
 )
@@ -62,12 +63,12 @@ func TestProbeAgreesWithDriver(t *testing.T) {
 	for _, name := range []string{"gcc-12", "g++-11", "aarch64-linux-gnu-gcc-11", "riscv64-linux-gnu-gcc", "clang-14"} {
 		h := newHost(t)
 		tc := h.probe(t, name, "")
-		machine, err := h.Run(t.Context(), Program{Path: need(t, name), Args: []string{"-dumpmachine"}})
+		machine, err := h.Run(t.Context(), drivers.Program{Path: need(t, name), Args: []string{"-dumpmachine"}})
 		if err != nil || !triple.Same(firstLine(machine.Stdout), tc.Target) {
 			t.Errorf("%s: target %s, -dumpmachine %s, %v", name, tc.Target, machine.Stdout, err)
 		}
 		flag := map[argv.Family]string{argv.GCC: "-dumpfullversion", argv.Clang: "-dumpversion"}[tc.Family]
-		version, err := h.Run(t.Context(), Program{Path: need(t, name), Args: []string{flag}})
+		version, err := h.Run(t.Context(), drivers.Program{Path: need(t, name), Args: []string{flag}})
 		if err != nil || firstLine(version.Stdout) != tc.Version {
 			t.Errorf("%s: version %s, %s %s, %v", name, tc.Version, flag, version.Stdout, err)
 		}
@@ -258,7 +259,7 @@ func TestProberReadsFilesOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = r.Close() }()
-	p := newProber(System{Root: r}, nil)
+	p := newProber(drivers.System{Root: r}, nil)
 	if p.executable("/fifo") || p.executable("/") || !p.executable("/large") {
 		t.Error("executable is not only for regular files")
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/toolchains/drivers"
 )
 
 // Unasked is what a gcc does unless a command line says otherwise, as far as
@@ -64,17 +65,17 @@ var followers = []string{"-mcmodel=*", "-mlibarch=*", "-masm-syntax-unified*", "
 func (k knob) turns(word string) bool { return matchAny(k.options, word) }
 
 // unasked reads what a driver says of itself.
-func unasked(r report, help string) Unasked {
+func unasked(r drivers.Report, help string) Unasked {
 	var u Unasked
-	if words, ok := r.program("cc1"); ok {
-		u.C = defaultWords(words)
+	if words, ok := r.Program("cc1"); ok {
+		u.C = drivers.DefaultWords(words)
 	}
-	if words, ok := r.program("cc1plus"); ok {
-		u.CXX = defaultWords(words)
+	if words, ok := r.Program("cc1plus"); ok {
+		u.CXX = drivers.DefaultWords(words)
 	}
 	var rest strings.Builder
 	for line := range strings.Lines(help) {
-		option, value := helpRow(line)
+		option, value := drivers.OptionRow(line)
 		switch {
 		case value == "", matchAny(followers, option):
 		case slices.ContainsFunc(knobs[:], func(k knob) bool { return k.turns(option) }):
@@ -180,6 +181,17 @@ func (u Unasked) said(k knob, line []string) []string {
 		return []string{k.off}
 	}
 	return words
+}
+
+// matchAny reports whether s is one of the patterns; one that ends in '*' stands
+// for all that begin so.
+func matchAny(list []string, s string) bool {
+	for _, p := range list {
+		if prefix, ok := strings.CutSuffix(p, "*"); p == s || ok && strings.HasPrefix(s, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // difference says in words which of a's b lacks, and the other way round.

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/crosscc/crosscc/argv"
-	"github.com/crosscc/crosscc/toolchains"
+	"github.com/crosscc/crosscc/toolchains/drivers"
 )
 
 // Defaults are the directories that a compiler searches unasked, in order.
@@ -63,12 +63,12 @@ func AskWords(cmd *argv.Command) []string {
 // Ask asks the compiler at driver, an absolute name in sys.Root, for its own
 // directories under the words of cmd. It runs one process; callers keep gcc's
 // answer (AskWords says how long), and give a Run that remembers for clang.
-func Ask(ctx context.Context, sys toolchains.System, driver string, cmd *argv.Command) (Defaults, error) {
+func Ask(ctx context.Context, sys drivers.System, driver string, cmd *argv.Command) (Defaults, error) {
 	d := Defaults{Family: cmd.Family(), CXX: isCXX(cmd.Language())}
 	if cmd.Language().IsPreprocessed() {
 		return d, nil
 	}
-	out, err := sys.Run(ctx, toolchains.Program{
+	out, err := sys.Run(ctx, drivers.Program{
 		Path: driver, Args: append(AskWords(cmd), "-E", "-v", "-"),
 		Env: []string{"LC_ALL=C", "CPATH=", "C_INCLUDE_PATH=", "CPLUS_INCLUDE_PATH=", "OBJC_INCLUDE_PATH=", "OBJCPLUS_INCLUDE_PATH="},
 	})

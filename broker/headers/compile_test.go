@@ -14,6 +14,7 @@ import (
 
 	"github.com/crosscc/crosscc/sandbox"
 	"github.com/crosscc/crosscc/toolchains"
+	"github.com/crosscc/crosscc/toolchains/drivers"
 )
 
 // outDir is where a compile in a root writes; at home it is a link to there.
@@ -344,7 +345,7 @@ func (h *home) order(driver string, args []string, cxx bool) bool {
 
 // printed is the search path by -v, without links.
 func (h *home) printed(driver string, args []string) ([]string, bool) {
-	out, err := h.run(h.t.Context(), toolchains.Program{Path: need(h.t, driver), Args: append(slices.Clone(args), "-E", "-v")})
+	out, err := h.run(h.t.Context(), drivers.Program{Path: need(h.t, driver), Args: append(slices.Clone(args), "-E", "-v")})
 	if err != nil {
 		h.t.Fatal(err)
 	}

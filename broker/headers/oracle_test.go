@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/crosscc/crosscc/argv"
-	"github.com/crosscc/crosscc/toolchains"
+	"github.com/crosscc/crosscc/toolchains/drivers"
 	"github.com/crosscc/crosscc/toolchains/rootfs"
 )
 
@@ -76,7 +76,7 @@ func (h *home) getenv(key string) string {
 	return ""
 }
 
-func (h *home) run(ctx context.Context, p toolchains.Program) (toolchains.Output, error) {
+func (h *home) run(ctx context.Context, p drivers.Program) (drivers.Output, error) {
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, p.Path, p.Args...)
 	cmd.Env = append(h.env[:len(h.env):len(h.env)], p.Env...)
@@ -87,11 +87,11 @@ func (h *home) run(ctx context.Context, p toolchains.Program) (toolchains.Output
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.Exited() {
 		err = nil
 	}
-	return toolchains.Output{Stdout: stdout.Bytes(), Stderr: stderr.Bytes(), Status: cmd.ProcessState.ExitCode()}, err
+	return drivers.Output{Stdout: stdout.Bytes(), Stderr: stderr.Bytes(), Status: cmd.ProcessState.ExitCode()}, err
 }
 
-func (h *home) system() toolchains.System {
-	return toolchains.System{Root: h.root, Run: h.run, Getenv: h.getenv}
+func (h *home) system() drivers.System {
+	return drivers.System{Root: h.root, Run: h.run, Getenv: h.getenv}
 }
 
 // write makes files below the working directory, each "NAME" or "NAME: TEXT".

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/crosscc/crosscc/toolchains"
+	"github.com/crosscc/crosscc/toolchains/drivers"
 )
 
 // fragments are what texts are hard to read for, put together at random.
@@ -61,7 +61,7 @@ func TestRandomTexts(t *testing.T) {
 // includes are the files that -H names, relative to the working directory.
 func (h *home) includes(driver string, words []string) []string {
 	h.t.Helper()
-	out, err := h.run(h.t.Context(), toolchains.Program{Path: need(h.t, driver), Args: append(slices.Clone(words), "-E", "-H", "-w", "-o", "/dev/null")})
+	out, err := h.run(h.t.Context(), drivers.Program{Path: need(h.t, driver), Args: append(slices.Clone(words), "-E", "-H", "-w", "-o", "/dev/null")})
 	if err != nil {
 		h.t.Fatal(err)
 	}

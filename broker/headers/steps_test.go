@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/crosscc/crosscc/broker"
-	"github.com/crosscc/crosscc/toolchains"
+	"github.com/crosscc/crosscc/toolchains/drivers"
 )
 
 // A change is one line of what somebody does to files: write NAME TEXT, mv A B,
@@ -189,7 +189,7 @@ func (h *home) isHere(what string, tree *Tree) {
 // reads checks that the tree has every file that the compiler reads.
 func (h *home) reads(what string, tree *Tree, driver string, words []string) {
 	h.t.Helper()
-	out, err := h.run(h.t.Context(), toolchains.Program{Path: need(h.t, driver), Args: append(slices.Clone(words), "-M", "-MT", "o")})
+	out, err := h.run(h.t.Context(), drivers.Program{Path: need(h.t, driver), Args: append(slices.Clone(words), "-M", "-MT", "o")})
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/sandbox"
 	"github.com/crosscc/crosscc/toolchains"
+	"github.com/crosscc/crosscc/toolchains/drivers"
 	"github.com/crosscc/crosscc/toolchains/rootfs"
 	"github.com/crosscc/crosscc/toolchains/triple"
 )
@@ -159,9 +160,9 @@ func (c *catalog) derived(ctx context.Context, at *place, of toolchains.Toolchai
 
 func (c *catalog) drivers() ([]string, error) {
 	if c.o.Search != nil {
-		return toolchains.Discover(c.host.root, "", c.o.Search)
+		return drivers.Discover(c.host.root, "", c.o.Search)
 	}
-	return toolchains.Discover(c.host.root, c.o.Path, toolchains.DefaultPrefixes())
+	return drivers.Discover(c.host.root, c.o.Path, drivers.DefaultPrefixes())
 }
 
 // set replaces what was found on this machine.

@@ -68,7 +68,7 @@ type Options struct {
 	// Limits bound a job; a zero field means this package's.
 	Limits sandbox.Limits
 	// Search are the prefixes where toolchains are looked for; nil means
-	// $PATH and toolchains.DefaultPrefixes.
+	// $PATH and drivers.DefaultPrefixes.
 	Search []string
 	// Path is the PATH of the compilers, and is searched when Search is nil.
 	Path string

@@ -14,6 +14,7 @@ import (
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/config"
 	"github.com/crosscc/crosscc/toolchains"
+	"github.com/crosscc/crosscc/toolchains/drivers"
 	"github.com/crosscc/crosscc/toolchains/triple"
 )
 
@@ -339,7 +340,7 @@ func driversOf(at *place, row config.Image) ([]string, error) {
 	if row.Compiler != "" {
 		return []string{row.Compiler}, nil
 	}
-	list, err := toolchains.Discover(at.root, at.path, append(toolchains.DefaultPrefixes(), at.drivers...))
+	list, err := drivers.Discover(at.root, at.path, append(drivers.DefaultPrefixes(), at.drivers...))
 	if err == nil && len(list) > maxDrivers {
 		err = fmt.Errorf("it has %d compilers, which is more than %d", len(list), maxDrivers)
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/crosscc/crosscc/images"
 	"github.com/crosscc/crosscc/sandbox"
 	"github.com/crosscc/crosscc/toolchains"
+	"github.com/crosscc/crosscc/toolchains/drivers"
 )
 
 // directories are images as a store has them: plain directories, by digest.
@@ -96,15 +97,15 @@ func (d *directories) inUse() (n int) {
 }
 
 // imageOf makes a directory as an image with compilers of this machine has it.
-func imageOf(t testing.TB, drivers ...string) string {
+func imageOf(t testing.TB, paths ...string) string {
 	t.Helper()
 	c := newClient(t)
 	root := enterableDir(t)
 	if err := os.Chmod(root, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, driver := range drivers {
-		programs, err := toolchains.Programs(t.Context(), toolchains.System{Root: c.root, Run: c.run, Getenv: os.Getenv}, driver)
+	for _, driver := range paths {
+		programs, err := toolchains.Programs(t.Context(), drivers.System{Root: c.root, Run: c.run, Getenv: os.Getenv}, driver)
 		if err != nil {
 			t.Fatalf("%v (e2e/install.sh test installs the cross compilers)", err)
 		}

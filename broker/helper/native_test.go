@@ -12,6 +12,7 @@ import (
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/toolchains"
+	"github.com/crosscc/crosscc/toolchains/drivers"
 )
 
 // resolve makes of native what an agent makes of it: words for gcc's specs, or a
@@ -19,7 +20,7 @@ import (
 func (c *client) resolve(tc toolchains.Toolchain, driver string, cmd *argv.Command) ([]string, *argv.Command) {
 	c.t.Helper()
 	d, _ := argv.ParseDriver(filepath.Base(driver))
-	sys := toolchains.System{Root: c.root, Run: c.run, Getenv: os.Getenv, Dir: c.dir}
+	sys := drivers.System{Root: c.root, Run: c.run, Getenv: os.Getenv, Dir: c.dir}
 	if !cmd.Native() {
 		if tc.Family != argv.Clang {
 			return nil, cmd
@@ -106,7 +107,7 @@ func (c *client) sameWithSpecs(driver string, j *broker.Job, words []string) {
 	c.t.Helper()
 	var made [2][]byte
 	for i, more := range [][]string{c.specs(j), nil} {
-		out, err := c.run(c.t.Context(), toolchains.Program{Path: driver, Args: slices.Concat(more, words, []string{"-o", "same.o"})})
+		out, err := c.run(c.t.Context(), drivers.Program{Path: driver, Args: slices.Concat(more, words, []string{"-o", "same.o"})})
 		if err != nil || out.Status != 0 {
 			c.t.Fatalf("%s %q: %v %s", driver, words, err, out.Stderr)
 		}
@@ -175,7 +176,7 @@ func (c *client) sameBy(driver string, given, plain []string) {
 	c.t.Helper()
 	var made [2][]byte
 	for i, words := range [][]string{given, plain} {
-		out, err := c.run(c.t.Context(), toolchains.Program{Path: driver, Args: words})
+		out, err := c.run(c.t.Context(), drivers.Program{Path: driver, Args: words})
 		if err != nil || out.Status != 0 {
 			c.t.Fatalf("%s %q: %v %s", driver, words, err, out.Stderr)
 		}
@@ -209,7 +210,7 @@ func TestNativeOfAnotherCPU(t *testing.T) {
 
 			// Without debug information the words may as well stand first.
 			plain := slices.Concat(told, strings.Fields(strings.ReplaceAll(words, "-march=native", "")), []string{"-o", "same.o"})
-			out, err := c.run(t.Context(), toolchains.Program{Path: driver, Args: plain})
+			out, err := c.run(t.Context(), drivers.Program{Path: driver, Args: plain})
 			if err != nil || out.Status != 0 {
 				t.Fatalf("%q: %v %s", plain, err, out.Stderr)
 			}
@@ -218,7 +219,7 @@ func TestNativeOfAnotherCPU(t *testing.T) {
 				t.Errorf("%s for %s: not the object of %q, %v", words, cpu, plain, err)
 			}
 
-			asked, err := c.run(t.Context(), toolchains.Program{Path: driver, Args: slices.Concat(c.specs(j), j.Args, []string{"-###"})})
+			asked, err := c.run(t.Context(), drivers.Program{Path: driver, Args: slices.Concat(c.specs(j), j.Args, []string{"-###"})})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -10,6 +10,7 @@ import (
 	"github.com/crosscc/crosscc/broker/pack"
 	"github.com/crosscc/crosscc/sandbox"
 	"github.com/crosscc/crosscc/toolchains"
+	"github.com/crosscc/crosscc/toolchains/drivers"
 	"github.com/crosscc/crosscc/toolchains/rootfs"
 	"github.com/crosscc/crosscc/toolchains/triple"
 )
@@ -68,24 +69,24 @@ func (c *catalog) probe(ctx context.Context, at *place, path string, as *triple.
 }
 
 // system is how the driver at path is asked.
-func (c *catalog) system(at *place, path string) toolchains.System {
-	return toolchains.System{Root: at.root, Getenv: at.getenv, Run: c.inside(at, path)}
+func (c *catalog) system(at *place, path string) drivers.System {
+	return drivers.System{Root: at.root, Getenv: at.getenv, Run: c.inside(at, path)}
 }
 
 // inside runs the driver at path and its programs in the sandbox. What these
 // are has to be asked with more in view, once for each probe that the cache can't
 // answer.
-func (c *catalog) inside(at *place, path string) toolchains.RunFunc {
+func (c *catalog) inside(at *place, path string) drivers.RunFunc {
 	programs := sync.OnceValues(func() ([]string, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), probeTime)
 		defer cancel()
-		sys := toolchains.System{Root: at.root, Getenv: at.getenv, Run: c.first(at)}
+		sys := drivers.System{Root: at.root, Getenv: at.getenv, Run: c.first(at)}
 		return toolchains.Programs(ctx, sys, path)
 	})
-	return func(ctx context.Context, p toolchains.Program) (toolchains.Output, error) {
+	return func(ctx context.Context, p drivers.Program) (drivers.Output, error) {
 		list, err := programs()
 		if err != nil {
-			return toolchains.Output{}, err
+			return drivers.Output{}, err
 		}
 		return c.run(ctx, c.o.Runner, at, p, func(s *sandbox.Spec) { s.Programs = list })
 	}
@@ -94,8 +95,8 @@ func (c *catalog) inside(at *place, path string) toolchains.RunFunc {
 // first asks a compiler where its programs are: before that is known no root can
 // be made for it. One of this machine's own runs without walls; one of an image,
 // which is a stranger's, in a sandbox that shows all of the image.
-func (c *catalog) first(at *place) toolchains.RunFunc {
-	return func(ctx context.Context, p toolchains.Program) (toolchains.Output, error) {
+func (c *catalog) first(at *place) drivers.RunFunc {
+	return func(ctx context.Context, p drivers.Program) (drivers.Output, error) {
 		if at.dir == "" {
 			return c.run(ctx, c.o.direct(), at, p, func(*sandbox.Spec) {})
 		}
@@ -103,7 +104,7 @@ func (c *catalog) first(at *place) toolchains.RunFunc {
 	}
 }
 
-func (c *catalog) run(ctx context.Context, run sandbox.Runner, at *place, p toolchains.Program, show func(*sandbox.Spec)) (toolchains.Output, error) {
+func (c *catalog) run(ctx context.Context, run sandbox.Runner, at *place, p drivers.Program, show func(*sandbox.Spec)) (drivers.Output, error) {
 	s := &sandbox.Spec{
 		Path: p.Path, Args: append([]string{p.Path}, p.Args...), Env: append([]string{"PATH=" + at.path}, p.Env...), Dir: "/",
 		Root: at.dir, Stdin: p.Stdin, Limits: probeLimits,
@@ -111,10 +112,10 @@ func (c *catalog) run(ctx context.Context, run sandbox.Runner, at *place, p tool
 	show(s)
 	out, err := run(ctx, s)
 	if err != nil {
-		return toolchains.Output{}, err
+		return drivers.Output{}, err
 	}
 	defer out.Close()
-	return toolchains.Output{Stdout: out.Stdout, Stderr: out.Stderr, Status: out.ExitCode}, nil
+	return drivers.Output{Stdout: out.Stdout, Stderr: out.Stderr, Status: out.ExitCode}, nil
 }
 
 // direct runs programs of this machine without walls.

@@ -22,6 +22,7 @@ import (
 	"github.com/crosscc/crosscc/broker/headers"
 	"github.com/crosscc/crosscc/sandbox"
 	"github.com/crosscc/crosscc/toolchains"
+	"github.com/crosscc/crosscc/toolchains/drivers"
 	"github.com/crosscc/crosscc/toolchains/rootfs"
 )
 
@@ -76,7 +77,7 @@ func (c *client) write(name, text string) {
 }
 
 // run runs a compiler at home.
-func (c *client) run(ctx context.Context, p toolchains.Program) (toolchains.Output, error) {
+func (c *client) run(ctx context.Context, p drivers.Program) (drivers.Output, error) {
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, p.Path, p.Args...)
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "PWD=" + c.dir}, p.Env...)
@@ -84,11 +85,11 @@ func (c *client) run(ctx context.Context, p toolchains.Program) (toolchains.Outp
 	if len(p.Stdin) > 0 {
 		stdin, err := os.CreateTemp(c.t.TempDir(), "stdin") // a file, as the agent gives
 		if err != nil {
-			return toolchains.Output{}, err
+			return drivers.Output{}, err
 		}
 		defer stdin.Close()
 		if _, err := stdin.WriteAt(p.Stdin, 0); err != nil {
-			return toolchains.Output{}, err
+			return drivers.Output{}, err
 		}
 		cmd.Stdin = stdin
 	}
@@ -96,7 +97,7 @@ func (c *client) run(ctx context.Context, p toolchains.Program) (toolchains.Outp
 	if _, exited := errors.AsType[*exec.ExitError](err); exited {
 		err = nil
 	}
-	return toolchains.Output{Stdout: stdout.Bytes(), Stderr: stderr.Bytes(), Status: cmd.ProcessState.ExitCode()}, err
+	return drivers.Output{Stdout: stdout.Bytes(), Stderr: stderr.Bytes(), Status: cmd.ProcessState.ExitCode()}, err
 }
 
 // job makes what an agent makes of a command.
@@ -116,7 +117,7 @@ func (c *client) job(tc toolchains.Toolchain, driver string, words ...string) *b
 		Open: func(name string) (io.ReadCloser, error) { return os.Open(name) },
 	}
 	var err error
-	if src.Defaults, err = headers.Ask(c.t.Context(), toolchains.System{Root: c.root, Run: c.run}, driver, cmd); err != nil {
+	if src.Defaults, err = headers.Ask(c.t.Context(), drivers.System{Root: c.root, Run: c.run}, driver, cmd); err != nil {
 		c.t.Fatal(err)
 	}
 	fd, err := unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
@@ -159,7 +160,7 @@ func (c *client) sameAs(h *Helper, tc toolchains.Toolchain, driver string, words
 		c.t.Errorf("%s %q: %v", driver, words, err)
 		return
 	}
-	want, err := c.run(c.t.Context(), toolchains.Program{Path: driver, Args: words})
+	want, err := c.run(c.t.Context(), drivers.Program{Path: driver, Args: words})
 	if err != nil {
 		c.t.Fatal(err)
 	}

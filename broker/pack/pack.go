@@ -25,6 +25,7 @@ import (
 	"github.com/crosscc/crosscc/images"
 	"github.com/crosscc/crosscc/sandbox"
 	"github.com/crosscc/crosscc/toolchains"
+	"github.com/crosscc/crosscc/toolchains/drivers"
 	"github.com/crosscc/crosscc/toolchains/rootfs"
 )
 
@@ -52,15 +53,15 @@ type Pack struct {
 	Bytes      int64 // of all files, as they are on the disk
 }
 
-// Make finds out what the compilers at drivers, absolute names, are made of.
+// Make finds out what the compilers at paths, absolute names, are made of.
 // searchPath is the PATH by which they find their assembler.
-func Make(ctx context.Context, drivers []string, searchPath string) (Pack, error) {
+func Make(ctx context.Context, paths []string, searchPath string) (Pack, error) {
 	root, err := rootfs.At("/")
 	if err != nil {
 		return Pack{}, err
 	}
 	defer func() { _ = root.Close() }()
-	sys := toolchains.System{Root: root, Run: here(searchPath), Getenv: func(key string) string {
+	sys := drivers.System{Root: root, Run: here(searchPath), Getenv: func(key string) string {
 		if key == "PATH" {
 			return searchPath
 		}
@@ -68,7 +69,7 @@ func Make(ctx context.Context, drivers []string, searchPath string) (Pack, error
 	}}
 	var p Pack
 	var programs, identities []string
-	for _, driver := range drivers {
+	for _, driver := range paths {
 		tc, err := toolchains.Probe(ctx, sys, driver, "")
 		if err != nil {
 			return Pack{}, err
@@ -81,7 +82,7 @@ func Make(ctx context.Context, drivers []string, searchPath string) (Pack, error
 		return Pack{}, err
 	}
 	p.Labels = map[string]string{
-		LabelDrivers: list(drivers), LabelIdentities: list(identities), LabelPath: searchPath,
+		LabelDrivers: list(paths), LabelIdentities: list(identities), LabelPath: searchPath,
 	}
 	return p, nil
 }

@@ -8,7 +8,7 @@ import (
 	"os/exec"
 	"time"
 
-	"github.com/crosscc/crosscc/toolchains"
+	"github.com/crosscc/crosscc/toolchains/drivers"
 )
 
 const (
@@ -19,8 +19,8 @@ const (
 )
 
 // here runs compilers of this machine as the user who asked for the pack.
-func here(searchPath string) toolchains.RunFunc {
-	return func(ctx context.Context, p toolchains.Program) (toolchains.Output, error) {
+func here(searchPath string) drivers.RunFunc {
+	return func(ctx context.Context, p drivers.Program) (drivers.Output, error) {
 		ctx, cancel := context.WithTimeoutCause(ctx, askTime, fmt.Errorf("no answer in %s", askTime))
 		defer cancel()
 		cmd := exec.CommandContext(ctx, p.Path, p.Args...)
@@ -30,15 +30,15 @@ func here(searchPath string) toolchains.RunFunc {
 		cmd.WaitDelay = time.Second
 		err := cmd.Run()
 		if ctx.Err() != nil {
-			return toolchains.Output{}, context.Cause(ctx)
+			return drivers.Output{}, context.Cause(ctx)
 		}
 		if e, ok := errors.AsType[*exec.ExitError](err); ok && e.Exited() {
 			err = nil
 		}
 		if err != nil {
-			return toolchains.Output{}, err
+			return drivers.Output{}, err
 		}
-		return toolchains.Output{Stdout: stdout.Bytes(), Stderr: stderr.Bytes(), Status: cmd.ProcessState.ExitCode()}, nil
+		return drivers.Output{Stdout: stdout.Bytes(), Stderr: stderr.Bytes(), Status: cmd.ProcessState.ExitCode()}, nil
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/crosscc/crosscc/broker/headers"
 	"github.com/crosscc/crosscc/broker/monitor"
 	"github.com/crosscc/crosscc/toolchains"
+	"github.com/crosscc/crosscc/toolchains/drivers"
 )
 
 // Compilers is what an agent knows of the compilers of its machine: each is asked once,
@@ -56,7 +57,7 @@ func (c *Compile) find(called string) error {
 	}
 	program, ok := "", false
 	if c.byName(called) {
-		program, ok = toolchains.FindEquivalent(c.Session.Files, c.Session.Getenv("PATH"), c.Driver)
+		program, ok = drivers.FindEquivalent(c.Session.Files, c.Session.Getenv("PATH"), c.Driver)
 	}
 	if !ok {
 		return notFound(called)
@@ -256,8 +257,8 @@ func (c *Compile) TargetWord() string {
 	return ""
 }
 
-func (c *Compile) System() toolchains.System {
-	return toolchains.System{Root: c.Session.Files, Run: c.Session.Ask, Getenv: c.Session.Getenv, Dir: c.Session.Request.Dir}
+func (c *Compile) System() drivers.System {
+	return drivers.System{Root: c.Session.Files, Run: c.Session.Ask, Getenv: c.Session.Getenv, Dir: c.Session.Request.Dir}
 }
 
 // Extra are words that make explicit what the compiler would find out for

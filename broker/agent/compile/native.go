@@ -13,6 +13,7 @@ import (
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/monitor"
 	"github.com/crosscc/crosscc/toolchains"
+	"github.com/crosscc/crosscc/toolchains/drivers"
 )
 
 // Resolve finds out what -march=native and its kin mean here, before anything is
@@ -53,7 +54,7 @@ func (k *Compilers) native(c *Compile) (toolchains.Native, error) {
 		return toolchains.Native{}, errors.New("clang's assembler takes no list of features")
 	}
 	sys := c.System()
-	sys.Run = func(ctx context.Context, p toolchains.Program) (toolchains.Output, error) {
+	sys.Run = func(ctx context.Context, p drivers.Program) (drivers.Output, error) {
 		if slices.Contains(p.Args, "-###") {
 			k.Counters.NativeAsked()
 		}

@@ -13,7 +13,7 @@ import (
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/fleet"
 	"github.com/crosscc/crosscc/broker/headers"
-	"github.com/crosscc/crosscc/toolchains"
+	"github.com/crosscc/crosscc/toolchains/drivers"
 )
 
 // A Text is a preprocessed source, with what the diagnostics need of it.
@@ -61,7 +61,7 @@ func (m *Maker) cpp(c *compile.Compile, words []string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := c.Session.RunAs(c.Session.Context(), c.Argv0, toolchains.Program{Path: c.Program, Args: words}, session.MaxText)
+	out, err := c.Session.RunAs(c.Session.Context(), c.Argv0, drivers.Program{Path: c.Program, Args: words}, session.MaxText)
 	release()
 	if err != nil {
 		return nil, c.Failed(reason.Preprocess, "preprocess", err)

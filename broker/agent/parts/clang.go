@@ -10,7 +10,7 @@ import (
 	"github.com/crosscc/crosscc/broker/agent/diagnostics"
 	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
-	"github.com/crosscc/crosscc/toolchains"
+	"github.com/crosscc/crosscc/toolchains/drivers"
 )
 
 // asClang asks clang's driver what it would do, with `-###`, where it compiles and
@@ -50,14 +50,14 @@ func asClang(c *compile.Compile) error {
 // wouldRun are the commands that clang's driver would run for these words.
 func wouldRun(c *compile.Compile, words []string) ([][]string, error) {
 	asked := append([]string{"-###"}, words...)
-	out, err := c.Session.RunAs(c.Session.Context(), c.Argv0, toolchains.Program{Path: c.Program, Args: asked}, session.MaxWords)
+	out, err := c.Session.RunAs(c.Session.Context(), c.Argv0, drivers.Program{Path: c.Program, Args: asked}, session.MaxWords)
 	if err != nil {
 		return nil, c.Failed(reason.Probe, "ask "+c.Program+" what it would run", err)
 	}
 	if out.Status != 0 || diagnostics.DriverSpeaks(c, out.Stderr) {
 		return nil, reason.Stay(reason.Diagnostics, "the driver has something to say, and says it once for all sources")
 	}
-	return toolchains.Commands(string(out.Stderr)), nil
+	return drivers.ReadReport(string(out.Stderr)).Commands, nil
 }
 
 // sameCommands compares commands but for the names of what they make.

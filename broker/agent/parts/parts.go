@@ -21,7 +21,7 @@ import (
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/agent/slots"
 	"github.com/crosscc/crosscc/broker/local"
-	"github.com/crosscc/crosscc/toolchains"
+	"github.com/crosscc/crosscc/toolchains/drivers"
 )
 
 // Check keeps commands at home that do more than their parts.
@@ -113,7 +113,7 @@ func Link(c *compile.Compile, places *slots.Slots, answers []compile.Answer, fin
 		}
 		defer release()
 	}
-	out, err := c.Session.RunLong(c.Session.Context(), c.Argv0, toolchains.Program{Path: c.Program, Args: c.Split.Link(objects)}, session.MaxWords)
+	out, err := c.Session.RunLong(c.Session.Context(), c.Argv0, drivers.Program{Path: c.Program, Args: c.Split.Link(objects)}, session.MaxWords)
 	if err != nil {
 		return c.Failed(broker.Reason(option.Link), "link", err)
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/crosscc/crosscc/broker/local"
 	"github.com/crosscc/crosscc/broker/monitor"
 	"github.com/crosscc/crosscc/toolchains"
+	"github.com/crosscc/crosscc/toolchains/drivers"
 )
 
 const (
@@ -181,7 +182,7 @@ func (pr *Prover) corpusHome(ctx context.Context, c *compile.Compile, q *calibra
 	base := "crosscc." + rand.Text()[:8]
 	words := slices.Concat([]string{"-c", corpusScript, path.Join(dir.Name(), base), c.Program}, q.Words, u.Words, targetWords(c),
 		[]string{"-x", u.Language.XName(), "-c", corpusName, "-o", corpusObject})
-	out, err := c.Session.RunAs(ctx, "/bin/sh", toolchains.Program{Path: "/bin/sh", Args: words, Env: []string{"LC_ALL=C", "LANGUAGE="}, Stdin: u.Source}, maxCorpusObject)
+	out, err := c.Session.RunAs(ctx, "/bin/sh", drivers.Program{Path: "/bin/sh", Args: words, Env: []string{"LC_ALL=C", "LANGUAGE="}, Stdin: u.Source}, maxCorpusObject)
 	if err != nil { // the wrapper is gone, perhaps killed with all that it ran
 		removeCorpus(dir, base)
 		return calibrate.Outcome{}, err

@@ -18,6 +18,7 @@ import (
 	"github.com/crosscc/crosscc/broker/headers"
 	"github.com/crosscc/crosscc/broker/local"
 	"github.com/crosscc/crosscc/toolchains"
+	"github.com/crosscc/crosscc/toolchains/drivers"
 )
 
 // maxVerified bounds an output that is compared section by section; a larger one
@@ -50,7 +51,7 @@ func (pr *Prover) Verify(c *compile.Compile, got compile.Answer) error {
 		return err
 	}
 	before := outputStats(c)
-	out, err := c.Session.RunAs(c.Session.Context(), c.Argv0, toolchains.Program{Path: c.Program, Args: c.Session.Request.Args[1:]}, session.MaxWords)
+	out, err := c.Session.RunAs(c.Session.Context(), c.Argv0, drivers.Program{Path: c.Program, Args: c.Session.Request.Args[1:]}, session.MaxWords)
 	release()
 	if err != nil {
 		return c.Failed(reason.Verify, "compile locally to compare", err)
@@ -110,7 +111,7 @@ func contents(d *broker.Dir) []string {
 
 // differences says how what a helper made and said is not what the local compiler
 // did. The outputs are in their places, the local ones.
-func differences(c *compile.Compile, got compile.Answer, out toolchains.Output) []string {
+func differences(c *compile.Compile, got compile.Answer, out drivers.Output) []string {
 	var list []string
 	if got.ExitCode != out.Status {
 		list = append(list, fmt.Sprintf("exit status %d, locally %d", got.ExitCode, out.Status))

@@ -11,7 +11,7 @@ import (
 	"github.com/crosscc/crosscc/broker/agent/compile"
 	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
-	"github.com/crosscc/crosscc/toolchains"
+	"github.com/crosscc/crosscc/toolchains/drivers"
 )
 
 // VerifyPart is verify for one compile of a command that is taken apart. The local
@@ -38,7 +38,7 @@ func (pr *Prover) VerifyPart(c *compile.Compile, got compile.Answer) error {
 			return err
 		}
 	}
-	out, err := c.Session.RunAs(c.Session.Context(), c.Argv0, toolchains.Program{Path: c.Program, Args: c.Cmd.Whole(at(c.Object()), at(compile.DepsName), c.Cmd.NameWords(c.Session.Request.Dir)...)}, session.MaxWords)
+	out, err := c.Session.RunAs(c.Session.Context(), c.Argv0, drivers.Program{Path: c.Program, Args: c.Cmd.Whole(at(c.Object()), at(compile.DepsName), c.Cmd.NameWords(c.Session.Request.Dir)...)}, session.MaxWords)
 	release()
 	if err != nil {
 		return c.Failed(reason.Verify, "compile locally to compare", err)

@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/crosscc/crosscc/broker/local"
-	"github.com/crosscc/crosscc/toolchains"
+	"github.com/crosscc/crosscc/toolchains/drivers"
 	"github.com/crosscc/crosscc/toolchains/rootfs"
 )
 
@@ -92,19 +92,19 @@ func (s *Session) Abs(name string) string {
 
 // Ask has the wrapper run a program of the client's. It is the run function
 // of every probe of a client's compiler.
-func (s *Session) Ask(ctx context.Context, p toolchains.Program) (toolchains.Output, error) {
+func (s *Session) Ask(ctx context.Context, p drivers.Program) (drivers.Output, error) {
 	return s.RunAs(ctx, p.Path, p, MaxWords)
 }
 
 // RunAs is Ask with an argv[0] and a bound on what is printed.
-func (s *Session) RunAs(ctx context.Context, argv0 string, p toolchains.Program, limit int64) (toolchains.Output, error) {
+func (s *Session) RunAs(ctx context.Context, argv0 string, p drivers.Program, limit int64) (drivers.Output, error) {
 	ctx, cancel := context.WithTimeout(ctx, runTime)
 	defer cancel()
 	return s.RunLong(ctx, argv0, p, limit)
 }
 
 // RunLong is RunAs for as long as ctx lasts.
-func (s *Session) RunLong(ctx context.Context, argv0 string, p toolchains.Program, limit int64) (_ toolchains.Output, err error) {
+func (s *Session) RunLong(ctx context.Context, argv0 string, p drivers.Program, limit int64) (_ drivers.Output, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("run %s: %w", p.Path, err)
@@ -114,29 +114,29 @@ func (s *Session) RunLong(ctx context.Context, argv0 string, p toolchains.Progra
 	defer s.running.Unlock()
 	stdin, err := fileWith(p.Stdin)
 	if err != nil {
-		return toolchains.Output{}, err
+		return drivers.Output{}, err
 	}
 	out, err := newSink(limit)
 	if err != nil {
-		return toolchains.Output{}, err
+		return drivers.Output{}, err
 	}
 	errs, err := newSink(MaxWords)
 	if err != nil {
 		out.w.Close()
-		return toolchains.Output{}, err
+		return drivers.Output{}, err
 	}
 	r := local.Run{Path: p.Path, Args: append([]string{argv0}, p.Args...), Env: p.Env}
 	ran, err := s.Run(ctx, r, stdin, out.w, errs.w)
 	if err != nil {
-		return toolchains.Output{}, err // the sinks end with the wrapper
+		return drivers.Output{}, err // the sinks end with the wrapper
 	}
 	stdout, oerr := out.wait(ctx)
 	stderr, eerr := errs.wait(ctx)
 	status, serr := exitOf(ran)
 	if err := errors.Join(oerr, eerr, serr); err != nil {
-		return toolchains.Output{}, err
+		return drivers.Output{}, err
 	}
-	return toolchains.Output{Stdout: stdout, Stderr: stderr, Status: status}, nil
+	return drivers.Output{Stdout: stdout, Stderr: stderr, Status: status}, nil
 }
 
 // exitOf is the exit status of a program that the wrapper ran. One that could

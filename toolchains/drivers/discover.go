@@ -1,4 +1,4 @@
-package toolchains
+package drivers
 
 import (
 	"fmt"
@@ -49,28 +49,28 @@ var masquerades = [...]string{"ccache", "distcc", "icecc", "sccache", "crosscc",
 // directories with drivers in them or in a bin below, or single programs. Each file is listed once, under the name that
 // it has itself when that is among those found, else under the first of its
 // links; of a C and a C++ driver side by side only the C driver is listed,
-// since Probe finds the other. Directories that do not exist are passed over;
+// since a probe finds the other. Directories that do not exist are passed over;
 // an error means a malformed pattern.
 func Discover(root *rootfs.Root, pathVar string, prefixes []string) ([]string, error) {
 	var names []string
 	for dir := range strings.SplitSeq(pathVar, ":") {
-		names = append(names, drivers(root, dir)...)
+		names = append(names, driversIn(root, dir)...)
 	}
 	for _, pattern := range prefixes {
-		places, err := glob(root, pattern, maxBin)
+		places, err := root.Glob(pattern, maxBin)
 		if err != nil {
 			return nil, fmt.Errorf("search for toolchains: %w", err)
 		}
 		for _, place := range places {
-			names = append(names, drivers(root, place)...)
-			names = append(names, drivers(root, path.Join(place, "bin"))...) // place is a prefix
+			names = append(names, driversIn(root, place)...)
+			names = append(names, driversIn(root, path.Join(place, "bin"))...) // place is a prefix
 		}
 	}
 	return onePerFile(root, names), nil
 }
 
-// drivers lists the drivers in a directory, or the one that place itself is.
-func drivers(root *rootfs.Root, place string) []string {
+// driversIn lists the drivers in a directory, or the one that place itself is.
+func driversIn(root *rootfs.Root, place string) []string {
 	if !path.IsAbs(place) {
 		return nil
 	}
@@ -151,7 +151,7 @@ func FindEquivalent(root *rootfs.Root, pathVar string, d argv.Driver) (string, b
 		return "", false
 	}
 	for dir := range strings.SplitSeq(pathVar, ":") {
-		for _, file := range drivers(root, dir) {
+		for _, file := range driversIn(root, dir) {
 			have, _ := argv.ParseDriver(path.Base(file))
 			same := have.Prefix != "" && triple.Same(have.Prefix, d.Prefix)
 			if have.Prefix = d.Prefix; same && have == d {
@@ -160,35 +160,4 @@ func FindEquivalent(root *rootfs.Root, pathVar string, d argv.Driver) (string, b
 		}
 	}
 	return "", false
-}
-
-// glob lists the absolute names in root that match pattern, sorted, at most
-// limit from each directory. A name without a pattern matches itself, there or not.
-func glob(root *rootfs.Root, pattern string, limit int) ([]string, error) {
-	if _, err := path.Match(pattern, ""); err != nil || !path.IsAbs(pattern) {
-		return nil, fmt.Errorf("pattern %q is malformed or not absolute", pattern)
-	}
-	names := []string{"/"}
-	for part := range strings.SplitSeq(strings.Trim(pattern, "/"), "/") {
-		var next []string
-		for _, dir := range names {
-			next = append(next, globPart(root, dir, part, limit)...)
-		}
-		names = next
-	}
-	return names, nil
-}
-
-func globPart(root *rootfs.Root, dir, part string, limit int) []string {
-	if !strings.ContainsAny(part, `*?[\`) {
-		return []string{path.Join(dir, part)}
-	}
-	entries, _ := root.ReadDir(dir, limit)
-	var list []string
-	for _, e := range entries {
-		if ok, _ := path.Match(part, e); ok && (e[0] != '.' || part[0] == '.') {
-			list = append(list, path.Join(dir, e))
-		}
-	}
-	return list
 }

@@ -1,18 +1,19 @@
-package toolchains
+package drivers
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/crosscc/crosscc/argv"
 )
 
-// A report is what a driver says of itself and of what it would run, read from
+// A Report is what a driver says of itself and of what it would run, read from
 // the standard error of `-###`. gcc and clang print it alike.
-type report struct {
+type Report struct {
 	Family   argv.Family
-	Version  string // see Identity.Version
-	Package  string
+	Version  string     // "12.2.0"; "12.3.1 20230526" for a snapshot, "Apple 15.0.0" for another's numbers
+	Package  string     // who built it: "Debian 12.2.0-14"
 	Target   string     // as printed
 	Self     string     // gcc's COLLECT_GCC: the real driver's argv[0], which a script or link may hide
 	Specs    []string   // files of specs that gcc read
@@ -21,10 +22,10 @@ type report struct {
 	Options  []string   // gcc's options as its own specs have changed them, without quotes: the last COLLECT_GCC_OPTIONS
 }
 
-// readReport reads the output of `-###`. Family is Unknown when it is of
+// ReadReport reads the output of `-###`. Family is Unknown when it is of
 // neither compiler.
-func readReport(text string) report {
-	var r report
+func ReadReport(text string) Report {
+	var r Report
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, "\n")
 		if strings.HasPrefix(line, " ") {
@@ -38,12 +39,8 @@ func readReport(text string) report {
 	return r
 }
 
-// Commands are the words of each command that a driver would run, program first, of
-// what it prints to standard error for `-###`.
-func Commands(text string) [][]string { return readReport(text).Commands }
-
 // header reads a line that is no command.
-func (r *report) header(line string) {
+func (r *Report) header(line string) {
 	value := func(prefix string) (string, bool) { return strings.CutPrefix(line, prefix) }
 	if v, ok := value("Target: "); ok {
 		r.Target = strings.TrimSpace(v)
@@ -122,8 +119,8 @@ func splitWords(line string) []string {
 	return words
 }
 
-// program finds the first command whose program has this base name.
-func (r report) program(base string) ([]string, bool) {
+// Program finds the first command whose program has this base name.
+func (r Report) Program(base string) ([]string, bool) {
 	for _, c := range r.Commands {
 		if path.Base(c[0]) == base {
 			return c, true
@@ -132,9 +129,9 @@ func (r report) program(base string) ([]string, bool) {
 	return nil, false
 }
 
-// assembler is the name of the assembler that the driver would run, bare when
+// Assembler is the name of the assembler that the driver would run, bare when
 // it leaves the search to PATH; "" when it assembles by itself.
-func (r report) assembler() string {
+func (r Report) Assembler() string {
 	for _, c := range r.Commands {
 		if base := path.Base(c[0]); base == "as" || strings.HasSuffix(base, "-as") {
 			return c[0]
@@ -152,16 +149,16 @@ var operandPaths = [...]string{
 	"-internal-iframework", "-internal-externc-iframework", "-fdebug-compilation-dir", "-fcoverage-compilation-dir",
 }
 
-// defaultWords keeps the words of a compiler's line that are defaults of its
+// DefaultWords keeps the words of a compiler's line that are defaults of its
 // code: none that holds a path, and not clang's outline-atomics, which follows
 // from the gcc installations beside it and is made explicit for each job.
-func defaultWords(command []string) []string {
+func DefaultWords(command []string) []string {
 	var keep []string
 	words := command[1:]
 	for i := 0; i < len(words); i++ {
 		w := words[i]
 		switch {
-		case matchAny(operandPaths[:], w):
+		case slices.Contains(operandPaths[:], w):
 			i++
 		case w == "-target-feature" && i+1 < len(words) && strings.HasSuffix(words[i+1], "outline-atomics"):
 			i++
@@ -172,13 +169,19 @@ func defaultWords(command []string) []string {
 	return keep
 }
 
-// matchAny reports whether s is one of the patterns; one that ends in '*' stands
-// for all that begin so.
-func matchAny(list []string, s string) bool {
-	for _, p := range list {
-		if prefix, ok := strings.CutSuffix(p, "*"); p == s || ok && strings.HasPrefix(s, prefix) {
-			return true
-		}
+// OptionRow reads a row of an option table, `  -mabi=   lp64`. It gives no value
+// for lines that are no such row, and for rows that say something else than a
+// default of the code: paths, what other languages have, and colours and links,
+// which follow the environment.
+func OptionRow(line string) (option, value string) {
+	fields := strings.Fields(line)
+	if !strings.HasPrefix(line, "  -") || len(fields) < 2 {
+		return "", ""
 	}
-	return false
+	option, value = fields[0], strings.Join(fields[1:], " ")
+	if strings.Contains(value, "/") || strings.HasPrefix(value, "[available") ||
+		strings.HasPrefix(option, "-fdiagnostics-color") || strings.HasPrefix(option, "-fdiagnostics-urls") {
+		return option, ""
+	}
+	return option, value
 }

@@ -1,4 +1,4 @@
-package toolchains
+package drivers
 
 import (
 	"slices"
@@ -26,22 +26,22 @@ func TestSplitWords(t *testing.T) {
 func TestReadReport(t *testing.T) {
 	for _, tc := range []struct {
 		line   string
-		want   report
+		want   Report
 		reason string
 	}{
-		{"gcc version 12.2.0 (Debian 12.2.0-14+deb12u1) ", report{Family: argv.GCC, Version: "12.2.0", Package: "Debian 12.2.0-14+deb12u1"}, ""},
-		{"gcc version 12.3.1 20230526 (Gentoo 12.3.1_p20230526 p2) ", report{Family: argv.GCC, Version: "12.3.1 20230526", Package: "Gentoo 12.3.1_p20230526 p2"}, "a snapshot"},
-		{"gcc version 12.3.1 20230508 (Red Hat 12.3.1-1) (GCC) ", report{Family: argv.GCC, Version: "12.3.1 20230508", Package: "Red Hat 12.3.1-1) (GCC"}, "Fedora"},
-		{"gcc version 14.0.1 20240411 (experimental) (GCC) ", report{Family: argv.GCC, Version: "14.0.1 20240411", Package: "experimental) (GCC"}, "a trunk build"},
-		{"Debian clang version 14.0.6", report{Family: argv.Clang, Version: "14.0.6", Package: "Debian 14.0.6"}, ""},
-		{"Ubuntu clang version 14.0.0-1ubuntu1.1", report{Family: argv.Clang, Version: "14.0.0", Package: "Ubuntu 14.0.0-1ubuntu1.1"}, ""},
-		{"clang version 15.0.7 (https://github.com/llvm/llvm-project.git 8dfdcc7b)", report{Family: argv.Clang, Version: "15.0.7", Package: "15.0.7 (https://github.com/llvm/llvm-project.git 8dfdcc7b)"}, ""},
-		{"Apple clang version 15.0.0 (clang-1500.3.9.4)", report{Family: argv.Clang, Version: "Apple 15.0.0", Package: "15.0.0 (clang-1500.3.9.4)"}, "its own numbers"},
-		{"x.c:1: clang version 3.0", report{}, "a message is no version"},
-		{"Target: riscv64-linux-gnu", report{Target: "riscv64-linux-gnu"}, ""},
-		{"Reading specs from /opt/x/specs", report{Specs: []string{"/opt/x/specs"}}, ""},
+		{"gcc version 12.2.0 (Debian 12.2.0-14+deb12u1) ", Report{Family: argv.GCC, Version: "12.2.0", Package: "Debian 12.2.0-14+deb12u1"}, ""},
+		{"gcc version 12.3.1 20230526 (Gentoo 12.3.1_p20230526 p2) ", Report{Family: argv.GCC, Version: "12.3.1 20230526", Package: "Gentoo 12.3.1_p20230526 p2"}, "a snapshot"},
+		{"gcc version 12.3.1 20230508 (Red Hat 12.3.1-1) (GCC) ", Report{Family: argv.GCC, Version: "12.3.1 20230508", Package: "Red Hat 12.3.1-1) (GCC"}, "Fedora"},
+		{"gcc version 14.0.1 20240411 (experimental) (GCC) ", Report{Family: argv.GCC, Version: "14.0.1 20240411", Package: "experimental) (GCC"}, "a trunk build"},
+		{"Debian clang version 14.0.6", Report{Family: argv.Clang, Version: "14.0.6", Package: "Debian 14.0.6"}, ""},
+		{"Ubuntu clang version 14.0.0-1ubuntu1.1", Report{Family: argv.Clang, Version: "14.0.0", Package: "Ubuntu 14.0.0-1ubuntu1.1"}, ""},
+		{"clang version 15.0.7 (https://github.com/llvm/llvm-project.git 8dfdcc7b)", Report{Family: argv.Clang, Version: "15.0.7", Package: "15.0.7 (https://github.com/llvm/llvm-project.git 8dfdcc7b)"}, ""},
+		{"Apple clang version 15.0.0 (clang-1500.3.9.4)", Report{Family: argv.Clang, Version: "Apple 15.0.0", Package: "15.0.0 (clang-1500.3.9.4)"}, "its own numbers"},
+		{"x.c:1: clang version 3.0", Report{}, "a message is no version"},
+		{"Target: riscv64-linux-gnu", Report{Target: "riscv64-linux-gnu"}, ""},
+		{"Reading specs from /opt/x/specs", Report{Specs: []string{"/opt/x/specs"}}, ""},
 	} {
-		got := readReport(tc.line + "\n (in-process)\n")
+		got := ReadReport(tc.line + "\n (in-process)\n")
 		if got.Family != tc.want.Family || got.Version != tc.want.Version || got.Package != tc.want.Package ||
 			got.Target != tc.want.Target || !slices.Equal(got.Specs, tc.want.Specs) || len(got.Commands) > 0 {
 			t.Errorf("%s: %+v, want %+v (%s)", tc.line, got, tc.want, tc.reason)
@@ -58,13 +58,13 @@ func TestDefaultWords(t *testing.T) {
 		{"clang -cc1 -triple aarch64-unknown-linux-gnu -target-feature +neon -target-feature +outline-atomics -fcoverage-compilation-dir=/w -resource-dir /r -o -.o -x c -", "-cc1 -target-feature +neon -x c -"},
 		{"cc1 -o", ""},
 	} {
-		if got := strings.Join(defaultWords(strings.Fields(tc.words)), " "); got != tc.want {
-			t.Errorf("defaultWords(%s) = %s, want %s", tc.words, got, tc.want)
+		if got := strings.Join(DefaultWords(strings.Fields(tc.words)), " "); got != tc.want {
+			t.Errorf("DefaultWords(%s) = %s, want %s", tc.words, got, tc.want)
 		}
 	}
 }
 
-func TestHelpRow(t *testing.T) {
+func TestOptionRow(t *testing.T) {
 	for line, want := range map[string]string{
 		"  -mabi=                      \t\tsysv\n":                          "sysv",
 		"  -fPIE                       \t\t[enabled]\n":                     "[enabled]",
@@ -76,8 +76,8 @@ func TestHelpRow(t *testing.T) {
 		"    i386 i486 native\n":                                            "",
 		"  -mcpu=                      \t\t\n":                              "",
 	} {
-		if _, got := helpRow(line); got != want {
-			t.Errorf("helpRow(%q) = %q, want %q", line, got, want)
+		if _, got := OptionRow(line); got != want {
+			t.Errorf("OptionRow(%q) = %q, want %q", line, got, want)
 		}
 	}
 }
@@ -86,13 +86,13 @@ func FuzzReadReport(f *testing.F) {
 	f.Add("gcc version 12.2.0 (Debian 12.2.0-14) \nTarget: a\n /x/cc1 \"-a\\\"\" b\n as -o -\n")
 	f.Add("Debian clang version 14.0.6\n \"/usr/bin/clang\" \"-cc1\"\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		r := readReport(text)
+		r := ReadReport(text)
 		for _, c := range r.Commands {
 			if len(c) < 2 {
 				t.Errorf("a command of %d words", len(c))
 			}
-			defaultWords(c)
+			DefaultWords(c)
 		}
-		_ = r.assembler()
+		_ = r.Assembler()
 	})
 }
