@@ -66,7 +66,7 @@ type Job struct {
 	// Args are the words after the program, as argv.Command.Compile made them.
 	Args []string
 	// Native is what native in Args means at the client's: the words that gcc's
-	// spec cc1_cpu comes to there (toolchains.Native.Specs), which argv.AdmitNative
+	// spec cc1_cpu comes to there (native.Answer.Specs in toolchains/native), which argv.AdmitNative
 	// admits. Empty when nothing in Args says native.
 	Native []string
 	// Dir is the client's working directory: absolute and clean.

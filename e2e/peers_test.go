@@ -16,8 +16,8 @@ import (
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/reapi"
 	"github.com/crosscc/crosscc/broker/store"
-	"github.com/crosscc/crosscc/toolchains"
 	"github.com/crosscc/crosscc/toolchains/drivers"
+	"github.com/crosscc/crosscc/toolchains/probe"
 	"github.com/crosscc/crosscc/toolchains/rootfs"
 )
 
@@ -137,7 +137,7 @@ func claim(compilers ...string) (broker.State, error) {
 		if err != nil {
 			return state, err
 		}
-		tc, err := toolchains.Probe(context.Background(), drivers.System{Root: root, Run: runPlainly, Getenv: os.Getenv}, path, "")
+		tc, err := probe.Toolchain(context.Background(), drivers.System{Root: root, Run: runPlainly, Getenv: os.Getenv}, path, "")
 		if err != nil {
 			return state, err
 		}

@@ -2,6 +2,7 @@ package toolchains
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"slices"
@@ -95,4 +96,21 @@ func (t Toolchain) Digest() string {
 		fmt.Fprintf(&b, "%q %s\n", role, t.Fingerprint[role])
 	}
 	return digestText(b.String())
+}
+
+func digestText(s string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(s))) }
+
+// Clone is a copy that shares nothing that could be changed.
+func (t Toolchain) Clone() Toolchain {
+	print := Fingerprint{}
+	for role, sum := range t.Fingerprint {
+		print[role] = sum
+	}
+	t.Fingerprint = print
+	t.Languages = slices.Clone(t.Languages)
+	t.Programs = slices.Clone(t.Programs)
+	t.Targets = slices.Clone(t.Targets)
+	t.Unasked = t.Unasked.clone()
+	t.Derived = slices.Clone(t.Derived)
+	return t
 }

@@ -3,8 +3,6 @@ package toolchains
 import (
 	"slices"
 	"strings"
-
-	"github.com/crosscc/crosscc/toolchains/drivers"
 )
 
 // This file is about a gcc that serves a target by words: one for x86_64 that is
@@ -41,22 +39,4 @@ func recorded(words []string) (word string) {
 		word = w
 	}
 	return word
-}
-
-// without is a report less the words by which a target is derived, on the lines
-// of the compilers proper, and the name of the directory that they lead to.
-func without(r drivers.Report, derived []string) drivers.Report {
-	if len(derived) == 0 {
-		return r
-	}
-	commands := r.Commands
-	r.Commands = make([][]string, len(commands))
-	for i, c := range commands {
-		c = slices.DeleteFunc(slices.Clone(c), func(w string) bool { return slices.Contains(derived, w) })
-		if at := slices.Index(c, "-imultilib"); at >= 0 && at+1 < len(c) {
-			c = slices.Delete(c, at, at+2)
-		}
-		r.Commands[i] = c
-	}
-	return r
 }

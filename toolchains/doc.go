@@ -1,14 +1,13 @@
-// Package toolchains knows compilers: what one is, and whether two of them make
-// the same objects.
+// Package toolchains knows what a compiler is, and whether two of them make the same
+// objects.
 //
-// A newcomer starts at [Probe], which asks one driver who it is, and at
-// [MatchOf], which compares the answer with what a build wants. What a target's
-// name means is package triple, the file system that a compiler lives in package
-// rootfs, finding drivers and reading what they say package drivers. Around them:
+// A newcomer starts at [Toolchain] and at [MatchOf], which compares the one that a
+// build wants with one that is there. Who asks compilers what they are stands around
+// it, and imports it:
 //
-//   - probe.go, gcc.go, clang.go: the questions, and what the answers come to.
-//     Nothing is guessed from a compiler's name.
-//   - fingerprint.go, libraries.go: digests that tell that a file changed.
-//   - cache.go: answers kept for as long as stat proves that they hold.
-//   - choose.go: the best of several.
+//   - drivers finds them, runs them, and keeps what they say for as long as it holds;
+//   - probe makes a Toolchain of it;
+//   - native asks what -march=native and its kin mean;
+//   - triple is what a target's name means, rootfs the file system that a compiler
+//     lives in.
 package toolchains

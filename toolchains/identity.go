@@ -147,11 +147,20 @@ var gccCompilers = [...]struct {
 	{"cc1objplus", argv.ObjCXX, "driver++"},
 }
 
-// languages derives what can be compiled from the roles that are there.
-func languages(family argv.Family, print Fingerprint) []argv.Language {
+// CompilerRoles are the roles of gcc's compilers proper, which are their names, too.
+func CompilerRoles() []string {
+	var roles []string
+	for _, c := range gccCompilers {
+		roles = append(roles, c.Role)
+	}
+	return roles
+}
+
+// Languages derives what a toolchain can compile from the roles that are there.
+func (f Fingerprint) Languages(family argv.Family) []argv.Language {
 	var list []argv.Language
 	for _, c := range gccCompilers {
-		if family == argv.Clang || print[c.Role] != "" {
+		if family == argv.Clang || f[c.Role] != "" {
 			list = append(list, c.Language)
 		}
 	}

@@ -89,18 +89,6 @@ func TestCanTarget(t *testing.T) {
 			t.Errorf("%s can target %q: %v", tc.t, tc.target, got)
 		}
 	}
-	real := newHost(t).probe(t, "clang-14", "")
-	for _, arch := range []string{
-		"x86_64", "i686", "aarch64", "aarch64_be", "arm", "powerpc", "powerpc64", "powerpc64le", "powerpcle", "s390x", "mips",
-		"mipsel", "mips64", "mips64el", "sparc64", "avr", "msp430", "bpf", "riscv64", "riscv32",
-	} {
-		if name := arch + "-linux-gnu"; !real.CanTarget(name) {
-			t.Errorf("clang 14 cannot %s, of %v", name, real.Targets)
-		}
-	}
-	if !real.CanTarget("wasm32-wasi") {
-		t.Error("clang 14 cannot wasm32")
-	}
 }
 
 // A key's text has every field.

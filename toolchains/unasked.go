@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/crosscc/crosscc/argv"
-	"github.com/crosscc/crosscc/toolchains/drivers"
 )
 
 // Unasked is what a gcc does unless a command line says otherwise, as far as
@@ -64,22 +63,17 @@ var followers = []string{"-mcmodel=*", "-mlibarch=*", "-masm-syntax-unified*", "
 
 func (k knob) turns(word string) bool { return matchAny(k.options, word) }
 
-// unasked reads what a driver says of itself.
-func unasked(r drivers.Report, help string) Unasked {
-	var u Unasked
-	if words, ok := r.Program("cc1"); ok {
-		u.C = drivers.DefaultWords(words)
-	}
-	if words, ok := r.Program("cc1plus"); ok {
-		u.CXX = drivers.DefaultWords(words)
-	}
+// NewUnasked sorts what a gcc says: the words that its specs put on the lines of cc1
+// and cc1plus, and the rows of its option tables, each as "option value".
+func NewUnasked(c, cxx, rows []string) Unasked {
+	u := Unasked{C: c, CXX: cxx}
 	var rest strings.Builder
-	for line := range strings.Lines(help) {
-		option, value := drivers.OptionRow(line)
+	for _, row := range rows {
+		option, value, _ := strings.Cut(row, " ")
 		switch {
-		case value == "", matchAny(followers, option):
+		case matchAny(followers, option):
 		case slices.ContainsFunc(knobs[:], func(k knob) bool { return k.turns(option) }):
-			u.Knobs = append(u.Knobs, option+" "+value)
+			u.Knobs = append(u.Knobs, row)
 		default:
 			fmt.Fprintf(&rest, "option %s %s\n", option, value)
 		}

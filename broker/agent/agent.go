@@ -47,7 +47,7 @@ import (
 	"github.com/crosscc/crosscc/broker/local"
 	"github.com/crosscc/crosscc/broker/local/rendezvous"
 	"github.com/crosscc/crosscc/broker/monitor"
-	"github.com/crosscc/crosscc/toolchains"
+	"github.com/crosscc/crosscc/toolchains/drivers"
 )
 
 // memoryPerSlot is what one local compile is given: C++ with optimisation
@@ -121,7 +121,7 @@ func New(o Options) *Agent {
 		book:  book,
 		fleet: fleet.New(fleet.Options{Dial: o.Dial, Log: o.Log, Book: book}),
 	}
-	a.compilers = compile.Compilers{Probes: &toolchains.Cache{Dir: filepath.Join(o.Dirs.State, "probes")}, Counters: &a.counters}
+	a.compilers = compile.Compilers{Probes: &drivers.Cache{Dir: filepath.Join(o.Dirs.State, "probes")}, Counters: &a.counters}
 	a.input = input.Maker{Compilers: &a.compilers, Scanner: headers.New(nil), Cpps: &a.cpps}
 	a.prover = proof.New(proof.Options{Fleet: a.fleet, Book: book, Input: &a.input, Slots: &a.slots, Counters: &a.counters, Log: a.log})
 	a.slots.Resize(localSlots())

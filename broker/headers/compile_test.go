@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/crosscc/crosscc/sandbox"
-	"github.com/crosscc/crosscc/toolchains"
 	"github.com/crosscc/crosscc/toolchains/drivers"
+	"github.com/crosscc/crosscc/toolchains/probe"
 )
 
 // outDir is where a compile in a root writes; at home it is a link to there.
@@ -85,7 +85,7 @@ func (h *home) atHome(driver string, words []string) result {
 func (h *home) away(driver string, words []string, src Source, tree *Tree) result {
 	h.t.Helper()
 	path := need(h.t, driver)
-	programs, err := toolchains.Programs(h.t.Context(), h.system(), path)
+	programs, err := probe.Programs(h.t.Context(), h.system(), path)
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -137,7 +137,7 @@ func TestFilesOfWords(t *testing.T) {
 }
 
 func (a attack) job(t *testing.T, h *Helper, evil bool) *broker.Job {
-	tc := native(t, h)
+	tc := nativeOf(t, h)
 	j := &broker.Job{
 		Name: a.driver, Identity: tc.Identity, Fingerprint: tc.Fingerprint, Dir: "/w", Form: broker.Tree,
 		Args: append(strings.Fields(a.words), "-c", "a.c", "-o", "out.o"), Outputs: []string{"out.o"},
@@ -163,7 +163,7 @@ func unguarded(t *testing.T, h *Helper, j *broker.Job) string {
 	if err := p.write(); err != nil {
 		t.Fatal(err)
 	}
-	res, err := h.compile(t.Context(), located{Toolchain: native(t, h), path: "/usr/bin"}, p)
+	res, err := h.compile(t.Context(), located{Toolchain: nativeOf(t, h), path: "/usr/bin"}, p)
 	if r, ok := errors.AsType[*broker.Refusal](err); ok && r.Reason == ReasonTreeClosed {
 		return ""
 	}

@@ -42,7 +42,7 @@ type catalog struct {
 	o       Options
 	host    *place
 	shelf   *shelf // nil: no images
-	cache   *toolchains.Cache
+	cache   *drivers.Cache
 	closure sandbox.Closures                  // of the toolchains' programs
 	tell    func(map[string]broker.PeerState) // by peer; "" is all others
 	ready   chan struct{}                     // closed after the first round
@@ -81,7 +81,7 @@ func newCatalog(o Options, tell func(map[string]broker.PeerState)) (*catalog, er
 	}
 	c := &catalog{
 		o: o, host: &place{root: root, path: o.Path}, tell: tell, ready: make(chan struct{}), again: make(chan struct{}, 1),
-		cache:   &toolchains.Cache{Dir: filepath.Join(o.Dir, "probes")},
+		cache:   &drivers.Cache{Dir: filepath.Join(o.Dir, "probes")},
 		closure: sandbox.Closures{List: sandbox.Lister(o.Runner)},
 	}
 	if o.Images != nil {

@@ -85,8 +85,8 @@ func enterableDir(t testing.TB) string {
 	return dir
 }
 
-// native is the one toolchain that newHelper finds, but for what it is besides.
-func native(t testing.TB, h *Helper) toolchains.Toolchain {
+// nativeOf is the one toolchain that newHelper finds, but for what it is besides.
+func nativeOf(t testing.TB, h *Helper) toolchains.Toolchain {
 	t.Helper()
 	s, _ := h.State()
 	s.Toolchains = slices.DeleteFunc(slices.Clone(s.Toolchains), func(tc toolchains.Toolchain) bool { return len(tc.Derived) > 0 })
@@ -97,7 +97,7 @@ func native(t testing.TB, h *Helper) toolchains.Toolchain {
 }
 
 func job(t testing.TB, h *Helper, text string) *broker.Job {
-	tc := native(t, h)
+	tc := nativeOf(t, h)
 	return &broker.Job{
 		Name: "gcc", Identity: tc.Identity, Fingerprint: tc.Fingerprint,
 		Args: []string{"-O2", "-x", "cpp-output", "-c", "in.i", "-o", "out.o"}, Dir: "/work",

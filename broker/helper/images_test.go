@@ -23,6 +23,7 @@ import (
 	"github.com/crosscc/crosscc/sandbox"
 	"github.com/crosscc/crosscc/toolchains"
 	"github.com/crosscc/crosscc/toolchains/drivers"
+	"github.com/crosscc/crosscc/toolchains/probe"
 )
 
 // directories are images as a store has them: plain directories, by digest.
@@ -105,7 +106,7 @@ func imageOf(t testing.TB, paths ...string) string {
 		t.Fatal(err)
 	}
 	for _, driver := range paths {
-		programs, err := toolchains.Programs(t.Context(), drivers.System{Root: c.root, Run: c.run, Getenv: os.Getenv}, driver)
+		programs, err := probe.Programs(t.Context(), drivers.System{Root: c.root, Run: c.run, Getenv: os.Getenv}, driver)
 		if err != nil {
 			t.Fatalf("%v (e2e/install.sh test installs the cross compilers)", err)
 		}
@@ -189,7 +190,7 @@ func TestImageServes(t *testing.T) {
 		t.Errorf("it serves %s at %s of image %q", tc, tc.Driver(), tc.Image)
 	}
 	home := newHelperWith(t, riscv, nil)
-	if at := native(t, home); at.Digest() != tc.Digest() {
+	if at := nativeOf(t, home); at.Digest() != tc.Digest() {
 		t.Errorf("in the image %s %v\nat home %s %v", tc.Identity.Text(), tc.Fingerprint, at.Identity.Text(), at.Fingerprint)
 	}
 	c := project(t)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/toolchains/native"
 )
 
 // This file has gcc take a client's word for what -march=native means (X23).
@@ -49,7 +50,7 @@ func (c *catalog) takesNative(ctx context.Context, tc located) error {
 	}
 	defer at.release()
 	driver := tc.Driver()
-	ok, err := c.cache.TakesNative(ctx, c.system(at, driver), driver, tc.Toolchain)
+	ok, err := native.Taken(ctx, c.system(at, driver), driver, tc.Toolchain)
 	if err != nil {
 		return fmt.Errorf("ask %s for its specs: %w", driver, err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/toolchains"
 	"github.com/crosscc/crosscc/toolchains/drivers"
+	"github.com/crosscc/crosscc/toolchains/native"
 )
 
 // resolve makes of native what an agent makes of it: words for gcc's specs, or a
@@ -20,19 +21,19 @@ import (
 func (c *client) resolve(tc toolchains.Toolchain, driver string, cmd *argv.Command) ([]string, *argv.Command) {
 	c.t.Helper()
 	d, _ := argv.ParseDriver(filepath.Base(driver))
-	sys := drivers.System{Root: c.root, Run: c.run, Getenv: os.Getenv, Dir: c.dir}
+	sys := drivers.System{Root: c.root, Run: c.run, Getenv: os.Getenv, Dir: c.dir, Cache: &c.probes}
 	if !cmd.Native() {
 		if tc.Family != argv.Clang {
 			return nil, cmd
 		}
-		found, err := c.probes.ClangWords(c.t.Context(), sys, tc.Fingerprint, driver, cmd.FeatureWords())
+		found, err := native.ClangWords(c.t.Context(), sys, tc.Fingerprint, driver, cmd.FeatureWords())
 		if err != nil {
 			c.t.Fatal(err)
 		}
 		return nil, argv.Parse(cmd.Explicit(found...), argv.Env{Driver: d})
 	}
-	q := toolchains.NativeQuestion{Path: driver, Of: tc, CPU: "this one", Words: cmd.NativeWords()}
-	n, err := c.probes.Native(c.t.Context(), sys, q)
+	q := native.Question{Path: driver, Of: tc, CPU: "this one", Words: cmd.NativeWords()}
+	n, err := native.Ask(c.t.Context(), sys, q)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -93,7 +94,7 @@ func TestNativeGCC(t *testing.T) {
 						c.same(h, driver, words...)
 						continue
 					}
-					told, _ := c.resolve(native(t, h), driver, cmd)
+					told, _ := c.resolve(nativeOf(t, h), driver, cmd)
 					c.sameWithSpecs(driver, &broker.Job{Native: told}, words)
 				}
 			}
@@ -146,7 +147,7 @@ func TestNativeClang(t *testing.T) {
 					continue
 				}
 				cmd := argv.Parse(words, env)
-				_, explicit := c.resolve(native(t, h), driver, cmd)
+				_, explicit := c.resolve(nativeOf(t, h), driver, cmd)
 				var extra []string
 				if strings.Contains(level, "-flto") {
 					extra = append(extra, "-flto")
@@ -195,7 +196,7 @@ func TestNativeOfAnotherCPU(t *testing.T) {
 	const driver = "/usr/bin/gcc-12"
 	h := newWalled(t, driver)
 	c := newClient(t, "a.c", vectors)
-	tc := native(t, h)
+	tc := nativeOf(t, h)
 	objects := map[broker.Digest]bool{}
 	for _, cpu := range []string{"skylake", "nehalem", "znver1"} {
 		told := []string{"-march=" + cpu, "-mno-avx512f", "--param", "l1-cache-size=17", "--param", "l2-cache-size=171", "-mtune=" + cpu}

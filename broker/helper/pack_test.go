@@ -60,7 +60,7 @@ func TestPackServes(t *testing.T) {
 	s := await(t, h, "the pack", func(s broker.State) bool { return len(s.Images) == 1 && s.Images[0].Phase == broker.ImageReady })
 	c, served := project(t), 0
 	for _, driver := range []string{"/usr/bin/gcc-12", "/usr/bin/clang-14"} {
-		home := native(t, newHelperWith(t, driver, nil))
+		home := nativeOf(t, newHelperWith(t, driver, nil))
 		for _, tc := range s.Toolchains {
 			if tc.Family != home.Family || len(tc.Derived) > 0 {
 				continue

@@ -11,6 +11,7 @@ import (
 	"github.com/crosscc/crosscc/sandbox"
 	"github.com/crosscc/crosscc/toolchains"
 	"github.com/crosscc/crosscc/toolchains/drivers"
+	"github.com/crosscc/crosscc/toolchains/probe"
 	"github.com/crosscc/crosscc/toolchains/rootfs"
 	"github.com/crosscc/crosscc/toolchains/triple"
 )
@@ -63,14 +64,14 @@ func (p *place) localeFiles() []string {
 // or what it is as a derived one.
 func (c *catalog) probe(ctx context.Context, at *place, path string, as *triple.Derivation) (toolchains.Toolchain, error) {
 	if as != nil {
-		return c.cache.ProbeDerived(ctx, c.system(at, path), path, *as)
+		return probe.Derived(ctx, c.system(at, path), path, *as)
 	}
-	return c.cache.Probe(ctx, c.system(at, path), path, "")
+	return probe.Toolchain(ctx, c.system(at, path), path, "")
 }
 
 // system is how the driver at path is asked.
 func (c *catalog) system(at *place, path string) drivers.System {
-	return drivers.System{Root: at.root, Getenv: at.getenv, Run: c.inside(at, path)}
+	return drivers.System{Root: at.root, Getenv: at.getenv, Run: c.inside(at, path), Cache: c.cache}
 }
 
 // inside runs the driver at path and its programs in the sandbox. What these
@@ -81,7 +82,7 @@ func (c *catalog) inside(at *place, path string) drivers.RunFunc {
 		ctx, cancel := context.WithTimeout(context.Background(), probeTime)
 		defer cancel()
 		sys := drivers.System{Root: at.root, Getenv: at.getenv, Run: c.first(at)}
-		return toolchains.Programs(ctx, sys, path)
+		return probe.Programs(ctx, sys, path)
 	})
 	return func(ctx context.Context, p drivers.Program) (drivers.Output, error) {
 		list, err := programs()

@@ -44,7 +44,7 @@ func TestToolchainElsewhere(t *testing.T) {
 	copyFile(t, "/usr/bin/gcc-12", driver)
 	copyFile(t, "/usr/lib/gcc/x86_64-linux-gnu/12/cc1", filepath.Join(dir, "lib/gcc/x86_64-linux-gnu/12/cc1"))
 	h := newWalled(t, driver)
-	tc := native(t, h)
+	tc := nativeOf(t, h)
 	for name, open := range map[string]bool{
 		"/lib/gcc/x86_64-linux-gnu/12/include/h.h": true, "/x86_64-linux-gnu/include/h.h": true, "/src/h.h": true,
 		"/lib/gcc/x86_64-linux-gnu/12/h.h": false, "/lib/gcc/h.h": false, "/bin/h.h": false, "/share/locale/h.h": false, "/lib/gcc/x86_64-linux-gnu/12/specs": false,

@@ -44,7 +44,7 @@ type client struct {
 	dir  string // as the shell says it
 	root *rootfs.Root
 
-	probes toolchains.Cache
+	probes drivers.Cache
 }
 
 func newClient(t testing.TB, files ...string) *client {
@@ -145,7 +145,7 @@ func (c *client) job(tc toolchains.Toolchain, driver string, words ...string) *b
 // makes at home.
 func (c *client) same(h *Helper, driver string, words ...string) {
 	c.t.Helper()
-	c.sameAs(h, native(c.t, h), driver, words...)
+	c.sameAs(h, nativeOf(c.t, h), driver, words...)
 }
 
 // sameAs is same with one of several toolchains.
@@ -237,7 +237,7 @@ func TestTreesInTurn(t *testing.T) {
 	h := newWalled(t, driver)
 	c := project(t)
 	job := func(macro string) *broker.Job {
-		return c.job(native(t, h), driver, "-g3", "-Iinc", "-Ilinked", "-D"+macro, "-MD", "-c", "src/a.c", "-o", "a.o")
+		return c.job(nativeOf(t, h), driver, "-g3", "-Iinc", "-Ilinked", "-D"+macro, "-MD", "-c", "src/a.c", "-o", "a.o")
 	}
 	objects := map[broker.Digest]bool{}
 	for i, change := range []func(){
@@ -273,7 +273,7 @@ func TestFailedTree(t *testing.T) {
 	h := newWalled(t, driver)
 	c := project(t)
 	for range 2 {
-		res, err := h.Run(t.Context(), c.job(native(t, h), driver, "-Iinc", "-MD", "-c", "src/bad.c"))
+		res, err := h.Run(t.Context(), c.job(nativeOf(t, h), driver, "-Iinc", "-MD", "-c", "src/bad.c"))
 		if err != nil || res.ExitCode != 1 || res.Cached || len(res.Outputs) != 1 || res.Outputs[0].Path != "out.d" {
 			t.Errorf("got %+v %v, want the dependencies alone", res, err)
 		}
@@ -339,7 +339,7 @@ func TestTreeRejected(t *testing.T) {
 			j.Root.Links = []broker.Link{{Name: "tmp", Target: "w"}}
 		}, ReasonTreeClosed},
 	} {
-		j := c.job(native(t, h), driver, "-c", "a.c")
+		j := c.job(nativeOf(t, h), driver, "-c", "a.c")
 		tt.change(j)
 		_, err := h.Run(t.Context(), j)
 		if r, ok := errors.AsType[*broker.Refusal](err); !ok || r.Reason != tt.reason {
@@ -347,7 +347,7 @@ func TestTreeRejected(t *testing.T) {
 		}
 	}
 	h.o.Sandbox = "none"
-	if _, err := h.Run(t.Context(), c.job(native(t, h), driver, "-c", "a.c")); err == nil || !strings.Contains(err.Error(), "without a sandbox") {
+	if _, err := h.Run(t.Context(), c.job(nativeOf(t, h), driver, "-c", "a.c")); err == nil || !strings.Contains(err.Error(), "without a sandbox") {
 		t.Errorf("a tree without walls: %v", err)
 	}
 }
@@ -365,13 +365,13 @@ func TestKeyText(t *testing.T) {
 	driver := "/usr/bin/gcc-12"
 	h := newWalled(t, driver)
 	c := newClient(t, "a.c", "int x;\n")
-	j := c.job(native(t, h), driver, "-c", "a.c")
+	j := c.job(nativeOf(t, h), driver, "-c", "a.c")
 	text, err := h.Key(t.Context(), j)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p, err := h.plan(j)
-	if err != nil || keyOf(located{Toolchain: native(t, h), path: h.o.Path}, p) != broker.DigestOf([]byte(text)) {
+	if err != nil || keyOf(located{Toolchain: nativeOf(t, h), path: h.o.Path}, p) != broker.DigestOf([]byte(text)) {
 		t.Errorf("the text's digest is not the key: %v", err)
 	}
 	for _, want := range []string{"env \"PWD=" + c.dir, "input \"" + c.dir + "/a.c\"", "arg \"/.crosscc/0.o\"", "program \"cc1\""} {

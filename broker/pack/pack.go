@@ -26,6 +26,7 @@ import (
 	"github.com/crosscc/crosscc/sandbox"
 	"github.com/crosscc/crosscc/toolchains"
 	"github.com/crosscc/crosscc/toolchains/drivers"
+	"github.com/crosscc/crosscc/toolchains/probe"
 	"github.com/crosscc/crosscc/toolchains/rootfs"
 )
 
@@ -70,7 +71,7 @@ func Make(ctx context.Context, paths []string, searchPath string) (Pack, error) 
 	var p Pack
 	var programs, identities []string
 	for _, driver := range paths {
-		tc, err := toolchains.Probe(ctx, sys, driver, "")
+		tc, err := probe.Toolchain(ctx, sys, driver, "")
 		if err != nil {
 			return Pack{}, err
 		}

@@ -38,10 +38,11 @@ type System struct {
 	// of words that name directories from there is kept for this Dir; "": not
 	// at all.
 	Dir string
+	// Cache remembers what Run's programs said; nil: they are asked each time.
+	Cache *Cache
 }
 
-// Env is the value of a variable of the environment that Run has, "" without one.
-func (s System) Env(key string) string {
+func (s System) env(key string) string {
 	if s.Getenv == nil {
 		return ""
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/headers"
 	"github.com/crosscc/crosscc/toolchains"
+	"github.com/crosscc/crosscc/toolchains/native"
 )
 
 // A Compile is one command on its way to a job. Parse, the settings, Compilers.Identify
@@ -24,9 +25,9 @@ type Compile struct {
 	Cmd       *argv.Command
 	Split     *argv.Split // of a command that is done in parts; Cmd is its first then
 	Toolchain toolchains.Toolchain
-	Native    toolchains.Native // what native in Cmd means, or meant
-	Unlike    bool              // the configuration asks for another object than the local one
-	explicit  *[]string         // what Extra found
+	Native    native.Answer // what native in Cmd means, or meant
+	Unlike    bool          // the configuration asks for another object than the local one
+	explicit  *[]string     // what Extra found
 }
 
 // Failed is a step that went wrong without a word on the code: the local

@@ -15,17 +15,18 @@ import (
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/headers"
 	"github.com/crosscc/crosscc/broker/monitor"
-	"github.com/crosscc/crosscc/toolchains"
 	"github.com/crosscc/crosscc/toolchains/drivers"
+	"github.com/crosscc/crosscc/toolchains/native"
+	"github.com/crosscc/crosscc/toolchains/probe"
 )
 
 // Compilers is what an agent knows of the compilers of its machine: each is asked once,
 // and again when it changed. Its methods may be called at any time, by many at once.
 type Compilers struct {
-	Probes   *toolchains.Cache // what they are, kept on disk
+	Probes   *drivers.Cache // what they are, kept on disk
 	Counters *monitor.Counters
 
-	cpus     toolchains.CPUs
+	cpus     native.CPUs
 	scripts  Memo[string]           // of each compiler: the program that is a script, or ""
 	places   Memo[[]string]         // of each compiler: where its programs are
 	defaults Memo[headers.Defaults] // of each compiler and set of words
@@ -139,8 +140,8 @@ func (c *Compile) oddVariables() error {
 
 // Identify asks the compiler what it is, once for each compiler.
 func (k *Compilers) Identify(c *Compile) error {
-	sys := c.System()
-	tc, err := k.Probes.Probe(c.Session.Context(), sys, c.Program, c.TargetWord())
+	sys := k.system(c)
+	tc, err := probe.Toolchain(c.Session.Context(), sys, c.Program, c.TargetWord())
 	if err != nil {
 		return c.Failed(reason.Probe, "ask "+c.Program+" what it is", err)
 	}
@@ -257,8 +258,9 @@ func (c *Compile) TargetWord() string {
 	return ""
 }
 
-func (c *Compile) System() drivers.System {
-	return drivers.System{Root: c.Session.Files, Run: c.Session.Ask, Getenv: c.Session.Getenv, Dir: c.Session.Request.Dir}
+// system is where the client's compilers live, and how they are asked.
+func (k *Compilers) system(c *Compile) drivers.System {
+	return drivers.System{Root: c.Session.Files, Run: c.Session.Ask, Getenv: c.Session.Getenv, Dir: c.Session.Request.Dir, Cache: k.Probes}
 }
 
 // Extra are words that make explicit what the compiler would find out for
@@ -284,7 +286,7 @@ func (k *Compilers) Extra(c *Compile) ([]string, error) {
 	if t := c.TargetWord(); t != "" && c.Cmd.Target() == "" {
 		words = append([]string{"--target=" + t}, words...)
 	}
-	found, err := k.Probes.ClangWords(c.Session.Context(), c.System(), c.Toolchain.Fingerprint, c.Program, words)
+	found, err := native.ClangWords(c.Session.Context(), k.system(c), c.Toolchain.Fingerprint, c.Program, words)
 	if err != nil {
 		return nil, c.Failed(reason.Probe, "ask "+c.Program+" what it finds out", err)
 	}

@@ -9,9 +9,9 @@ import (
 // longer hold (Stale). clang's driver chooses by what it finds: what it says is
 // remembered with everything that it looked at.
 func (k *Compilers) Directories(c *Compile, key string) (headers.Defaults, error) {
-	sys := c.System()
+	sys := k.system(c)
 	if c.Toolchain.Family == argv.Clang {
-		sys.Run = k.Probes.Clang(sys, c.Toolchain.Fingerprint)
+		sys.Run = sys.Remembered(c.Toolchain.Digest())
 		return headers.Ask(c.Session.Context(), sys, c.Program, c.Cmd)
 	}
 	return k.defaults.Get(c.Session.Context(), key, c.Toolchain.Fingerprint, func() (headers.Defaults, error) {

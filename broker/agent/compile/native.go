@@ -12,8 +12,8 @@ import (
 	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/monitor"
-	"github.com/crosscc/crosscc/toolchains"
 	"github.com/crosscc/crosscc/toolchains/drivers"
+	"github.com/crosscc/crosscc/toolchains/native"
 )
 
 // Resolve finds out what -march=native and its kin mean here, before anything is
@@ -45,26 +45,26 @@ func (k *Compilers) Resolve(c *Compile) error {
 
 // native asks the compiler what native means in the command, unless it was asked
 // before.
-func (k *Compilers) native(c *Compile) (toolchains.Native, error) {
+func (k *Compilers) native(c *Compile) (native.Answer, error) {
 	cpu, err := k.cpu(c)
 	if err != nil {
-		return toolchains.Native{}, err
+		return native.Answer{}, err
 	}
 	if l := c.Cmd.Language(); c.Toolchain.Family == argv.Clang && (l == argv.Asm || l == argv.AsmCPP) {
-		return toolchains.Native{}, errors.New("clang's assembler takes no list of features")
+		return native.Answer{}, errors.New("clang's assembler takes no list of features")
 	}
-	sys := c.System()
+	sys := k.system(c)
 	sys.Run = func(ctx context.Context, p drivers.Program) (drivers.Output, error) {
 		if slices.Contains(p.Args, "-###") {
 			k.Counters.NativeAsked()
 		}
 		return c.Session.Ask(ctx, p)
 	}
-	return k.Probes.Native(c.Session.Context(), sys, c.nativeQuestion(cpu))
+	return native.Ask(c.Session.Context(), sys, c.nativeQuestion(cpu))
 }
 
-func (c *Compile) nativeQuestion(cpu string) toolchains.NativeQuestion {
-	q := toolchains.NativeQuestion{Path: c.Program, Of: c.Toolchain, CPU: cpu, Words: c.Cmd.NativeWords()}
+func (c *Compile) nativeQuestion(cpu string) native.Question {
+	q := native.Question{Path: c.Program, Of: c.Toolchain, CPU: cpu, Words: c.Cmd.NativeWords()}
 	if t := c.TargetWord(); c.Toolchain.Family == argv.Clang && t != "" && c.Cmd.Target() == "" {
 		q.Words = append([]string{"--target=" + t}, q.Words...)
 	}
@@ -97,7 +97,7 @@ func (k *Compilers) NativeFlags(s *session.Session) (monitor.Native, error) {
 		return monitor.Native{}, err
 	}
 	answer := monitor.Native{Compiler: c.Program, Identity: c.Toolchain.Identity.String(), Words: slices.Concat(n.Specs, n.Words)}
-	answer.Flags, err = toolchains.NativeFlags(s.Context(), c.System(), c.nativeQuestion(""), n)
+	answer.Flags, err = native.Flags(s.Context(), k.system(c), c.nativeQuestion(""), n)
 	return answer, err
 }
 

@@ -1,4 +1,4 @@
-package toolchains
+package probe
 
 import (
 	"context"
@@ -10,8 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/crosscc/crosscc/toolchains"
 	"github.com/crosscc/crosscc/toolchains/drivers"
-	"github.com/crosscc/crosscc/toolchains/rootfs"
+	"github.com/crosscc/crosscc/toolchains/drivers/drivertest"
 )
 
 // copyGCC makes a gcc of its own in a temporary directory: a real driver that
@@ -20,12 +21,12 @@ func copyGCC(t *testing.T) (driver, cc1 string) {
 	t.Helper()
 	dir := t.TempDir()
 	driver, cc1 = dir+"/bin/gcc", dir+"/lib/gcc/x86_64-linux-gnu/12/cc1"
-	data, err := os.ReadFile(need(t, "x86_64-linux-gnu-gcc-12"))
+	data, err := os.ReadFile(drivertest.Need(t, "x86_64-linux-gnu-gcc-12"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, driver, string(data), 0o755)
-	write(t, cc1, "#!/bin/sh\nexec /usr/lib/gcc/x86_64-linux-gnu/12/cc1 \"$@\"\n", 0o755)
+	drivertest.Write(t, driver, string(data), 0o755)
+	drivertest.Write(t, cc1, "#!/bin/sh\nexec /usr/lib/gcc/x86_64-linux-gnu/12/cc1 \"$@\"\n", 0o755)
 	return driver, cc1
 }
 
@@ -33,11 +34,11 @@ func TestCacheNoticesChanges(t *testing.T) {
 	driver, cc1 := copyGCC(t)
 	tool := filepath.Dir(filepath.Dir(driver)) + "/x86_64-linux-gnu"
 	bin := t.TempDir()
-	h := newHost(t, "PATH="+bin+":"+os.Getenv("PATH"))
-	c := settledCache("")
-	probe := func(sys drivers.System) Toolchain {
+	h := drivertest.New(t, "PATH="+bin+":"+os.Getenv("PATH"))
+	h.Cache = drivertest.Settled("")
+	probe := func(sys drivers.System) toolchains.Toolchain {
 		t.Helper()
-		tc, err := c.Probe(t.Context(), sys, driver, "")
+		tc, err := Toolchain(t.Context(), sys, driver, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -53,43 +54,45 @@ func TestCacheNoticesChanges(t *testing.T) {
 		changes string // role whose digest changes; "" when nothing does
 	}{
 		{"nothing", func() {}, "-"},
-		{"an upgraded cc1", func() { write(t, cc1, "#!/bin/sh\nexec /usr/lib/gcc/x86_64-linux-gnu/12/cc1 -quiet \"$@\"\n", 0o755) }, "cc1"},
+		{"an upgraded cc1", func() {
+			drivertest.Write(t, cc1, "#!/bin/sh\nexec /usr/lib/gcc/x86_64-linux-gnu/12/cc1 -quiet \"$@\"\n", 0o755)
+		}, "cc1"},
 		{"cc1 replaced by rename, size and mtime kept", func() {
 			old, _ := os.ReadFile(cc1)
 			info, _ := os.Stat(cc1)
-			write(t, cc1+".new", strings.Replace(string(old), "exec ", "exec\t", 1), 0o755)
+			drivertest.Write(t, cc1+".new", strings.Replace(string(old), "exec ", "exec\t", 1), 0o755)
 			_ = os.Chtimes(cc1+".new", info.ModTime(), info.ModTime())
 			_ = os.Rename(cc1+".new", cc1)
 		}, "cc1"},
-		{"a new cc1plus", func() { write(t, filepath.Dir(cc1)+"/cc1plus", "#!/bin/sh\n", 0o755) }, "cc1plus"},
+		{"a new cc1plus", func() { drivertest.Write(t, filepath.Dir(cc1)+"/cc1plus", "#!/bin/sh\n", 0o755) }, "cc1plus"},
 		{"an assembler beside cc1", func() {
-			write(t, filepath.Dir(cc1)+"/as", "#!/bin/sh\nexec /usr/bin/as \"$@\"\n", 0o755)
+			drivertest.Write(t, filepath.Dir(cc1)+"/as", "#!/bin/sh\nexec /usr/bin/as \"$@\"\n", 0o755)
 		}, "as"},
 		{"it goes away again", func() { _ = os.Remove(filepath.Dir(cc1) + "/as") }, "as"},
-		{"an assembler earlier on PATH", func() { write(t, bin+"/as", "#!/bin/sh\nexec /usr/bin/as $nothing \"$@\"\n", 0o755) }, "as"},
+		{"an assembler earlier on PATH", func() { drivertest.Write(t, bin+"/as", "#!/bin/sh\nexec /usr/bin/as $nothing \"$@\"\n", 0o755) }, "as"},
 		{"an objcopy beside cc1", func() {
 			data, _ := os.ReadFile("/usr/bin/objcopy")
-			write(t, filepath.Dir(cc1)+"/objcopy", string(data)+"x", 0o755)
+			drivertest.Write(t, filepath.Dir(cc1)+"/objcopy", string(data)+"x", 0o755)
 		}, "objcopy"},
-		{"a script in its place", func() { write(t, filepath.Dir(cc1)+"/objcopy", "#!/bin/sh\n", 0o755) }, "objcopy"},
-		{"a specs file beside cc1", func() { write(t, filepath.Dir(cc1)+"/specs", "*cc1_options:\n+ -fno-common\n\n", 0o644) }, "specs"},
-		{"it changes", func() { write(t, filepath.Dir(cc1)+"/specs", "*cc1_options:\n+ -fcommon\n\n", 0o644) }, "specs"},
+		{"a script in its place", func() { drivertest.Write(t, filepath.Dir(cc1)+"/objcopy", "#!/bin/sh\n", 0o755) }, "objcopy"},
+		{"a specs file beside cc1", func() { drivertest.Write(t, filepath.Dir(cc1)+"/specs", "*cc1_options:\n+ -fno-common\n\n", 0o644) }, "specs"},
+		{"it changes", func() { drivertest.Write(t, filepath.Dir(cc1)+"/specs", "*cc1_options:\n+ -fcommon\n\n", 0o644) }, "specs"},
 		{"it goes away", func() { _ = os.Remove(filepath.Dir(cc1) + "/specs") }, "specs"},
-		{"a specs file below lib", func() { write(t, tool+"/lib/specs", "*cc1_options:\n+ -fno-common\n\n", 0o644) }, "specs"},
+		{"a specs file below lib", func() { drivertest.Write(t, tool+"/lib/specs", "*cc1_options:\n+ -fno-common\n\n", 0o644) }, "specs"},
 		{"an upgraded driver", func() {
 			data, _ := os.ReadFile(driver)
-			write(t, driver+".new", string(data)+"x", 0o755)
+			drivertest.Write(t, driver+".new", string(data)+"x", 0o755)
 			_ = os.Rename(driver+".new", driver)
 		}, "driver"},
 		{"a g++ beside gcc", func() {
 			data, _ := os.ReadFile("/usr/bin/x86_64-linux-gnu-g++-12")
-			write(t, filepath.Dir(driver)+"/g++", string(data), 0o755)
+			drivertest.Write(t, filepath.Dir(driver)+"/g++", string(data), 0o755)
 		}, "driver++"},
 	} {
 		step.change()
-		before := h.runs.Load()
+		before := h.Runs.Load()
 		now := probe(h.System)
-		if asked := h.runs.Load() > before; asked != (step.changes != "-") {
+		if asked := h.Runs.Load() > before; asked != (step.changes != "-") {
 			t.Errorf("%s: programs run %v", step.name, asked)
 		}
 		if step.changes != "-" && now.Fingerprint[step.changes] == last.Fingerprint[step.changes] {
@@ -100,12 +103,12 @@ func TestCacheNoticesChanges(t *testing.T) {
 		}
 		last = now
 	}
-	before := h.runs.Load()
+	before := h.Runs.Load()
 	other := h.System
 	other.Getenv = func(k string) string {
-		return map[string]string{"PATH": h.getenv("PATH"), "COMPILER_PATH": "/nosuch"}[k]
+		return map[string]string{"PATH": h.Getenv("PATH"), "COMPILER_PATH": "/nosuch"}[k]
 	}
-	if probe(other); h.runs.Load() == before {
+	if probe(other); h.Runs.Load() == before {
 		t.Error("another COMPILER_PATH was not noticed")
 	}
 }
@@ -114,39 +117,41 @@ func TestCacheNoticesChanges(t *testing.T) {
 // again each time.
 func TestCacheYoungFiles(t *testing.T) {
 	driver, _ := copyGCC(t)
-	h := newHost(t)
+	h := drivertest.New(t)
 	written := time.Now()
-	c := &Cache{Dir: t.TempDir(), now: func() time.Time { return written }}
+	h.Cache = &drivers.Cache{Dir: t.TempDir(), Now: func() time.Time { return written }}
 	for range 2 {
-		before := h.runs.Load()
-		if _, err := c.Probe(t.Context(), h.System, driver, ""); err != nil || h.runs.Load() == before {
+		before := h.Runs.Load()
+		if _, err := Toolchain(t.Context(), h.System, driver, ""); err != nil || h.Runs.Load() == before {
 			t.Errorf("a compiler just written was trusted, %v", err)
 		}
 	}
-	c.now = func() time.Time { return written.Add(grain) }
-	_, _ = c.Probe(t.Context(), h.System, driver, "")
-	before := h.runs.Load()
-	if _, err := c.Probe(t.Context(), h.System, driver, ""); err != nil || h.runs.Load() != before {
-		t.Errorf("a compiler %v old was asked again, %v", grain, err)
+	h.Cache.Now = func() time.Time { return written.Add(2 * time.Second) }
+	_, _ = Toolchain(t.Context(), h.System, driver, "")
+	before := h.Runs.Load()
+	if _, err := Toolchain(t.Context(), h.System, driver, ""); err != nil || h.Runs.Load() != before {
+		t.Errorf("a compiler two seconds old was asked again, %v", err)
 	}
 }
 
 func TestCacheDisk(t *testing.T) {
 	dir := t.TempDir() + "/made/when/needed"
-	h := newHost(t)
-	driver := need(t, "aarch64-linux-gnu-gcc-12")
-	first, err := settledCache(dir).Probe(t.Context(), h.System, driver, "")
+	h := drivertest.New(t)
+	driver := drivertest.Need(t, "aarch64-linux-gnu-gcc-12")
+	h.Cache = drivertest.Settled(dir)
+	first, err := Toolchain(t.Context(), h.System, driver, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	again := func() (Toolchain, bool) {
+	again := func() (toolchains.Toolchain, bool) {
 		t.Helper()
-		before := h.runs.Load()
-		tc, err := settledCache(dir).Probe(t.Context(), h.System, driver, "")
+		before := h.Runs.Load()
+		h.Cache = drivertest.Settled(dir)
+		tc, err := Toolchain(t.Context(), h.System, driver, "")
 		if err != nil || !reflect.DeepEqual(tc, first) {
 			t.Fatalf("%+v, %v, want %+v", tc, err, first)
 		}
-		return tc, h.runs.Load() > before
+		return tc, h.Runs.Load() > before
 	}
 	if _, asked := again(); asked {
 		t.Error("disk did not answer")
@@ -162,10 +167,10 @@ func TestCacheDisk(t *testing.T) {
 	flipped := strings.Replace(string(good), "12.2.0", "12.3.0", 1)
 	for name, text := range map[string]string{
 		"empty": "", "cut": string(good[:len(good)/2]), "flipped": flipped, "no JSON": "hello", "null": "null", "list": "[]",
-		"another answer": `{"Key":"x","Sum":"y","Answer":{}}`, "large": string(good) + strings.Repeat(" ", maxEntryFile),
+		"another answer": `{"Key":"x","Sum":"y","Answer":{}}`, "large": string(good) + strings.Repeat(" ", 1<<20),
 		"no looks": `{"Key":` + `"","Sum":"` + digestText("{}") + `","Answer":{}}`,
 	} {
-		write(t, files[0], text, 0o600)
+		drivertest.Write(t, files[0], text, 0o600)
 		if _, asked := again(); !asked {
 			t.Errorf("%s: damage was believed", name)
 		}
@@ -193,24 +198,24 @@ func TestCacheDisk(t *testing.T) {
 }
 
 func TestCacheAsksOnce(t *testing.T) {
-	h := newHost(t)
-	c := settledCache("")
-	driver := need(t, "gcc-12")
+	h := drivertest.New(t)
+	h.Cache = drivertest.Settled("")
+	driver := drivertest.Need(t, "gcc-12")
 	var all sync.WaitGroup
 	for range 50 {
 		all.Go(func() {
-			if tc, err := c.Probe(t.Context(), h.System, driver, ""); err != nil || tc.Version != "12.2.0" {
+			if tc, err := Toolchain(t.Context(), h.System, driver, ""); err != nil || tc.Version != "12.2.0" {
 				t.Errorf("%v, %v", tc, err)
 			}
 		})
 	}
 	all.Wait()
-	if n := h.runs.Load(); n > 6 {
+	if n := h.Runs.Load(); n > 6 {
 		t.Errorf("%d programs were run", n)
 	}
-	tc, _ := c.Probe(t.Context(), h.System, driver, "")
+	tc, _ := Toolchain(t.Context(), h.System, driver, "")
 	tc.Fingerprint["cc1"] = "changed by a caller"
-	if again, _ := c.Probe(t.Context(), h.System, driver, ""); again.Fingerprint["cc1"] == tc.Fingerprint["cc1"] {
+	if again, _ := Toolchain(t.Context(), h.System, driver, ""); again.Fingerprint["cc1"] == tc.Fingerprint["cc1"] {
 		t.Error("a caller changed what others are given")
 	}
 }
@@ -218,9 +223,9 @@ func TestCacheAsksOnce(t *testing.T) {
 // Who waits for another's probe goes when its own context ends; a probe that
 // fails or is cancelled is not the others' answer.
 func TestCacheContext(t *testing.T) {
-	h := newHost(t)
-	c := settledCache("")
-	driver := need(t, "gcc-12")
+	h := drivertest.New(t)
+	h.Cache = drivertest.Settled("")
+	driver := drivertest.Need(t, "gcc-12")
 	asking, release := make(chan struct{}), make(chan struct{})
 	slow := h.System
 	slow.Run = func(ctx context.Context, p drivers.Program) (drivers.Output, error) {
@@ -229,55 +234,27 @@ func TestCacheContext(t *testing.T) {
 		return drivers.Output{}, context.Canceled
 	}
 	first := make(chan error, 1)
-	go func() { _, err := c.Probe(context.Background(), slow, driver, ""); first <- err }()
+	go func() { _, err := Toolchain(context.Background(), slow, driver, ""); first <- err }()
 	<-asking
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	if _, err := c.Probe(ctx, h.System, driver, ""); err == nil || !strings.Contains(err.Error(), "wait for another probe") {
+	if _, err := Toolchain(ctx, h.System, driver, ""); err == nil || !strings.Contains(err.Error(), "wait for another probe") {
 		t.Errorf("a waiter whose time is up: %v", err)
 	}
 	close(release)
 	if err := <-first; err == nil {
 		t.Error("a cancelled probe has an answer")
 	}
-	if tc, err := c.Probe(t.Context(), h.System, driver, ""); err != nil || tc.Version != "12.2.0" {
+	if tc, err := Toolchain(t.Context(), h.System, driver, ""); err != nil || tc.Version != "12.2.0" {
 		t.Errorf("after a cancelled probe: %v, %v", tc, err)
 	}
 }
 
-func TestCacheClangWords(t *testing.T) {
-	h := newHost(t)
-	c := settledCache(t.TempDir())
-	words := []string{"--target=aarch64-linux-gnu"}
-	of := Fingerprint{"driver": "1", "lib:libclang-cpp.so.14": "1"}
-	first, err := c.ClangWords(t.Context(), h.System, of, need(t, "clang-14"), words)
-	if err != nil || len(first) == 0 {
-		t.Fatal(first, err)
-	}
-	before := h.runs.Load()
-	if again, err := c.ClangWords(t.Context(), h.System, of, need(t, "clang-14"), words); err != nil || !reflect.DeepEqual(first, again) || h.runs.Load() != before {
-		t.Errorf("%q, %v, %d programs run", again, err, h.runs.Load()-before)
-	}
-	if _, err := c.ClangWords(t.Context(), h.System, of, need(t, "clang-14"), []string{"--target=riscv64-linux-gnu"}); err != nil || h.runs.Load() == before {
-		t.Errorf("other words: %v", err)
-	}
-	// libclang-cpp alone was replaced: the driver's file is the same.
-	of["lib:libclang-cpp.so.14"], before = "2", h.runs.Load()
-	if _, err := c.ClangWords(t.Context(), h.System, of, need(t, "clang-14"), words); err != nil || h.runs.Load() == before {
-		t.Errorf("another library: %v, %d programs run", err, h.runs.Load()-before)
-	}
-}
-
 func BenchmarkCacheHit(b *testing.B) {
-	root, err := rootfs.At("/")
-	if err != nil {
-		b.Fatal(err)
-	}
-	h := &host{env: os.Environ()}
-	sys := drivers.System{Root: root, Run: h.run, Getenv: h.getenv}
-	c := settledCache("")
+	h := drivertest.New(b)
+	h.Cache = drivertest.Settled("")
 	for b.Loop() {
-		if _, err := c.Probe(b.Context(), sys, "/usr/bin/gcc-12", ""); err != nil {
+		if _, err := Toolchain(b.Context(), h.System, "/usr/bin/gcc-12", ""); err != nil {
 			b.Fatal(err)
 		}
 	}

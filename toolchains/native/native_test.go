@@ -1,4 +1,4 @@
-package toolchains
+package native
 
 import (
 	"context"
@@ -10,30 +10,36 @@ import (
 	"time"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/toolchains"
 	"github.com/crosscc/crosscc/toolchains/drivers"
+	"github.com/crosscc/crosscc/toolchains/drivers/drivertest"
+	"github.com/crosscc/crosscc/toolchains/probe"
 )
 
 // question is what an agent asks about a command's words.
-func (h *host) question(t *testing.T, driver string, words string) NativeQuestion {
+func question(t *testing.T, h *drivertest.Host, driver string, words string) Question {
 	t.Helper()
-	tc := h.probe(t, driver, "")
+	tc, err := probe.Toolchain(t.Context(), h.System, drivertest.Need(t, driver), "")
+	if err != nil {
+		t.Fatal(err)
+	}
 	env := argv.Env{Driver: argv.Driver{Family: tc.Family}, Native: true}
-	return NativeQuestion{Path: need(t, driver), Of: tc, CPU: "this one", Words: argv.Parse(strings.Fields(words), env).NativeWords()}
+	return Question{Path: drivertest.Need(t, driver), Of: tc, CPU: "this one", Words: argv.Parse(strings.Fields(words), env).NativeWords()}
 }
 
 // What the specs come to is what cc1 gets, in its order, for each use of native.
 func TestNativeGCC(t *testing.T) {
-	h := newHost(t)
+	h := drivertest.New(t)
 	for _, driver := range []string{"gcc-11", "gcc-12"} {
 		for _, words := range []string{
 			"-march=native", "-mtune=native", "-march=native -mtune=generic", "-march=native -m32", "-mno-avx512f -march=native -mtune=native",
 			"-march=native -march=x86-64-v2 -mtune=native",
 		} {
-			n, err := new(Cache).Native(t.Context(), h.System, h.question(t, driver, words+" -O2 -c a.c"))
+			n, err := Ask(t.Context(), h.System, question(t, h, driver, words+" -O2 -c a.c"))
 			if err != nil {
 				t.Fatalf("%s %s: %v", driver, words, err)
 			}
-			out, err := h.run(t.Context(), drivers.Program{Path: driver, Args: append(strings.Fields(words), "-###", "-S", "-x", "c", "/dev/null")})
+			out, err := h.Run(t.Context(), drivers.Program{Path: driver, Args: append(strings.Fields(words), "-###", "-S", "-x", "c", "/dev/null")})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -47,31 +53,31 @@ func TestNativeGCC(t *testing.T) {
 
 // A compiler that does not know native says so itself, at home.
 func TestNativeRefused(t *testing.T) {
-	h := newHost(t)
+	h := drivertest.New(t)
 	for driver, words := range map[string]string{
 		"aarch64-linux-gnu-gcc-12": "-mcpu=native", "riscv64-linux-gnu-gcc": "-march=native", "gcc-12": "-march=Native",
 		"gcc-11": "-mcpu=native -mtune=generic", "clang-14": "--target=riscv64-linux-gnu -march=native",
 	} {
-		n, err := new(Cache).Native(t.Context(), h.System, h.question(t, driver, words+" -c a.c"))
+		n, err := Ask(t.Context(), h.System, question(t, h, driver, words+" -c a.c"))
 		if err == nil {
 			t.Errorf("%s %s means %q", driver, words, n)
 		}
 	}
-	n, err := new(Cache).Native(t.Context(), h.System, h.question(t, "clang-14", "-mcpu=native -c a.c"))
+	n, err := Ask(t.Context(), h.System, question(t, h, "clang-14", "-mcpu=native -c a.c"))
 	if err == nil || !strings.Contains(err.Error(), "native") {
 		t.Errorf("clang warns of -mcpu=native on x86, and it means %q, %v", n, err)
 	}
 }
 
 func TestNativeClang(t *testing.T) {
-	h := newHost(t)
+	h := drivertest.New(t)
 	for words, want := range map[string]string{
 		"-march=native":                "-march=",
 		"-mtune=native":                "-march=x86-64 -mtune=",
 		"-march=native -mtune=generic": " -mtune=generic",
 		"-march=native -m32":           "-march=",
 	} {
-		n, err := new(Cache).Native(t.Context(), h.System, h.question(t, "clang-14", words+" -c a.c"))
+		n, err := Ask(t.Context(), h.System, question(t, h, "clang-14", words+" -c a.c"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -125,7 +131,7 @@ func (d *selfDriver) run(_ context.Context, p drivers.Program) (drivers.Output, 
 }
 
 func TestNativeSelf(t *testing.T) {
-	h := newHost(t)
+	h := drivertest.New(t)
 	for name, tc := range map[string]struct {
 		driver selfDriver
 		words  string
@@ -138,8 +144,8 @@ func TestNativeSelf(t *testing.T) {
 		"another that it rejects too": {selfDriver{}, "-mtune=native", ""},
 	} {
 		h.Run = tc.driver.run
-		q := NativeQuestion{Path: "/usr/bin/gcc", Words: strings.Fields(tc.words)}
-		n, err := new(Cache).Native(t.Context(), h.System, q)
+		q := Question{Path: "/usr/bin/gcc", Words: strings.Fields(tc.words)}
+		n, err := Ask(t.Context(), h.System, q)
 		if got := strings.Join(n.Words, " "); tc.want != "" && (err != nil || got != tc.want) || tc.want == "" && err == nil {
 			t.Errorf("%s: %q, %v, want %q", name, got, err, tc.want)
 		}
@@ -175,7 +181,7 @@ func TestCPUSpec(t *testing.T) {
 // One process for each compiler, CPU and set of words, now and after a restart;
 // none that another CPU or compiler answered.
 func TestNativeCache(t *testing.T) {
-	h := newHost(t)
+	h := drivertest.New(t)
 	dir := t.TempDir()
 	asked := 0
 	sys := h.System
@@ -183,34 +189,35 @@ func TestNativeCache(t *testing.T) {
 		if slices.Contains(p.Args, "-###") {
 			asked++
 		}
-		return h.run(ctx, p)
+		return h.Run(ctx, p)
 	}
-	gcc := h.question(t, "gcc-12", "-march=native -c a.c")
-	clang := h.question(t, "clang-14", "-march=native -O2 -c a.c")
+	gcc := question(t, h, "gcc-12", "-march=native -c a.c")
+	clang := question(t, h, "clang-14", "-march=native -O2 -c a.c")
 	for _, step := range []struct {
 		name string
-		ask  NativeQuestion
-		with func(*NativeQuestion)
+		ask  Question
+		with func(*Question)
 		runs int
 	}{
 		{"first", gcc, nil, 1},
-		{"other words", gcc, func(q *NativeQuestion) { q.Words = append(slices.Clone(q.Words), "-m32") }, 1},
-		{"another CPU", gcc, func(q *NativeQuestion) { q.CPU = "that one" }, 1},
-		{"another compiler", gcc, func(q *NativeQuestion) { q.Of.Fingerprint = Fingerprint{"cc1": "1"} }, 1},
+		{"other words", gcc, func(q *Question) { q.Words = append(slices.Clone(q.Words), "-m32") }, 1},
+		{"another CPU", gcc, func(q *Question) { q.CPU = "that one" }, 1},
+		{"another compiler", gcc, func(q *Question) { q.Of.Fingerprint = toolchains.Fingerprint{"cc1": "1"} }, 1},
 		{"clang", clang, nil, 1},
-		{"clang on another CPU", clang, func(q *NativeQuestion) { q.CPU = "that one" }, 1},
+		{"clang on another CPU", clang, func(q *Question) { q.CPU = "that one" }, 1},
 	} {
 		if step.with != nil {
 			step.with(&step.ask)
 		}
-		memory := settledCache(dir)
-		var first Native
+		memory := drivertest.Settled(dir)
+		var first Answer
 		for i := range 1000 {
-			before, c := asked, memory
+			before := asked
+			sys.Cache = memory
 			if i == 999 {
-				c = settledCache(dir) // as after a restart
+				sys.Cache = drivertest.Settled(dir) // as after a restart
 			}
-			n, err := c.Native(t.Context(), sys, step.ask)
+			n, err := Ask(t.Context(), sys, step.ask)
 			if err != nil {
 				t.Fatal(err)
 			}

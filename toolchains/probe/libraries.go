@@ -1,4 +1,4 @@
-package toolchains
+package probe
 
 import (
 	"debug/elf"
@@ -21,6 +21,13 @@ const (
 // and clang), Identity.Libm tells.
 var runtimes = [...]string{"ld-*", "libc.so*", "libc.musl*", "libm.so*", "libdl.so*", "libpthread.so*", "librt.so*", "libgcc_s.so*", "libstdc++.so*", "libc++*"}
 
+func isRuntime(name string) bool {
+	return slices.ContainsFunc(runtimes[:], func(pattern string) bool {
+		ok, _ := path.Match(pattern, name)
+		return ok
+	})
+}
+
 // libraries finds what a program is linked with, by name, all the way down, as
 // the loader would: beneath the Root and without running anything. What is not
 // found is left out; what is no ELF program has none.
@@ -39,7 +46,7 @@ func (p *prober) libraries(program string) map[string]string {
 			dirs = p.loaderDirs()
 		}
 		for _, name := range head.needed {
-			if found[name] != "" || matchAny(runtimes[:], name) {
+			if found[name] != "" || isRuntime(name) {
 				continue
 			}
 			if lib := p.findLibrary(name, slices.Concat(head.runpath, dirs), head.machine); lib != "" {

@@ -1,4 +1,4 @@
-package toolchains
+package native
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package toolchains
+package drivers
 
 import (
 	"context"
@@ -11,13 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/crosscc/crosscc/argv"
-	"github.com/crosscc/crosscc/toolchains/drivers"
 )
 
 // clang's driver chooses directories and features by what it finds on the disk:
 // the newest gcc installation, multiarch directories, libc++. What it says rests
 // on all these places, absent ones too; here they are looked at. Where it may
-// look elsewhere, what it says is not kept: see prober.fleeting.
+// look elsewhere, what it says is not kept: see Asker.fleeting.
 
 // Bounds of what is looked at for one answer. Beyond them it is not kept.
 const (
@@ -53,37 +52,43 @@ func placesOf(words []string) []placeWord {
 	return places
 }
 
-// underDir gives the working directory when words name a directory from there,
-// for the key of an answer: elsewhere they name another.
-func underDir(dir string, words []string) string {
+// Under gives s.Dir when words name a directory from there, for the key of an
+// answer: elsewhere they name another.
+func (s System) Under(words []string) string {
 	if slices.ContainsFunc(placesOf(words), func(w placeWord) bool { return !path.IsAbs(w.dir) }) {
-		return dir
+		return s.Dir
 	}
 	return ""
 }
 
+// Clang asks clang's driver in the C locale, and looks at everything by which it
+// chooses directories and features. An error says that it could not be run.
+func (a *Asker) Clang(ctx context.Context, file string, words ...string) (Output, Report, error) {
+	return a.askDriver(ctx, Program{Path: file, Args: words, Env: plainEnv()})
+}
+
 // askDriver runs clang's driver and looks at everything that its answer rests
 // on.
-func (p *prober) askDriver(ctx context.Context, prog drivers.Program) (drivers.Output, drivers.Report, error) {
-	w := walk{prober: p, seen: map[stamp]bool{}}
+func (a *Asker) askDriver(ctx context.Context, prog Program) (Output, Report, error) {
+	w := walk{Asker: a, seen: map[stamp]bool{}}
 	w.before(prog)
-	out, err := p.Run(ctx, prog)
+	out, err := a.Run(ctx, prog)
 	if err != nil {
-		return out, drivers.Report{}, err
+		return out, Report{}, err
 	}
-	r := drivers.ReadReport(string(out.Stderr))
+	r := ReadReport(string(out.Stderr))
 	w.after(prog.Path, out, r)
 	return out, r, nil
 }
 
 // A walk looks at the places of one answer.
 type walk struct {
-	*prober
+	*Asker
 	seen map[stamp]bool // directories walked: /lib may be /usr/lib
 }
 
 // before looks at what is known before the driver runs.
-func (w *walk) before(prog drivers.Program) {
+func (w *walk) before(prog Program) {
 	w.look(prog.Path)
 	for _, name := range []string{"/etc/os-release", "/etc/lsb-release", "/etc/redhat-release", "/etc/SuSE-release", "/etc/debian_version"} {
 		w.look(name)
@@ -102,7 +107,7 @@ func (w *walk) before(prog drivers.Program) {
 }
 
 // after looks at what the driver said of itself.
-func (w *walk) after(driver string, out drivers.Output, r drivers.Report) {
+func (w *walk) after(driver string, out Output, r Report) {
 	// An error, or a driver whose configuration names places of its own.
 	w.fleeting = w.fleeting || out.Status != 0 || len(r.Configs) > 0 || !knownPlaces(r.Target)
 	for line := range strings.Lines(string(out.Stderr)) {
@@ -121,7 +126,7 @@ func (w *walk) after(driver string, out drivers.Output, r drivers.Report) {
 		}
 		w.look(c[0])
 		w.prefix(path.Dir(c[0]) + "/..")
-		for _, name := range configNames(driver, c[0], r.Target) {
+		for _, name := range ConfigNames(driver, c[0], r.Target) {
 			w.look(name)
 		}
 		for i := 2; i < len(c); i++ {
@@ -135,8 +140,8 @@ func (w *walk) after(driver string, out drivers.Output, r drivers.Report) {
 	}
 }
 
-// configNames are the files that clang reads unasked, if they exist.
-func configNames(driver, program, target string) []string {
+// ConfigNames are the files that clang reads unasked, if they exist.
+func ConfigNames(driver, program, target string) []string {
 	d, _ := argv.ParseDriver(path.Base(driver))
 	names := []string{"clang", "clang++", target, target + "-clang", target + "-clang++", path.Base(driver), d.Prefix}
 	var files []string

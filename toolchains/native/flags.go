@@ -1,4 +1,4 @@
-package toolchains
+package native
 
 import (
 	"context"
@@ -12,11 +12,11 @@ import (
 	"github.com/crosscc/crosscc/toolchains/drivers"
 )
 
-// NativeFlags are the flags that say on any machine what native says on this one,
+// Flags are the flags that say on any machine what native says on this one,
 // for people to put into a configuration: of what n holds, what -march does not
 // bring along by itself. q is the question that n answers; programs are run.
-func NativeFlags(ctx context.Context, sys drivers.System, q NativeQuestion, n Native) ([]string, error) {
-	p := newProber(sys, nil)
+func Flags(ctx context.Context, sys drivers.System, q Question, n Answer) ([]string, error) {
+	p := &asker{drivers.NewAsker(sys)}
 	given := slices.DeleteFunc(slices.Clone(q.Words), func(w string) bool { return hasNative([]string{w}) })
 	switch {
 	case q.Of.Family == argv.Clang:
@@ -28,14 +28,14 @@ func NativeFlags(ctx context.Context, sys drivers.System, q NativeQuestion, n Na
 }
 
 // gccFlags leaves out what gcc's table of target options says of -march alone.
-func (p *prober) gccFlags(ctx context.Context, driver string, given, specs []string) ([]string, error) {
+func (p *asker) gccFlags(ctx context.Context, driver string, given, specs []string) ([]string, error) {
 	base := slices.Clone(given)
 	for _, w := range specs {
 		if strings.HasPrefix(w, "-march=") {
 			base = append(base, w)
 		}
 	}
-	out, err := p.must(ctx, driver, nil, append(base, "-Q", "--help=target")...)
+	out, err := p.Must(ctx, driver, nil, append(base, "-Q", "--help=target")...)
 	if err != nil {
 		return nil, fmt.Errorf("flags for native: %w", err)
 	}
@@ -67,7 +67,7 @@ func (p *prober) gccFlags(ctx context.Context, driver string, given, specs []str
 
 // clangFlags says features as -m words. Those that have none are given as clang's
 // own list does it.
-func (p *prober) clangFlags(ctx context.Context, driver string, given, words []string) ([]string, error) {
+func (p *asker) clangFlags(ctx context.Context, driver string, given, words []string) ([]string, error) {
 	flags := words
 	if i := slices.Index(words, "-Xclang"); i >= 0 {
 		flags = words[:i] // the features stand behind them
@@ -102,8 +102,8 @@ var targetFeatures = regexp.MustCompile(`"target-features"="([^"]*)"`)
 
 // finalFeatures are those of a function: what clang makes of a CPU's name and of
 // words.
-func (p *prober) finalFeatures(ctx context.Context, driver string, words []string) (map[string]bool, error) {
-	out, err := p.must(ctx, driver, []byte("void f(void) {}\n"), append(words, "-w", "-S", "-emit-llvm", "-o", "-", "-x", "c", "-")...)
+func (p *asker) finalFeatures(ctx context.Context, driver string, words []string) (map[string]bool, error) {
+	out, err := p.Must(ctx, driver, []byte("void f(void) {}\n"), append(words, "-w", "-S", "-emit-llvm", "-o", "-", "-x", "c", "-")...)
 	if err != nil {
 		return nil, fmt.Errorf("flags for native: %w", err)
 	}

@@ -1,4 +1,8 @@
-package toolchains
+// Package native asks compilers what they find out by looking around: what
+// -march=native means on this machine's CPU ([Ask]), and what else clang's driver
+// makes of its surroundings ([ClangWords]). The answers are words that mean the same
+// on any machine.
+package native
 
 import (
 	"context"
@@ -9,12 +13,13 @@ import (
 	"strings"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/toolchains"
 	"github.com/crosscc/crosscc/toolchains/drivers"
 )
 
-// Native is what -march=native and its kin mean to one compiler on one CPU, for
+// An Answer is what -march=native and its kin mean to one compiler on one CPU, for
 // one set of words. One of Specs and Words is empty.
-type Native struct {
+type Answer struct {
 	// Specs are the words that gcc's spec cc1_cpu comes to (X23). Where they stand
 	// among the others is the specs' to say, so a helper's driver gets them for
 	// that spec, and the command as it is.
@@ -24,60 +29,57 @@ type Native struct {
 	Words []string
 }
 
-// A NativeQuestion asks a compiler for its Native.
-type NativeQuestion struct {
-	Path  string    // the driver
-	Of    Toolchain // what it was found to be
-	CPU   string    // of [CPUs.Identity]
-	Words []string  // of argv.Command.NativeWords
+// A Question asks a compiler for its Answer.
+type Question struct {
+	Path  string               // the driver
+	Of    toolchains.Toolchain // what it was found to be
+	CPU   string               // of [CPUs.Identity]
+	Words []string             // of argv.Command.NativeWords
 }
 
 // specsName is the standard input as a file that gcc reads specs from: nothing is
 // written anywhere for a question.
 const specsName = "/proc/self/fd/0"
 
-// Native asks what native means, and remembers it for as long as the compiler
+// Ask asks what native means. sys.Cache remembers it for as long as the compiler
 // and the CPU stay the same: one process for each set of words, and one more for
 // each gcc. sys.Run must give programs their input as a file, not as a pipe.
 //
 // The error says why it can't be known: the compiler knows no native, for one.
-func (c *Cache) Native(ctx context.Context, sys drivers.System, q NativeQuestion) (Native, error) {
-	question := slices.Concat([]string{"native", q.CPU, underDir(sys.Dir, q.Words), q.Of.text(), q.Path}, q.Words)
-	if q.Of.Family == argv.Clang {
-		a, err := c.recall(ctx, sys, question, func(p *prober) (a answer, err error) {
-			a.Native, err = p.nativeClang(ctx, q)
-			return a, err
-		})
-		return a.Native.clone(), err
-	}
-	specs, err := c.specs(ctx, sys, q.Path, q.Of)
-	if err != nil {
-		return Native{}, fmt.Errorf("what native means: %w", err)
-	}
-	spec, err := cpuSpecOf(specs)
-	if err != nil {
-		return Native{}, fmt.Errorf("what native means: %w", err)
-	}
-	a, err := c.recall(ctx, sys, question, func(p *prober) (a answer, err error) {
-		p.look(q.Path)
-		if spec == "" {
-			a.Native, err = p.nativeSelf(ctx, q)
-		} else {
-			a.Native, err = p.nativeSpecs(ctx, q, spec)
+func Ask(ctx context.Context, sys drivers.System, q Question) (Answer, error) {
+	ask := (*asker).clang
+	if q.Of.Family != argv.Clang {
+		specs, err := specs(ctx, sys, q.Path, q.Of)
+		if err != nil {
+			return Answer{}, fmt.Errorf("what native means: %w", err)
 		}
-		return a, err
+		spec, err := cpuSpecOf(specs)
+		if err != nil {
+			return Answer{}, fmt.Errorf("what native means: %w", err)
+		}
+		ask = func(p *asker, ctx context.Context, q Question) (Answer, error) {
+			p.Look(q.Path)
+			if spec == "" {
+				return p.self(ctx, q)
+			}
+			return p.specs(ctx, q, spec)
+		}
+	}
+	question := slices.Concat([]string{"native", q.CPU, sys.Under(q.Words), q.Of.Digest(), q.Path}, q.Words)
+	n, err := drivers.Recall(ctx, sys, question, func(a *drivers.Asker) (Answer, error) {
+		return ask(&asker{a}, ctx, q)
 	})
-	return a.Native.clone(), err
+	return Answer{slices.Clone(n.Specs), slices.Clone(n.Words)}, err
 }
 
-// TakesNative reports whether a gcc takes a text of another's for the spec that
-// asks the CPU, and asks it nowhere else: Native.Specs of a client's compiler is
-// then all that it knows of native. of is what the gcc at path was found to be.
-func (c *Cache) TakesNative(ctx context.Context, sys drivers.System, path string, of Toolchain) (bool, error) {
+// Taken reports whether a gcc takes a text of another's for the spec that asks the
+// CPU, and asks it nowhere else: Answer.Specs of a client's compiler is then all
+// that it knows of native. of is what the gcc at path was found to be.
+func Taken(ctx context.Context, sys drivers.System, path string, of toolchains.Toolchain) (bool, error) {
 	if of.Family != argv.GCC {
 		return false, nil
 	}
-	dump, err := c.specs(ctx, sys, path, of)
+	dump, err := specs(ctx, sys, path, of)
 	if err != nil {
 		return false, err
 	}
@@ -85,22 +87,17 @@ func (c *Cache) TakesNative(ctx context.Context, sys drivers.System, path string
 	return strings.Contains(others, "%("+cpuSpec+")") && !strings.Contains(others, detection), nil
 }
 
-// specs are gcc's built-in specs, remembered.
-func (c *Cache) specs(ctx context.Context, sys drivers.System, path string, of Toolchain) (string, error) {
-	a, err := c.recall(ctx, sys, []string{"specs", of.text(), path}, func(p *prober) (answer, error) {
-		p.look(path)
-		out, err := p.must(ctx, path, nil, "-dumpspecs")
-		return answer{Said: out.Stdout}, err
+// specs are gcc's built-in specs.
+func specs(ctx context.Context, sys drivers.System, path string, of toolchains.Toolchain) (string, error) {
+	return drivers.Recall(ctx, sys, []string{"specs", of.Digest(), path}, func(a *drivers.Asker) (string, error) {
+		a.Look(path)
+		out, err := a.Must(ctx, path, nil, "-dumpspecs")
+		return string(out.Stdout), err
 	})
-	return string(a.Said), err
 }
 
-// text is what a toolchain is, for the key of an answer of its driver.
-func (t Toolchain) text() string { return fmt.Sprintf("%+v %v", t.Identity, t.Fingerprint) }
-
-func (n Native) clone() Native {
-	return Native{slices.Clone(n.Specs), slices.Clone(n.Words)}
-}
+// An asker puts the questions of this package.
+type asker struct{ *drivers.Asker }
 
 const (
 	cpuSpec   = "cc1_cpu"            // gcc's name of the spec that asks the CPU
@@ -157,8 +154,8 @@ const (
 	specEnd   = "-crosscc-end"
 )
 
-// nativeSpecs has the driver itself work the spec out, between two marks.
-func (p *prober) nativeSpecs(ctx context.Context, q NativeQuestion, spec string) (n Native, err error) {
+// specs has the driver itself work the spec out, between two marks.
+func (p *asker) specs(ctx context.Context, q Question, spec string) (n Answer, err error) {
 	text := fmt.Sprintf("*%s:\n%s %s %s\n\n", cpuSpec, specBegin, spec, specEnd)
 	r, err := p.drive(ctx, q, []byte(text), append([]string{"-specs=" + specsName}, q.Words...)...)
 	if err != nil {
@@ -185,10 +182,10 @@ func hasNative(words []string) bool {
 	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(strings.ToLower(w), "=native") })
 }
 
-// nativeSelf asks a gcc that works native out before it reads specs: it takes
+// self asks a gcc that works native out before it reads specs: it takes
 // the word away and puts the answer behind all others. That the answer, given so,
 // comes to the same is asked as well, because such gccs work out more than that.
-func (p *prober) nativeSelf(ctx context.Context, q NativeQuestion) (n Native, err error) {
+func (p *asker) self(ctx context.Context, q Question) (n Answer, err error) {
 	r, err := p.drive(ctx, q, nil, q.Words...)
 	if err != nil {
 		return n, err
@@ -225,20 +222,20 @@ func (p *prober) nativeSelf(ctx context.Context, q NativeQuestion) (n Native, er
 
 // drive asks a gcc driver what it would run for a source in C. -pipe keeps
 // temporary names out of the answer.
-func (p *prober) drive(ctx context.Context, q NativeQuestion, stdin []byte, words ...string) (drivers.Report, error) {
-	out, err := p.must(ctx, q.Path, stdin, append(words, "-###", "-pipe", "-c", "-o", "/dev/null", "-x", "c", "/dev/null")...)
+func (p *asker) drive(ctx context.Context, q Question, stdin []byte, words ...string) (drivers.Report, error) {
+	out, err := p.Must(ctx, q.Path, stdin, append(words, "-###", "-pipe", "-c", "-o", "/dev/null", "-x", "c", "/dev/null")...)
 	if err != nil {
 		return drivers.Report{}, fmt.Errorf("what native means: %w", err)
 	}
 	return drivers.ReadReport(string(out.Stderr)), nil
 }
 
-// nativeClang reads the words of the -cc1 line that native decides. On x86 the
+// clang reads the words of the -cc1 line that native decides. On x86 the
 // final CPU is a value of -march, and all features are given after it; what they
 // come to does not depend on what stands before, because each sets what it sets
 // whatever was, and the list has the user's own at its end. Other targets differ
 // in what a CPU's name brings along: there it is asked.
-func (p *prober) nativeClang(ctx context.Context, q NativeQuestion) (n Native, err error) {
+func (p *asker) clang(ctx context.Context, q Question) (n Answer, err error) {
 	cc1, r, err := p.cc1(ctx, q, q.Words)
 	if err != nil {
 		return n, err
@@ -273,20 +270,20 @@ func (p *prober) nativeClang(ctx context.Context, q NativeQuestion) (n Native, e
 
 // cc1 is the -cc1 line for words. A clang that has anything to say of native has
 // to say it at home.
-func (p *prober) cc1(ctx context.Context, q NativeQuestion, words []string) ([]string, drivers.Report, error) {
+func (p *asker) cc1(ctx context.Context, q Question, words []string) ([]string, drivers.Report, error) {
 	words = append(slices.Clone(words), "-v", "-###", "-c", "-o", "/dev/null", "-x", "c", "-")
-	out, r, err := p.askDriver(ctx, drivers.Program{Path: q.Path, Args: words, Env: plainEnv()})
+	out, r, err := p.Clang(ctx, q.Path, words...)
 	if err != nil {
 		return nil, r, fmt.Errorf("what native means: run %s: %w", q.Path, err)
 	}
 	for line := range strings.Lines(string(out.Stderr)) {
 		said := strings.Contains(line, ": error: ") || strings.Contains(line, ": warning: ") && strings.Contains(line, "native")
 		if said && !strings.HasPrefix(line, " ") {
-			return nil, r, fmt.Errorf("what native means: %s", firstLine([]byte(line)))
+			return nil, r, fmt.Errorf("what native means: %s", drivers.FirstLine([]byte(line)))
 		}
 	}
 	if out.Status != 0 {
-		return nil, r, fmt.Errorf("what native means: %s: status %d: %s", q.Path, out.Status, firstLine(out.Stderr))
+		return nil, r, fmt.Errorf("what native means: %s: status %d: %s", q.Path, out.Status, drivers.FirstLine(out.Stderr))
 	}
 	for _, c := range r.Commands {
 		if len(c) > 1 && c[1] == "-cc1" {

@@ -1,4 +1,9 @@
-package toolchains
+// Package probe asks a compiler who it is. Nothing is guessed from its name.
+//
+// [Toolchain] is the question. probe.go, gcc.go and clang.go ask and read, folds.go
+// asks a clang for its host's arithmetic; fingerprint.go and libraries.go digest the
+// files that the answer is about.
+package probe
 
 import (
 	"context"
@@ -10,119 +15,64 @@ import (
 	"strings"
 	"sync"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/toolchains"
 	"github.com/crosscc/crosscc/toolchains/drivers"
 	"github.com/crosscc/crosscc/toolchains/triple"
 )
 
-// Probe asks the driver at path, an absolute name in sys.Root, who it is.
+// Toolchain asks the driver at path, an absolute name in sys.Root, who it is.
 // target is a value for clang's --target, "" for what the driver does unasked;
 // gcc takes none. An error says that it is no compiler that we know, or that
 // it could not be asked; nothing is guessed.
-//
-// Callers who ask more than once use a [Cache].
-func Probe(ctx context.Context, sys drivers.System, path, target string) (Toolchain, error) {
-	p := newProber(sys, nil)
-	return p.probe(ctx, path, target)
+func Toolchain(ctx context.Context, sys drivers.System, path, target string) (toolchains.Toolchain, error) {
+	return recall(ctx, sys, []string{"probe", path, target}, func(p *prober) (toolchains.Toolchain, error) {
+		return p.probe(ctx, path, target)
+	})
+}
+
+// Derived is Toolchain of a gcc as one for another target, that of d.
+func Derived(ctx context.Context, sys drivers.System, path string, d triple.Derivation) (toolchains.Toolchain, error) {
+	return recall(ctx, sys, append([]string{"derived", path, d.Target}, d.Words...), func(p *prober) (toolchains.Toolchain, error) {
+		p.derived = d.Words
+		t, err := p.probe(ctx, path, "")
+		if err != nil {
+			return t, err
+		}
+		if !slices.ContainsFunc(triple.Derivations(t.Target), func(e triple.Derivation) bool { return e.Target == d.Target }) {
+			return t, fmt.Errorf("probe compiler: nothing makes a %s of %s", t, d.Target)
+		}
+		t.Target, t.Derived = d.Target, d.Words
+		return t, nil
+	})
+}
+
+func recall(ctx context.Context, sys drivers.System, question []string, ask func(*prober) (toolchains.Toolchain, error)) (toolchains.Toolchain, error) {
+	t, err := drivers.Recall(ctx, sys, question, func(a *drivers.Asker) (toolchains.Toolchain, error) {
+		return ask(&prober{Asker: a})
+	})
+	t = t.Clone()
+	// Numbers of languages may have changed since it was kept: what is there has not.
+	t.Languages = t.Fingerprint.Languages(t.Family)
+	return t, err
 }
 
 // Programs lists what a sandbox must show so that the driver at path can be
 // probed and can compile: driver, compilers proper, assembler. The names are
 // as the driver spells them, but without `..`; links in them stay.
 func Programs(ctx context.Context, sys drivers.System, path string) ([]string, error) {
-	p := newProber(sys, nil)
+	p := &prober{Asker: drivers.NewAsker(sys)}
 	s, err := p.survey(ctx, path, "")
 	return s.programs(), err
 }
 
-// A prober holds what one probe has learnt about files.
+// A prober asks all that makes a toolchain.
 type prober struct {
-	drivers.System
-	digests *digests
-
-	mu    sync.Mutex
-	looks map[string]stamp // each name the answer depends on, as it was before it was used
-
-	// fleeting: the answer depends on more than looks, and must not be kept.
-	fleeting bool
+	*drivers.Asker
 
 	// derived are words that a gcc is asked with, and told before each job: see
 	// Toolchain.Derived.
 	derived []string
-}
-
-func newProber(sys drivers.System, d *digests) *prober {
-	if d == nil {
-		d = &digests{}
-	}
-	return &prober{System: sys, digests: d, looks: map[string]stamp{}}
-}
-
-// look notes how name stands now. It comes before any use of the file.
-func (p *prober) look(name string) stamp {
-	s := stampOf(p.Root, name)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if _, ok := p.looks[name]; !ok {
-		p.looks[name] = s
-	}
-	return s
-}
-
-// executable looks whether name leads to a regular file that may be run.
-func (p *prober) executable(name string) bool {
-	s := p.look(name)
-	return s.Mode&unix.S_IFMT == unix.S_IFREG && s.Mode&0o111 != 0
-}
-
-// find searches a bare name in the directories of PATH, as execvp does, and
-// looks at each place before the one where it is.
-func (p *prober) find(name string) string {
-	if name == "" || strings.Contains(name, "/") {
-		return name
-	}
-	for dir := range strings.SplitSeq(p.Env("PATH"), ":") {
-		if file := path.Join(dir, name); path.IsAbs(dir) && p.executable(file) {
-			return file
-		}
-	}
-	return ""
-}
-
-// ask runs a program in the C locale. Words are compared and parsed.
-func (p *prober) ask(ctx context.Context, file string, stdin []byte, words ...string) (drivers.Output, error) {
-	out, err := p.Run(ctx, drivers.Program{Path: file, Args: words, Env: plainEnv(), Stdin: stdin})
-	if err != nil {
-		return out, fmt.Errorf("run %s %s: %w", file, strings.Join(words, " "), err)
-	}
-	return out, nil
-}
-
-// plainEnv is the environment of a question, over whatever else the program is
-// given. COLUMNS moves the line breaks of gcc's option tables; clang's driver
-// puts the directories of a build's include variables into its answer.
-func plainEnv() []string {
-	return []string{
-		"LC_ALL=C", "LANGUAGE=", "COLUMNS=80",
-		"CPATH=", "C_INCLUDE_PATH=", "CPLUS_INCLUDE_PATH=", "OBJC_INCLUDE_PATH=", "OBJCPLUS_INCLUDE_PATH=",
-	}
-}
-
-// must is ask for a question whose answer can't be missed.
-func (p *prober) must(ctx context.Context, file string, stdin []byte, words ...string) (drivers.Output, error) {
-	out, err := p.ask(ctx, file, stdin, words...)
-	if err == nil && out.Status != 0 {
-		err = fmt.Errorf("%s %s: status %d: %s", file, strings.Join(words, " "), out.Status, firstLine(out.Stderr))
-	}
-	return out, err
-}
-
-// firstLine is a program's first line, cut to what fits into a message.
-func firstLine(b []byte) string {
-	line, _, _ := strings.Cut(string(b), "\n")
-	return strings.TrimSpace(line[:min(len(line), 200)])
 }
 
 // A survey is what one `-###` run tells: who the driver is, and which files it
@@ -143,20 +93,20 @@ type survey struct {
 // a clang; a gcc refuses that word, but says who it is.
 func (p *prober) survey(ctx context.Context, driver, target string) (survey, error) {
 	s := survey{Path: driver, Compiler: map[string]string{}}
-	p.look(driver)
-	out, err := p.ask(ctx, driver, nil, p.told(surveyWords(target)...)...)
+	p.Look(driver)
+	out, err := p.Ask(ctx, driver, nil, p.told(surveyWords(target)...)...)
 	if err != nil {
 		return s, err
 	}
 	s.Report = drivers.ReadReport(string(out.Stderr))
 	switch {
 	case s.Family == argv.Unknown:
-		return s, fmt.Errorf("%s is neither gcc nor clang: it answers -### with %q", driver, firstLine(out.Stderr))
+		return s, fmt.Errorf("%s is neither gcc nor clang: it answers -### with %q", driver, drivers.FirstLine(out.Stderr))
 	case s.Family == argv.GCC && target != "":
 		return s, fmt.Errorf("%s is gcc %s for %s and takes no --target=%s", driver, s.Version, s.Target, target)
 	}
 	if len(s.Commands) == 0 {
-		return s, fmt.Errorf("%s would run nothing for a source in C: %s", driver, firstLine(out.Stderr))
+		return s, fmt.Errorf("%s would run nothing for a source in C: %s", driver, drivers.FirstLine(out.Stderr))
 	}
 	p.locate(&s)
 	if s.Family == argv.GCC {
@@ -179,13 +129,13 @@ func (p *prober) told(words ...string) []string { return slices.Concat(p.derived
 // locate finds the files that the report names.
 func (p *prober) locate(s *survey) {
 	s.Real = p.behind(s.Path, s.Report)
-	for _, c := range gccCompilers {
+	for _, role := range toolchains.CompilerRoles() {
 		// gcc answers with a bare name when the compiler is not installed.
-		if words, ok := s.Program(c.Role); ok && path.IsAbs(words[0]) && p.executable(words[0]) {
-			s.Compiler[c.Role] = p.Root.Plain(words[0])
+		if words, ok := s.Program(role); ok && path.IsAbs(words[0]) && p.Executable(words[0]) {
+			s.Compiler[role] = p.Root.Plain(words[0])
 		}
 	}
-	if as := p.find(s.Assembler()); as != "" && p.executable(as) {
+	if as := p.Find(s.Assembler()); as != "" && p.Executable(as) {
 		s.As = p.Root.Plain(as)
 	}
 	d, ok := argv.ParseDriver(path.Base(s.Path))
@@ -193,7 +143,7 @@ func (p *prober) locate(s *survey) {
 		return
 	}
 	d.CXX = !d.CXX
-	if sibling := path.Join(path.Dir(s.Path), d.Name()); sibling != s.Path && p.executable(sibling) {
+	if sibling := path.Join(path.Dir(s.Path), d.Name()); sibling != s.Path && p.Executable(sibling) {
 		s.Sibling = sibling
 	}
 }
@@ -201,11 +151,11 @@ func (p *prober) locate(s *survey) {
 // behind is the program that a driver's answer names as itself, when it is
 // another file than the driver's: then that is a script, or ccache's link.
 func (p *prober) behind(driver string, r drivers.Report) string {
-	self := p.find(r.Self)
+	self := p.Find(r.Self)
 	if r.Family == argv.Clang {
 		self = r.Commands[0][0]
 	}
-	if !path.IsAbs(self) || !p.executable(self) || p.look(self) == p.look(driver) {
+	if !path.IsAbs(self) || !p.Executable(self) || p.Same(self, driver) {
 		return ""
 	}
 	return p.Root.Plain(self)
@@ -221,8 +171,8 @@ func (s survey) programs() []string {
 	return slices.DeleteFunc(slices.Compact(all), func(f string) bool { return f == "" })
 }
 
-// probe is Probe; p.looks holds afterwards what the answer rests on.
-func (p *prober) probe(ctx context.Context, driver, target string) (t Toolchain, err error) {
+// probe is what Toolchain asks.
+func (p *prober) probe(ctx context.Context, driver, target string) (t toolchains.Toolchain, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("probe compiler: %w", err)
@@ -260,7 +210,7 @@ func (p *prober) probe(ctx context.Context, driver, target string) (t Toolchain,
 	if t.Fingerprint, err = p.fingerprint(ctx, s, t); err != nil {
 		return t, err
 	}
-	t.Languages = languages(t.Family, t.Fingerprint)
+	t.Languages = t.Fingerprint.Languages(t.Family)
 	return t, nil
 }
 
@@ -271,7 +221,7 @@ func (p *prober) askSibling(ctx context.Context, s *survey, target string) error
 	if s.Sibling == "" {
 		return nil
 	}
-	out, err := p.ask(ctx, s.Sibling, nil, p.told(surveyWords(target)...)...)
+	out, err := p.Ask(ctx, s.Sibling, nil, p.told(surveyWords(target)...)...)
 	other := drivers.ReadReport(string(out.Stderr))
 	if err != nil || !sameCompilers(s.Report, other) {
 		s.Sibling = ""
@@ -293,24 +243,24 @@ func sameCompilers(r, o drivers.Report) bool {
 }
 
 // askAssembler reads the assembler's name and version from its first line.
-func (p *prober) askAssembler(ctx context.Context, s survey, t *Toolchain) error {
+func (p *prober) askAssembler(ctx context.Context, s survey, t *toolchains.Toolchain) error {
 	if s.As == "" {
 		return nil
 	}
-	out, err := p.must(ctx, s.As, nil, "--version")
-	t.Assembler = firstLine(out.Stdout)
+	out, err := p.Must(ctx, s.As, nil, "--version")
+	t.Assembler = drivers.FirstLine(out.Stdout)
 	return err
 }
 
 // askObjcopy finds what gcc's driver runs behind the assembler for -gsplit-dwarf. One
 // that is a script could do anything, and counts as none: other compiles don't need it.
 func (p *prober) askObjcopy(ctx context.Context, s *survey) error {
-	out, err := p.ask(ctx, s.Path, nil, "-print-prog-name=objcopy")
+	out, err := p.Ask(ctx, s.Path, nil, "-print-prog-name=objcopy")
 	if err != nil {
 		return err
 	}
-	file := p.find(strings.TrimSuffix(string(out.Stdout), "\n"))
-	if out.Status == 0 && path.IsAbs(file) && p.executable(file) && !p.script(file) {
+	file := p.Find(strings.TrimSuffix(string(out.Stdout), "\n"))
+	if out.Status == 0 && path.IsAbs(file) && p.Executable(file) && !p.script(file) {
 		s.Objcopy = p.Root.Plain(file)
 	}
 	return nil

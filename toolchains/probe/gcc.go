@@ -1,13 +1,14 @@
-package toolchains
+package probe
 
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
+	"github.com/crosscc/crosscc/toolchains"
 	"github.com/crosscc/crosscc/toolchains/drivers"
 )
 
@@ -17,17 +18,17 @@ var helpWords = [...]string{"-Q", "--help=target", "--help=optimizers", "--help=
 
 // askGCC fills in what only gcc is asked for, and looks at the places where a
 // file that appears would change it.
-func (p *prober) askGCC(ctx context.Context, s survey, t *Toolchain) error {
+func (p *prober) askGCC(ctx context.Context, s survey, t *toolchains.Toolchain) error {
 	return parallel(
 		func() error {
-			out, err := p.must(ctx, s.Path, nil, p.told(helpWords[:]...)...)
+			out, err := p.Must(ctx, s.Path, nil, p.told(helpWords[:]...)...)
 			own := without(s.Report, p.derived)
 			t.Defaults = digestText(gccDefaults(own, string(out.Stdout)))
 			t.Unasked = unasked(own, string(out.Stdout))
 			return err
 		},
 		func() error {
-			out, err := p.must(ctx, s.Path, nil, p.told("-print-search-dirs")...)
+			out, err := p.Must(ctx, s.Path, nil, p.told("-print-search-dirs")...)
 			p.lookAround(string(out.Stdout))
 			return err
 		},
@@ -64,20 +65,52 @@ func (p *prober) lookAround(dirs string) {
 				continue
 			}
 			seen[key+dir] = true
-			p.look(dir + "/specs")
+			p.Look(dir + "/specs")
 			if key != "programs" {
 				continue
 			}
-			p.look(dir + "/as")
-			p.look(dir + "/objcopy")
-			for _, c := range gccCompilers {
-				p.look(dir + "/" + c.Role)
+			p.Look(dir + "/as")
+			p.Look(dir + "/objcopy")
+			for _, role := range toolchains.CompilerRoles() {
+				p.Look(dir + "/" + role)
 			}
 		}
 	}
 }
 
-func digestText(s string) string {
-	sum := sha256.Sum256([]byte(s))
-	return hex.EncodeToString(sum[:])
+// unasked is what is behind gccDefaults.
+func unasked(r drivers.Report, help string) toolchains.Unasked {
+	var c, cxx, rows []string
+	if words, ok := r.Program("cc1"); ok {
+		c = drivers.DefaultWords(words)
+	}
+	if words, ok := r.Program("cc1plus"); ok {
+		cxx = drivers.DefaultWords(words)
+	}
+	for line := range strings.Lines(help) {
+		if option, value := drivers.OptionRow(line); value != "" {
+			rows = append(rows, option+" "+value)
+		}
+	}
+	return toolchains.NewUnasked(c, cxx, rows)
 }
+
+// without is a report less the words by which a target is derived, on the lines
+// of the compilers proper, and the name of the directory that they lead to.
+func without(r drivers.Report, derived []string) drivers.Report {
+	if len(derived) == 0 {
+		return r
+	}
+	commands := r.Commands
+	r.Commands = make([][]string, len(commands))
+	for i, c := range commands {
+		c = slices.DeleteFunc(slices.Clone(c), func(w string) bool { return slices.Contains(derived, w) })
+		if at := slices.Index(c, "-imultilib"); at >= 0 && at+1 < len(c) {
+			c = slices.Delete(c, at, at+2)
+		}
+		r.Commands[i] = c
+	}
+	return r
+}
+
+func digestText(s string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(s))) }
