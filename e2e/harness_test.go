@@ -11,7 +11,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/crosscc/crosscc/sandbox"
+	"github.com/crosscc/crosscc/sandbox/prove"
 )
 
 // root holds the programs under test and all that the scripts make. Its name is
@@ -20,7 +20,7 @@ var root string
 
 func TestMain(m *testing.M) {
 	// TestAttacks has a helper in this process, whose sandbox proves itself.
-	if handled, exit := sandbox.ProbeMain(os.Args[1:]); handled {
+	if handled, exit := prove.Main(os.Args[1:]); handled {
 		os.Exit(exit)
 	}
 	os.Exit(testMain(m))

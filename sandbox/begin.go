@@ -1,13 +1,9 @@
 package sandbox
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
-
-	"golang.org/x/sys/unix"
 )
 
 // A Begun is a file that lies in Out before the program starts: one that it changes.
@@ -27,50 +23,4 @@ func (s *Spec) checkBegun() error {
 		}
 	}
 	return nil
-}
-
-// begin writes what is begun into the directory of outputs. Nothing has run there yet, so all that lies in it is ours. The
-// files are the user's that the program runs as; -1 means the directory's owner.
-func (s *Spec) begin(dir *os.File, l Limits, user int) error {
-	if len(s.Begun) == 0 {
-		return nil
-	}
-	var st unix.Stat_t
-	if err := unix.Fstat(int(dir.Fd()), &st); err != nil {
-		return &os.PathError{Op: "stat", Path: s.Out, Err: err}
-	}
-	if user < 0 {
-		user = int(st.Uid)
-	}
-	for _, b := range s.Begun {
-		if err := b.write(dir, user, l.FileSize); err != nil {
-			return fmt.Errorf("begin output %s: %w", b.Name, err)
-		}
-	}
-	return nil
-}
-
-func (b Begun) write(dir *os.File, user int, limit int64) (err error) {
-	r, err := b.Open()
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	fd, err := unix.Openat(int(dir.Fd()), b.Name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
-	if err != nil {
-		return err
-	}
-	f := os.NewFile(uintptr(fd), b.Name)
-	defer func() { err = errors.Join(err, f.Close()) }()
-	n, err := io.Copy(f, io.LimitReader(r, limit+1))
-	if errors.Is(err, unix.ENOSPC) || n > limit {
-		return failf(Disk, "%s is larger than an output may be", b.Name)
-	}
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if err == nil && os.Geteuid() == 0 {
-		err = f.Chown(user, -1)
-	}
-	return err
 }

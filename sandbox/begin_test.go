@@ -1,29 +1,32 @@
-package sandbox
+package sandbox_test
 
 import (
 	"io"
 	"strings"
 	"testing"
+
+	"github.com/crosscc/crosscc/sandbox"
+	"github.com/crosscc/crosscc/sandbox/internal/rig"
 )
 
 // begunWith is an output that lies there with a text.
-func begunWith(name, text string) Begun {
-	return Begun{Name: name, Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil }}
+func begunWith(name, text string) sandbox.Begun {
+	return sandbox.Begun{Name: name, Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil }}
 }
 
 // A program finds what is begun, changes it, makes files beside it and puts them in its place.
 func TestBegun(t *testing.T) {
-	p := build(t, `#include <stdio.h>
+	p := rig.Build(t, `#include <stdio.h>
 		#include <string.h>
 		int main(int c, char **v) { char b[99] = "", other[99]; FILE *f = fopen(v[1], "r+"); if (!f) { perror(v[1]); return 1; }
 		int n = fread(b, 1, 99, f); printf("%.*s", n, b); fputs("+", f); fclose(f);
 		sprintf(other, "%sx", v[2]); f = fopen(other, "w"); fputs("new", f); fclose(f);
 		if (rename(other, v[2])) { perror(other); return 1; } return 0; }`)
 	for name, r := range runners(t) {
-		s := spec(p, "/.crosscc/0.a", "/.crosscc/1")
+		s := rig.Spec(p, "/.crosscc/0.a", "/.crosscc/1")
 		s.Outputs = []string{"0.a", "1"}
-		s.Begun = []Begun{begunWith("0.a", "old"), begunWith("1", "gone")}
-		o, err := r(ctxOf(t), s)
+		s.Begun = []sandbox.Begun{begunWith("0.a", "old"), begunWith("1", "gone")}
+		o, err := r(rig.Context(t), s)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -44,12 +47,12 @@ func TestBegun(t *testing.T) {
 
 // What is larger than an output may be is a limit's error, as when the program had written it.
 func TestBegunTooLarge(t *testing.T) {
-	p := build(t, `int main() { return 0; }`)
+	p := rig.Build(t, `int main() { return 0; }`)
 	for name, r := range runners(t) {
-		s := spec(p)
+		s := rig.Spec(p)
 		s.Outputs, s.Limits.FileSize = []string{"0"}, 1000
-		s.Begun = []Begun{begunWith("0", strings.Repeat("x", 2000))}
-		o, err := r(ctxOf(t), s)
+		s.Begun = []sandbox.Begun{begunWith("0", strings.Repeat("x", 2000))}
+		o, err := r(rig.Context(t), s)
 		if err == nil {
 			o.Close()
 		}
@@ -60,9 +63,9 @@ func TestBegunTooLarge(t *testing.T) {
 }
 
 func TestBegunRefuses(t *testing.T) {
-	for _, begun := range [][]Begun{{begunWith("b", "")}, {begunWith("a", ""), begunWith("a", "")}, {begunWith("../a", "")}} {
-		s := &Spec{Path: "/p", Args: []string{"p"}, Dir: "/", Out: "/out", Outputs: []string{"a"}, Begun: begun}
-		if err := s.check(); err == nil {
+	for _, begun := range [][]sandbox.Begun{{begunWith("b", "")}, {begunWith("a", ""), begunWith("a", "")}, {begunWith("../a", "")}} {
+		s := &sandbox.Spec{Path: "/p", Args: []string{"p"}, Dir: "/", Out: "/out", Outputs: []string{"a"}, Begun: begun}
+		if err := s.Check(); err == nil {
 			t.Errorf("%v: taken", begun)
 		}
 	}

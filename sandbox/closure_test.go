@@ -1,26 +1,29 @@
-package sandbox
+package sandbox_test
 
 import (
+	"github.com/crosscc/crosscc/sandbox/internal/rig"
+
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
+
+	"github.com/crosscc/crosscc/sandbox"
 )
 
-func destOf(t *testing.T, binds []Bind, dest string) Bind {
+func destOf(t *testing.T, binds []sandbox.Bind, dest string) sandbox.Bind {
 	t.Helper()
-	i := slices.IndexFunc(binds, func(b Bind) bool { return b.Dest == dest })
+	i := slices.IndexFunc(binds, func(b sandbox.Bind) bool { return b.Dest == dest })
 	if i < 0 {
 		t.Errorf("%s is not shown in %v", dest, binds)
-		return Bind{}
+		return sandbox.Bind{}
 	}
 	return binds[i]
 }
 
 func TestClosureLinks(t *testing.T) {
-	p := build(t, `int main() { return 0; }`)
-	dir := openTemp(t)
+	p := rig.Build(t, `int main() { return 0; }`)
+	dir := rig.OpenTemp(t)
 	for link, text := range map[string]string{"cc": "versions/current/../cc-12", "versions/current": "v12", "abs": dir + "/cc"} {
 		if err := os.MkdirAll(filepath.Join(dir, "versions/v12"), 0o755); err != nil {
 			t.Fatal(err)
@@ -29,12 +32,12 @@ func TestClosureLinks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	run(t, dir, "cp", p, filepath.Join(dir, "versions/cc-12"))
-	binds, err := Closure([]string{dir + "/abs"}, "/", nil)
+	rig.Run(t, dir, "cp", p, filepath.Join(dir, "versions/cc-12"))
+	binds, err := sandbox.Closure([]string{dir + "/abs"}, "/", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []Bind{
+	for _, want := range []sandbox.Bind{
 		{Dest: dir + "/abs", Link: dir + "/cc"}, {Dest: dir + "/cc", Link: "versions/current/../cc-12"},
 		{Dest: dir + "/versions/current", Link: "v12"}, {Dest: dir + "/versions/v12"},
 		{Dest: dir + "/versions/cc-12", Source: dir + "/versions/cc-12"},
@@ -44,7 +47,7 @@ func TestClosureLinks(t *testing.T) {
 		}
 	}
 	for _, r := range runners(t) {
-		if o, err := r(ctxOf(t), spec(dir+"/abs")); err != nil || o.ExitCode != 0 {
+		if o, err := r(rig.Context(t), rig.Spec(dir+"/abs")); err != nil || o.ExitCode != 0 {
 			t.Errorf("got %+v, %v", o, err)
 		}
 	}
@@ -54,20 +57,20 @@ func TestClosureLinks(t *testing.T) {
 // by $ORIGIN (which needs /proc) and by an absolute path.
 func TestForeignLibraries(t *testing.T) {
 	for _, rpath := range []string{"$ORIGIN/lib", "/absolute"} {
-		dir := openTemp(t)
-		write(t, filepath.Join(dir, "l.c"), "int answer(void) { return 42; }\n")
-		write(t, filepath.Join(dir, "p.c"), "int answer(void);\nint main(void) { return answer(); }\n")
+		dir := rig.OpenTemp(t)
+		rig.Write(t, filepath.Join(dir, "l.c"), "int answer(void) { return 42; }\n")
+		rig.Write(t, filepath.Join(dir, "p.c"), "int answer(void);\nint main(void) { return answer(); }\n")
 		if err := os.Mkdir(filepath.Join(dir, "lib"), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		gcc := need(t, "gcc-12", "gcc-12")
+		gcc := rig.Need(t, "gcc-12", "gcc-12")
 		if rpath == "/absolute" {
 			rpath = dir + "/lib"
 		}
-		run(t, dir, gcc, "-shared", "-fPIC", "-o", "lib/libforeign.so.1", "-Wl,-soname,libforeign.so.1", "l.c")
-		run(t, dir, gcc, "-o", "p", "p.c", "lib/libforeign.so.1", "-Wl,-rpath,"+rpath)
+		rig.Run(t, dir, gcc, "-shared", "-fPIC", "-o", "lib/libforeign.so.1", "-Wl,-soname,libforeign.so.1", "l.c")
+		rig.Run(t, dir, gcc, "-o", "p", "p.c", "lib/libforeign.so.1", "-Wl,-rpath,"+rpath)
 		for name, r := range walled(t) {
-			o, err := r(ctxOf(t), spec(filepath.Join(dir, "p")))
+			o, err := r(rig.Context(t), rig.Spec(filepath.Join(dir, "p")))
 			if err != nil || o.ExitCode != 42 {
 				t.Errorf("%s: %s: got %+v, %v", name, rpath, o, err)
 			}
@@ -77,14 +80,14 @@ func TestForeignLibraries(t *testing.T) {
 
 // TestScript: a driver that is a script brings its interpreter.
 func TestScript(t *testing.T) {
-	p := build(t, `#include <stdio.h>
+	p := rig.Build(t, `#include <stdio.h>
 		int main(int c, char **v) { return c == 3 && v[2][0] == '/' ? 5 : 1; }`)
-	script := filepath.Join(openTemp(t), "cc")
+	script := filepath.Join(rig.OpenTemp(t), "cc")
 	if err := os.WriteFile(script, []byte("#! "+p+" -x\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	for name, r := range walled(t) {
-		o, err := r(ctxOf(t), spec(script))
+		o, err := r(rig.Context(t), rig.Spec(script))
 		if err != nil || o.ExitCode != 5 {
 			t.Errorf("%s: got %+v, %v", name, o, err)
 		}
@@ -92,9 +95,9 @@ func TestScript(t *testing.T) {
 }
 
 func TestClosureRefuses(t *testing.T) {
-	dir := openTemp(t)
+	dir := rig.OpenTemp(t)
 	text := filepath.Join(dir, "text")
-	write(t, text, "hello\n")
+	rig.Write(t, text, "hello\n")
 	if err := os.Chmod(text, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -103,9 +106,9 @@ func TestClosureRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	self := filepath.Join(dir, "self")
-	write(t, self, "#!"+self+"\n")
+	rig.Write(t, self, "#!"+self+"\n")
 	for _, p := range []string{"gcc", "/none", dir, text, loop} {
-		if binds, err := Closure([]string{p}, "", nil); err == nil {
+		if binds, err := sandbox.Closure([]string{p}, "", nil); err == nil {
 			t.Errorf("%s: got %v", p, binds)
 		}
 	}
@@ -113,49 +116,13 @@ func TestClosureRefuses(t *testing.T) {
 
 // A file that nobody may execute is data that a program reads, shown as it is.
 func TestClosureShowsData(t *testing.T) {
-	table := filepath.Join(openTemp(t), "table")
-	write(t, table, "words\n")
+	table := filepath.Join(rig.OpenTemp(t), "table")
+	rig.Write(t, table, "words\n")
 	if err := os.Chmod(table, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	binds, err := Closure([]string{table}, "", nil)
+	binds, err := sandbox.Closure([]string{table}, "", nil)
 	if err != nil || len(binds) == 0 || binds[len(binds)-1].Source != table {
 		t.Errorf("got %v, %v", binds, err)
-	}
-}
-
-func TestAdvice(t *testing.T) {
-	for _, tc := range []struct{ sysctl, value, want string }{
-		{"kernel/unprivileged_userns_clone", "0", "kernel.unprivileged_userns_clone=1"},
-		{"user/max_user_namespaces", "0", "user.max_user_namespaces="},
-		{"kernel/apparmor_restrict_unprivileged_userns", "1", "AppArmor"},
-		{"", "", "--sandbox=none"},
-	} {
-		got := advice("", func(name string) string {
-			if name == tc.sysctl {
-				return tc.value
-			}
-			return ""
-		})
-		if !strings.Contains(got, tc.want) {
-			t.Errorf("%s=%s: %q", tc.sysctl, tc.value, got)
-		}
-	}
-	if _, err := NewBubblewrap(Options{Bwrap: "/none/bwrap"}); err == nil || !strings.Contains(err.Error(), "install bubblewrap") {
-		t.Errorf("got %v", err)
-	}
-}
-
-func TestSigns(t *testing.T) {
-	for _, s := range signs() {
-		if s.text == "" || s.notes == "" {
-			t.Errorf("%+v: say what it is", s)
-		}
-		if f := readSigns([]byte("a.c:1:1: error: x\ncc1: " + s.text + "\n")); f == nil || f.Kind != s.kind {
-			t.Errorf("%s: got %v", s.text, f)
-		}
-		if f := readSigns([]byte("a.c:1:1: error: x\n   12 | puts(\"" + s.text + "\")\n")); f != nil {
-			t.Errorf("quoted source: got %v", f)
-		}
 	}
 }

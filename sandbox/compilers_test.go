@@ -1,15 +1,19 @@
-package sandbox
+package sandbox_test
 
 import (
+	"github.com/crosscc/crosscc/sandbox/internal/rig"
+
 	"bytes"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/crosscc/crosscc/sandbox"
 )
 
 const sourceC = `#include <stdio.h>
+
 int main(void) { printf("%d\n", 42); return 0; }
 `
 
@@ -23,39 +27,21 @@ var compilers = []struct {
 	{"clang-14", nil, []string{"-O2"}},
 }
 
-// programsOf asks a driver for what it starts.
-func programsOf(t testing.TB, driver string, asks []string) []string {
-	t.Helper()
-	programs := []string{driver}
-	for _, name := range asks {
-		out, err := exec.Command(driver, "-print-prog-name="+name).Output()
-		if err != nil {
-			t.Fatal(err)
-		}
-		p := strings.TrimSpace(string(out))
-		if !filepath.IsAbs(p) {
-			p = need(t, p, "binutils")
-		}
-		programs = append(programs, p)
-	}
-	return programs
-}
-
 // TestCompilers: real compilers make the same object inside as outside, in a
 // directory that the host doesn't have.
 func TestCompilers(t *testing.T) {
 	for _, c := range compilers {
-		driver := need(t, c.driver, c.driver)
-		tree, plain := openTemp(t), t.TempDir()
-		write(t, filepath.Join(plain, "a.c"), sourceC)
-		run(t, plain, driver, append(c.flags, "-E", "a.c", "-o", "a.i")...)
-		run(t, plain, driver, append(c.flags, "-x", "cpp-output", "-c", "a.i", "-o", "a.o")...)
+		driver := rig.Need(t, c.driver, c.driver)
+		tree, plain := rig.OpenTemp(t), t.TempDir()
+		rig.Write(t, filepath.Join(plain, "a.c"), sourceC)
+		rig.Run(t, plain, driver, append(c.flags, "-E", "a.c", "-o", "a.i")...)
+		rig.Run(t, plain, driver, append(c.flags, "-x", "cpp-output", "-c", "a.i", "-o", "a.o")...)
 		text, err := os.ReadFile(filepath.Join(plain, "a.i"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		write(t, filepath.Join(tree, plain, ".crosscc-source.i"), string(text))
-		write(t, filepath.Join(tree, plain, "a.c"), sourceC)
+		rig.Write(t, filepath.Join(tree, plain, ".crosscc-source.i"), string(text))
+		rig.Write(t, filepath.Join(tree, plain, "a.c"), sourceC)
 		want, err := os.ReadFile(filepath.Join(plain, "a.o"))
 		if err != nil {
 			t.Fatal(err)
@@ -64,12 +50,12 @@ func TestCompilers(t *testing.T) {
 			if name == "direct" && strings.Contains(strings.Join(c.flags, " "), "-g") {
 				continue // its debug information names the host's directories
 			}
-			s := &Spec{Path: driver, Dir: plain, Tree: tree, Out: "/.crosscc", Outputs: []string{"a.o"},
-				Programs: programsOf(t, driver, c.asks), Env: []string{"PATH=/usr/bin:/bin"}}
+			s := &sandbox.Spec{Path: driver, Dir: plain, Tree: tree, Out: "/.crosscc", Outputs: []string{"a.o"},
+				Programs: rig.ProgramsOf(t, driver, c.asks), Env: []string{"PATH=/usr/bin:/bin"}}
 			// The name must not tell: cc1 notes the input's name only with -g.
 			s.Args = append(append([]string{c.driver}, c.flags...), "-x", "cpp-output", "-c",
 				filepath.Join(plain, ".crosscc-source.i"), "-o", "/.crosscc/a.o")
-			o, err := r(ctxOf(t), s)
+			o, err := r(rig.Context(t), s)
 			if err != nil {
 				t.Fatalf("%s %s: %v", name, c.driver, err)
 			}
@@ -85,16 +71,16 @@ func TestCompilers(t *testing.T) {
 }
 
 func TestDiagnostics(t *testing.T) {
-	driver := need(t, "gcc-12", "gcc-12")
-	tree := openTemp(t)
-	write(t, filepath.Join(tree, "w/x/src/.crosscc-source.i"), "# 1 \"a.c\"\nint a = ;\n")
-	write(t, filepath.Join(tree, "w/x/src/a.c"), "int a = ;\n")
-	s := &Spec{Path: driver, Dir: "/w/x/src", Tree: tree, Out: "/.crosscc", Outputs: []string{"a.o"}, Programs: programsOf(t, driver, []string{"cc1", "as"}),
+	driver := rig.Need(t, "gcc-12", "gcc-12")
+	tree := rig.OpenTemp(t)
+	rig.Write(t, filepath.Join(tree, "w/x/src/.crosscc-source.i"), "# 1 \"a.c\"\nint a = ;\n")
+	rig.Write(t, filepath.Join(tree, "w/x/src/a.c"), "int a = ;\n")
+	s := &sandbox.Spec{Path: driver, Dir: "/w/x/src", Tree: tree, Out: "/.crosscc", Outputs: []string{"a.o"}, Programs: rig.ProgramsOf(t, driver, []string{"cc1", "as"}),
 		Args: []string{"x86_64-pc-linux-gnu-gcc", "-c", "-x", "cpp-output", ".crosscc-source.i", "-o", "/.crosscc/a.o"}}
 	words := s.Args
 	for name, r := range walled(t) {
 		s.Args = words
-		o, err := r(ctxOf(t), s)
+		o, err := r(rig.Context(t), s)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -103,7 +89,7 @@ func TestDiagnostics(t *testing.T) {
 			t.Errorf("%s: exit %d, said\n%s", name, o.ExitCode, o.Stderr)
 		}
 		s.Args = words[:1]
-		o, err = r(ctxOf(t), s)
+		o, err = r(rig.Context(t), s)
 		if err != nil || !strings.HasPrefix(string(o.Stderr), "x86_64-pc-linux-gnu-gcc: fatal error: no input files\n") {
 			t.Errorf("%s: got %+v, %v", name, o, err)
 		}

@@ -1,6 +1,8 @@
-package sandbox
+package sandbox_test
 
 import (
+	"github.com/crosscc/crosscc/sandbox/internal/rig"
+
 	"errors"
 	"fmt"
 	"os"
@@ -10,54 +12,36 @@ import (
 	"syscall"
 	"testing"
 	"time"
-)
 
-// grouped is bubblewrap with groups. Root of a machine with cgroups that can be
-// written to has them; where these tests were written those are version 1.
-func grouped(t testing.TB) Runner {
-	t.Helper()
-	g := OpenGroups()
-	r, err := NewBubblewrap(Options{Logf: t.Logf, Groups: g})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := g.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	if g.Err() != nil {
-		if os.Geteuid() == 0 {
-			t.Fatal(g)
-		}
-		t.Skip(g)
-	}
-	return r
-}
+	"github.com/crosscc/crosscc/sandbox"
+	"github.com/crosscc/crosscc/sandbox/bubblewrap"
+	"github.com/crosscc/crosscc/sandbox/groups"
+	"github.com/crosscc/crosscc/sandbox/prove"
+)
 
 // together are programs each of whose processes is within its limits.
 var together = []struct {
 	name, source string
-	kind         Kind
-	limits       Limits
+	kind         sandbox.Kind
+	limits       sandbox.Limits
 }{
 	{"memory of many processes", `#include <stdlib.h>
 		#include <string.h>
 		#include <sys/wait.h>
 		#include <unistd.h>
 		int main() { int s, bad = 0; for (int i = 0; i < 8; i++) if (!fork()) { volatile char *p = malloc(24 << 20); for (int k = 0; k < 24 << 20; k += 4096) p[k] = 1; sleep(2); return 0; }
-		while (wait(&s) > 0) bad |= s; return bad != 0; }`, Memory, Limits{Memory: 64 << 20, Sum: 96 << 20}},
+		while (wait(&s) > 0) bad |= s; return bad != 0; }`, sandbox.Memory, sandbox.Limits{Memory: 64 << 20, Sum: 96 << 20}},
 	{"a process that is killed alone", `#include <stdlib.h>
 		#include <string.h>
-		int main() { for (;;) memset(malloc(1 << 20), 1, 1 << 20); }`, Memory, Limits{Sum: 64 << 20}},
+		int main() { for (;;) memset(malloc(1 << 20), 1, 1 << 20); }`, sandbox.Memory, sandbox.Limits{Sum: 64 << 20}},
 	{"files in memory", `#include <stdio.h>
 		#include <string.h>
 		int main() { char b[4096]; memset(b, 1, 4096); FILE *f = fopen("/.crosscc/a", "w"), *g = fopen("/tmp/a", "w");
-		for (int i = 0; i < 20000; i++) if (!fwrite(b, 4096, 1, f) || !fwrite(b, 4096, 1, g)) return 1; return 0; }`, Memory, Limits{Sum: 64 << 20}},
+		for (int i = 0; i < 20000; i++) if (!fwrite(b, 4096, 1, f) || !fwrite(b, 4096, 1, g)) return 1; return 0; }`, sandbox.Memory, sandbox.Limits{Sum: 64 << 20}},
 	{"threads", `#include <pthread.h>
 		#include <unistd.h>
 		void *f(void *p) { pause(); return p; }
-		int main() { pthread_t t; for (int i = 0; i < 100; i++) if (pthread_create(&t, 0, f, 0)) return 1; return 0; }`, Processes, Limits{Processes: 12}},
+		int main() { pthread_t t; for (int i = 0; i < 100; i++) if (pthread_create(&t, 0, f, 0)) return 1; return 0; }`, sandbox.Processes, sandbox.Limits{Processes: 12}},
 }
 
 // TestGroups: what no limit of a process sees is told for what it is, and the
@@ -65,11 +49,11 @@ var together = []struct {
 func TestGroups(t *testing.T) {
 	r := grouped(t)
 	for _, tc := range together {
-		s := spec(build(t, tc.source, "-static", "-pthread"))
+		s := rig.Spec(rig.Build(t, tc.source, "-static", "-pthread"))
 		s.Limits = tc.limits
 		began := time.Now()
-		o, err := r(ctxOf(t), s)
-		if f, ok := errors.AsType[*Failure](err); !ok || f.Kind != tc.kind {
+		o, err := r(rig.Context(t), s)
+		if f, ok := errors.AsType[*sandbox.Failure](err); !ok || f.Kind != tc.kind {
 			t.Errorf("%s: got %+v, %v, want a failure %q", tc.name, o, err, tc.kind)
 		}
 		if d := time.Since(began); d > 20*time.Second {
@@ -80,11 +64,11 @@ func TestGroups(t *testing.T) {
 			t.Errorf("%s: left behind: %q", tc.name, left)
 		}
 	}
-	o, err := r(ctxOf(t), spec(build(t, `int main() { return 3; }`)))
+	o, err := r(rig.Context(t), rig.Spec(rig.Build(t, `int main() { return 3; }`)))
 	if err != nil || o.ExitCode != 3 {
 		t.Errorf("the next: %+v, %v", o, err)
 	}
-	if err := Prove(ctxOf(t), r); err != nil {
+	if err := prove.Closed(rig.Context(t), r); err != nil {
 		t.Error(err)
 	}
 }
@@ -108,7 +92,7 @@ func leaves(t *testing.T, pid int) (found []string) {
 // their groups.
 func TestGroupsOfAKilledHelper(t *testing.T) {
 	grouped(t) // or skip
-	p := build(t, sleeper)
+	p := rig.Build(t, rig.Sleeper)
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -118,13 +102,13 @@ func TestGroupsOfAKilledHelper(t *testing.T) {
 	if err := helper.Start(); err != nil {
 		t.Fatal(err)
 	}
-	await(t, p, func(found []string) bool { return len(found) >= 3 })
+	rig.Await(t, p, func(found []string) bool { return len(found) >= 3 })
 	if left := leaves(t, helper.Process.Pid); len(left) == 0 {
 		t.Error("it has no groups")
 	}
 	_ = helper.Process.Signal(syscall.SIGKILL)
 	_ = helper.Wait()
-	await(t, p, func(found []string) bool { return len(found) == 0 })
+	rig.Await(t, p, func(found []string) bool { return len(found) == 0 })
 	grouped(t)
 	if left := leaves(t, helper.Process.Pid); len(left) > 0 {
 		t.Errorf("left behind: %q", left)
@@ -133,16 +117,16 @@ func TestGroupsOfAKilledHelper(t *testing.T) {
 
 // TestNoGroups: a helper without them works, and says why it has none.
 func TestNoGroups(t *testing.T) {
-	g := &Groups{}
-	g.disable(errors.New("not delegated"))
-	r, err := NewBubblewrap(Options{Groups: g})
+	g := &groups.Set{}
+	g.Disable(errors.New("not delegated"))
+	r, err := bubblewrap.New(bubblewrap.Options{Groups: g})
 	if err != nil || g.String() != "no cgroup limits: not delegated" {
 		t.Fatalf("%v, %s", err, g)
 	}
-	if o, err := r(ctxOf(t), spec(build(t, `int main() { return 3; }`))); err != nil || o.ExitCode != 3 {
+	if o, err := r(rig.Context(t), rig.Spec(rig.Build(t, `int main() { return 3; }`))); err != nil || o.ExitCode != 3 {
 		t.Errorf("%+v, %v", o, err)
 	}
-	if err := errors.Join(g.Close(), (*Groups)(nil).Close()); err != nil {
+	if err := errors.Join(g.Close(), (*groups.Set)(nil).Close()); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,6 +1,8 @@
-package sandbox
+package sandbox_test
 
 import (
+	"github.com/crosscc/crosscc/sandbox/internal/rig"
+
 	"bytes"
 	"os"
 	"os/exec"
@@ -13,22 +15,26 @@ import (
 // machine as the root, and with an unpacked image; in a warm container of the Docker
 // runner; and as Docker's own command does it, in a running container and in a new one.
 func BenchmarkImages(b *testing.B) {
-	p := build(b, `int main() { return 0; }`)
-	bench(b, "bwrap-host", bwrap(b), spec(p))
-	image := openTemp(b)
-	run(b, image, "cp", p, filepath.Join(image, "p"))
-	s := spec("/p")
+	p := rig.Build(b, `int main() { return 0; }`)
+	bench(b, "bwrap-host", bwrap(b), rig.Spec(p))
+	image := rig.OpenTemp(b)
+	rig.Run(b, image, "cp", p, filepath.Join(image, "p"))
+	s := rig.Spec("/p")
 	s.Root = image
 	bench(b, "bwrap-image", bwrap(b), s)
-	d, err := engineForTests.start()
+	inDocker, err := onDocker.start()
 	if err != nil {
 		b.Logf("NOT MEASURED with Docker: %v", err)
 		return
 	}
-	if o, err := engineForTests.run(b.Context(), spec(p)); err != nil || o.ExitCode != 0 { // warm
+	d, err := onDocker.Start()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if o, err := inDocker(b.Context(), rig.Spec(p)); err != nil || o.ExitCode != 0 { // warm
 		b.Fatalf("%+v, %v", o, err)
 	}
-	bench(b, "docker-runner", engineForTests.run, spec(p))
+	bench(b, "docker-runner", inDocker, rig.Spec(p))
 	docker := func(args ...string) string {
 		cmd := exec.Command("/usr/bin/docker", args...)
 		cmd.Env = []string{"DOCKER_HOST=" + d.Host(), "HOME=" + image, "PATH=" + os.Getenv("PATH")}
@@ -39,9 +45,9 @@ func BenchmarkImages(b *testing.B) {
 		}
 		return strings.TrimSpace(out.String())
 	}
-	run(b, image, "cp", build(b, `#include <unistd.h>
+	rig.Run(b, image, "cp", rig.Build(b, `#include <unistd.h>
 		int main() { for (;;) pause(); }`), filepath.Join(image, "wait"))
-	run(b, image, "tar", "-cf", "image.tar", "p", "wait")
+	rig.Run(b, image, "tar", "-cf", "image.tar", "p", "wait")
 	docker("import", filepath.Join(image, "image.tar"), "trivial")
 	warm := docker("run", "--detach", "--network", "none", "trivial", "/wait")
 	b.Run("docker-exec", func(b *testing.B) {

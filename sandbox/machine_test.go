@@ -1,6 +1,8 @@
-package sandbox
+package sandbox_test
 
 import (
+	"github.com/crosscc/crosscc/sandbox/internal/rig"
+
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/crosscc/crosscc/sandbox"
 )
 
 // Sources that bring a compiler to the machine's bounds.
@@ -39,26 +43,26 @@ var (
 )
 
 // TestMachineIsNotBlamedOnTheSource: a real compiler that is short of something,
-// or is killed, is a Failure of the right kind, never an Outcome whose words the
+// or is killed, is a sandbox.Failure of the right kind, never an sandbox.Outcome whose words the
 // user sees.
 func TestMachineIsNotBlamedOnTheSource(t *testing.T) {
 	for _, tc := range []struct {
 		name, source string
-		limits       Limits
-		kinds        map[string]Kind // by family
-		kill         string          // a program to kill by SIGKILL once it runs
+		limits       sandbox.Limits
+		kinds        map[string]sandbox.Kind // by family
+		kill         string                  // a program to kill by SIGKILL once it runs
 		grouped      bool
 	}{
-		{"address space", hungry, Limits{Memory: 300 << 20}, both(Memory), "", false},
-		{"memory of the whole", hungry, Limits{Sum: 100 << 20}, both(Memory), "", true},
-		{"output directory", large, Limits{OutputSum: 1 << 20}, both(Disk), "", false},
-		{"temporary directory", large, Limits{Temp: 64 << 10}, map[string]Kind{"gcc-12": Disk, "clang-14": ""}, "", false}, // clang needs none
-		{"size of a file", large, Limits{FileSize: 1 << 20}, both(Disk), "", false},
-		{"processor time", endless, Limits{CPU: time.Second}, both(CPU), "", false},
-		{"time", endless, Limits{Wall: time.Second}, both(WallTime), "", false},
+		{"address space", hungry, sandbox.Limits{Memory: 300 << 20}, both(sandbox.Memory), "", false},
+		{"memory of the whole", hungry, sandbox.Limits{Sum: 100 << 20}, both(sandbox.Memory), "", true},
+		{"output directory", large, sandbox.Limits{OutputSum: 1 << 20}, both(sandbox.Disk), "", false},
+		{"temporary directory", large, sandbox.Limits{Temp: 64 << 10}, map[string]sandbox.Kind{"gcc-12": sandbox.Disk, "clang-14": ""}, "", false}, // clang needs none
+		{"size of a file", large, sandbox.Limits{FileSize: 1 << 20}, both(sandbox.Disk), "", false},
+		{"processor time", endless, sandbox.Limits{CPU: time.Second}, both(sandbox.CPU), "", false},
+		{"time", endless, sandbox.Limits{Wall: time.Second}, both(sandbox.WallTime), "", false},
 		// clang is one.
-		{"no process more", plain, Limits{Processes: 1}, map[string]Kind{"gcc-12": Processes, "clang-14": ""}, "", false},
-		{"killed", endless, Limits{}, both(Killed), "compiler", false},
+		{"no process more", plain, sandbox.Limits{Processes: 1}, map[string]sandbox.Kind{"gcc-12": sandbox.Processes, "clang-14": ""}, "", false},
+		{"killed", endless, sandbox.Limits{}, both(sandbox.Killed), "compiler", false},
 	} {
 		for _, driver := range []string{"gcc-12", "clang-14"} {
 			t.Run(tc.name+"/"+driver, func(t *testing.T) {
@@ -72,9 +76,9 @@ func TestMachineIsNotBlamedOnTheSource(t *testing.T) {
 				if tc.kill != "" {
 					go killCompiler(t, dir)
 				}
-				o, err := r(ctxOf(t), s)
+				o, err := r(rig.Context(t), s)
 				want := tc.kinds[driver]
-				f, ok := errors.AsType[*Failure](err)
+				f, ok := errors.AsType[*sandbox.Failure](err)
 				if want == "" && (err != nil || o.ExitCode != 0) || want != "" && (!ok || f.Kind != want) {
 					t.Errorf("got %+v, %v, want %q", o, err, want)
 				}
@@ -87,27 +91,29 @@ func TestMachineIsNotBlamedOnTheSource(t *testing.T) {
 	}
 }
 
-func both(k Kind) map[string]Kind { return map[string]Kind{"gcc-12": k, "clang-14": k} }
+func both(k sandbox.Kind) map[string]sandbox.Kind {
+	return map[string]sandbox.Kind{"gcc-12": k, "clang-14": k}
+}
 
 // compileOf is a compile whose directory no other process names.
-func compileOf(t *testing.T, driver, source string) (s *Spec, dir string) {
+func compileOf(t *testing.T, driver, source string) (s *sandbox.Spec, dir string) {
 	t.Helper()
-	path := need(t, driver, driver)
+	path := rig.Need(t, driver, driver)
 	var asks []string
 	if strings.HasPrefix(driver, "gcc") {
 		asks = []string{"cc1", "as"}
 	}
-	tree := openTemp(t)
+	tree := rig.OpenTemp(t)
 	dir = "/w/" + filepath.Base(tree)
-	write(t, filepath.Join(tree, dir, "a.c"), source)
-	return &Spec{Path: path, Dir: dir, Tree: tree, Out: "/.crosscc", Outputs: []string{"a.o"}, Programs: programsOf(t, path, asks),
+	rig.Write(t, filepath.Join(tree, dir, "a.c"), source)
+	return &sandbox.Spec{Path: path, Dir: dir, Tree: tree, Out: "/.crosscc", Outputs: []string{"a.o"}, Programs: rig.ProgramsOf(t, path, asks),
 		Args: []string{driver, "-nostdinc", "-c", dir + "/a.c", "-o", "/.crosscc/a.o"}, Env: []string{"PATH=/usr/bin", "TMPDIR=/tmp"}}, dir
 }
 
 // killCompiler kills what compiles a file in dir: gcc's cc1, not its driver.
 func killCompiler(t *testing.T, dir string) {
 	for until := time.Now().Add(20 * time.Second); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
-		for _, line := range processes(t, dir+"/a.c") {
+		for _, line := range rig.Processes(t, dir+"/a.c") {
 			var pid int
 			var words string
 			_, err := fmt.Sscanf(line, "/proc/%d %q", &pid, &words)

@@ -3,11 +3,17 @@
 //
 // It is the room between a helper that has decided what to run and the kernel:
 // it knows programs, libraries, mounts, limits and descriptors, and nothing
-// about compilers, jobs or peers. A newcomer starts with [Runner], which is
-// the contract, and then reads bubblewrap.go from run downwards: what is shown
-// (internal/closure, view.go), how the program is held until its limits are set
-// (cell.go, internal/seccomp), and how its end is judged (ending.go, doubt.go, take.go).
-// [Prove] is what a helper calls before it takes its first job.
+// about compilers, jobs or peers. This package is the contract alone: start with
+// [Runner]. Three packages keep it:
+//
+//   - sandbox/bubblewrap, without root and without a service: the default;
+//   - sandbox/docker, in warm containers of a Docker Engine;
+//   - sandbox/direct, without walls.
+//
+// They share what is shown to a program (internal/closure, internal/view), what is
+// around its process (internal/process, internal/seccomp, sandbox/groups), and how
+// its end is judged (internal/ending). Package sandbox/prove is what a helper calls
+// before it takes its first job.
 package sandbox
 
 import (
@@ -20,8 +26,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/crosscc/crosscc/sandbox/internal/closure"
 )
 
 // A Spec says what to run, what it may see and how much it may use.
@@ -73,7 +77,7 @@ type Limits struct {
 	Wall      time.Duration // from start to end: 10 minutes
 	CPU       time.Duration // of each process, rounded up to seconds: 10 minutes
 	Memory    int64         // address space of each process, bytes: 8 GiB
-	Sum       int64         // memory of all processes and of Out and /tmp together, bytes, where Options.Groups can bound it: 8 GiB
+	Sum       int64         // memory of all processes and of Out and /tmp together, bytes, where that can be bounded: 8 GiB
 	FileSize  int64         // of each file written, bytes: 1 GiB
 	OutputSum int64         // of everything in Out, bytes: 1 GiB
 	Temp      int64         // of everything in /tmp, bytes: 1 GiB
@@ -82,7 +86,8 @@ type Limits struct {
 	Processes int           // processes and threads at one time: 64
 }
 
-func (l Limits) withDefaults() Limits {
+// OrDefaults is l with each zero field as it is documented.
+func (l Limits) OrDefaults() Limits {
 	l.Wall = or(l.Wall, 10*time.Minute)
 	l.CPU = or(l.CPU, 10*time.Minute)
 	l.Memory = or(l.Memory, 8<<30)
@@ -183,12 +188,23 @@ func (f *Failure) Error() string {
 
 func (f *Failure) Unwrap() error { return f.Err }
 
-func failf(k Kind, format string, args ...any) *Failure {
+// Failf makes a Failure without a cause.
+func Failf(k Kind, format string, args ...any) *Failure {
 	return &Failure{Kind: k, Detail: fmt.Sprintf(format, args...)}
 }
 
-// check refuses a Spec that a caller got wrong, before anything is made.
-func (s *Spec) check() error {
+// FirstLine shortens what a program said to what fits into a Failure's Detail.
+func FirstLine(said []byte) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(string(said)), "\n")
+	if line == "" {
+		return "no message"
+	}
+	return line[:min(len(line), 500)]
+}
+
+// Check refuses a Spec that a caller got wrong. Runners call it before anything is
+// made.
+func (s *Spec) Check() error {
 	switch {
 	case !filepath.IsAbs(s.Path):
 		return fmt.Errorf("sandbox: program %q is not an absolute path", s.Path)
@@ -198,7 +214,7 @@ func (s *Spec) check() error {
 		return fmt.Errorf("sandbox: working directory %q is not absolute", s.Dir)
 	case s.Root != "" && (!filepath.IsAbs(s.Root) || path.Clean(s.Root) != s.Root):
 		return fmt.Errorf("sandbox: root %q is not a clean absolute path", s.Root)
-	case s.Whole && !s.foreign():
+	case s.Whole && !s.Foreign():
 		return errors.New("sandbox: all of this machine's own root is not for a sandbox to show")
 	case s.Whole && len(s.Programs) > 0:
 		return errors.New("sandbox: a whole root has all of its programs")
@@ -219,8 +235,8 @@ func (s *Spec) check() error {
 	return s.checkEnv()
 }
 
-// foreign reports whether the programs are below another root than this machine's.
-func (s *Spec) foreign() bool { return s.Root != "" && s.Root != "/" }
+// Foreign reports whether the programs are below another root than this machine's.
+func (s *Spec) Foreign() bool { return s.Root != "" && s.Root != "/" }
 
 func (s *Spec) checkOut() error {
 	if s.Out == "" && len(s.Outputs) > 0 {
@@ -244,84 +260,4 @@ func (s *Spec) checkEnv() error {
 		}
 	}
 	return nil
-}
-
-// A Bind is one entry of what a program needs to see: a file, a link or a
-// directory.
-type Bind = closure.Bind
-
-// Closure lists what must be visible for programs to run, sorted by place: each
-// program with every link on its way, the directories its spelling passes
-// through, its interpreter and its libraries by the loader's own list. root is the
-// host directory that they are below, "" for "/"; any other's loader is asked in
-// run. Runners call it for Spec.Programs by themselves; others need it to know what
-// a toolchain is made of.
-func Closure(programs []string, root string, run Runner) ([]Bind, error) {
-	return closure.Of(programs, root, Lister(run))
-}
-
-// Closures is Closure, remembered for as long as every file that was looked at
-// stays the same. Its zero value is ready for programs of this machine, for many
-// goroutines; for those of images its field List must be a [Lister].
-type Closures = closure.Cache
-
-// Lister asks an image's loader, in the sandbox, which libraries a program of the
-// image is linked with. run must be able to show a whole root.
-func Lister(run Runner) closure.Lister {
-	if run == nil {
-		return nil
-	}
-	return func(root, loader, program string) (string, error) {
-		out, err := run(context.Background(), &Spec{
-			Path: loader, Args: []string{loader, "--list", program}, Env: []string{"LC_ALL=C"}, Dir: "/",
-			Root: root, Whole: true, Limits: listLimits(),
-		})
-		if err != nil {
-			return "", err
-		}
-		defer out.Close()
-		if out.ExitCode != 0 {
-			return "", fmt.Errorf("status %d: %s", out.ExitCode, firstLine(append(out.Stdout, out.Stderr...)))
-		}
-		return string(out.Stdout), nil
-	}
-}
-
-// listLimits bound a loader that maps a program and its libraries.
-func listLimits() Limits {
-	return Limits{Wall: 30 * time.Second, CPU: 10 * time.Second, Stdout: 1 << 20, Stderr: 1 << 20, Temp: 1 << 20, Processes: 4}
-}
-
-// Options tell a runner how to work on this host.
-type Options struct {
-	// Dir is where the direct runner keeps a job's files while it runs. It is
-	// made when absent. "" means a directory of its own in os.TempDir. The
-	// bubblewrap runner keeps nothing on disk.
-	Dir string
-	// UID and GID are what programs run as when the helper itself is root; 0
-	// means nobody (65534). Otherwise they are not used.
-	UID, GID int
-	// Bwrap is the bubblewrap program; "" means the one on PATH.
-	Bwrap string
-	// Groups bound what one run takes as a whole; nil means that nothing does. Who
-	// opened them closes them, behind the last run.
-	Groups *Groups
-	// DockerHost is the Docker Engine's address, unix:///PATH; "" means that of
-	// DOCKER_HOST, or Docker's default. Only the Docker runner uses it.
-	DockerHost string
-	// Logf gets lines for the helper's log; nil means none.
-	Logf func(format string, args ...any)
-}
-
-func (o Options) withDefaults() Options {
-	if o.UID <= 0 {
-		o.UID = 65534
-	}
-	if o.GID <= 0 {
-		o.GID = 65534
-	}
-	if o.Logf == nil {
-		o.Logf = func(string, ...any) {}
-	}
-	return o
 }

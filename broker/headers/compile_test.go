@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/crosscc/crosscc/sandbox"
+	"github.com/crosscc/crosscc/sandbox/bubblewrap"
 	"github.com/crosscc/crosscc/toolchains/drivers"
 	"github.com/crosscc/crosscc/toolchains/probe"
 )
@@ -89,7 +90,7 @@ func (h *home) away(driver string, words []string, src Source, tree *Tree) resul
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	run, err := sandbox.NewBubblewrap(sandbox.Options{})
+	run, err := bubblewrap.New(bubblewrap.Options{})
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/crosscc/crosscc/broker"
-	"github.com/crosscc/crosscc/sandbox"
+	"github.com/crosscc/crosscc/sandbox/bubblewrap"
 )
 
 // BenchmarkRun is a job that is never cached, a trivial source by itself: as
@@ -15,7 +15,7 @@ import (
 // that it does not read, which the job before had as well. The differences are
 // what a tree costs, the sandbox's part of it included.
 func BenchmarkRun(b *testing.B) {
-	run, err := sandbox.NewBubblewrap(sandbox.Options{})
+	run, err := bubblewrap.New(bubblewrap.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -27,7 +27,7 @@ func BenchmarkRun(b *testing.B) {
 // toolchain of this machine and with the same one in an image: each figure is of
 // one of the two, under the load that both had.
 func BenchmarkImages(b *testing.B) {
-	run, err := sandbox.NewBubblewrap(sandbox.Options{})
+	run, err := bubblewrap.New(bubblewrap.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}

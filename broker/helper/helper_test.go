@@ -18,6 +18,7 @@ import (
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/store"
 	"github.com/crosscc/crosscc/sandbox"
+	"github.com/crosscc/crosscc/sandbox/direct"
 	"github.com/crosscc/crosscc/toolchains"
 )
 
@@ -48,7 +49,7 @@ func newHelperOf(t testing.TB, run sandbox.Runner, change func(*Options)) *Helpe
 		t.Fatal(err)
 	}
 	if run == nil {
-		run = sandbox.NewDirect(sandbox.Options{Dir: views})
+		run = direct.New(direct.Options{Dir: views})
 	}
 	o := Options{
 		Dir: dir, Views: views, Store: st, Runner: run, Sandbox: "none", Path: os.Getenv("PATH"), Slots: 2, Log: log,
@@ -213,17 +214,17 @@ func TestEnvironment(t *testing.T) {
 // More jobs than slots wait; none is lost.
 func TestSlots(t *testing.T) {
 	var running, most atomic.Int32
-	direct := sandbox.NewDirect(sandbox.Options{Dir: enterableDir(t)})
+	unwalled := direct.New(direct.Options{Dir: enterableDir(t)})
 	h := newHelper(t, func(ctx context.Context, s *sandbox.Spec) (*sandbox.Outcome, error) {
 		if s.Out == "" { // a probe
-			return direct(ctx, s)
+			return unwalled(ctx, s)
 		}
 		if n := running.Add(1); n > most.Load() {
 			most.Store(n)
 		}
 		defer running.Add(-1)
 		time.Sleep(20 * time.Millisecond)
-		return direct(ctx, s)
+		return unwalled(ctx, s)
 	})
 	errs := make(chan error, 10)
 	for i := range 10 {
@@ -259,7 +260,7 @@ func TestToolchainChangesMeanwhile(t *testing.T) {
 	driver, cc1 := filepath.Join(dir, "bin/gcc-12"), filepath.Join(dir, "lib/gcc/x86_64-linux-gnu/12/cc1")
 	copyFile(t, "/usr/bin/gcc-12", driver)
 	copyFile(t, "/usr/lib/gcc/x86_64-linux-gnu/12/cc1", cc1)
-	direct := sandbox.NewDirect(sandbox.Options{Dir: dir})
+	unwalled := direct.New(direct.Options{Dir: dir})
 	replace := true
 	h := newHelperWith(t, driver, func(ctx context.Context, s *sandbox.Spec) (*sandbox.Outcome, error) {
 		if s.Out != "" && replace {
@@ -272,7 +273,7 @@ func TestToolchainChangesMeanwhile(t *testing.T) {
 				return nil, err
 			}
 		}
-		return direct(ctx, s)
+		return unwalled(ctx, s)
 	})
 	j := job(t, h, "int x;\n")
 	if res, err := h.Run(t.Context(), j); err == nil || !strings.Contains(err.Error(), "changed while a job ran") {

@@ -21,6 +21,7 @@ import (
 	"github.com/crosscc/crosscc/broker/pack"
 	"github.com/crosscc/crosscc/images"
 	"github.com/crosscc/crosscc/sandbox"
+	"github.com/crosscc/crosscc/sandbox/bubblewrap"
 	"github.com/crosscc/crosscc/toolchains"
 	"github.com/crosscc/crosscc/toolchains/drivers"
 	"github.com/crosscc/crosscc/toolchains/probe"
@@ -142,7 +143,7 @@ func plant(t testing.TB, root string, b sandbox.Bind) {
 // newImaged is a helper with walls and images, and no compiler of its own.
 func newImaged(t testing.TB, kept Images, rows ...config.Image) *Helper {
 	t.Helper()
-	run, err := sandbox.NewBubblewrap(sandbox.Options{Logf: t.Logf})
+	run, err := bubblewrap.New(bubblewrap.Options{Logf: t.Logf})
 	if err != nil {
 		t.Fatal(err)
 	}

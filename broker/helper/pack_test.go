@@ -21,7 +21,7 @@ import (
 	"github.com/crosscc/crosscc/broker/pack"
 	"github.com/crosscc/crosscc/images"
 	"github.com/crosscc/crosscc/images/imagestore"
-	"github.com/crosscc/crosscc/sandbox"
+	"github.com/crosscc/crosscc/sandbox/bubblewrap"
 	"github.com/crosscc/crosscc/toolchains"
 )
 
@@ -86,7 +86,7 @@ func TestPackServes(t *testing.T) {
 // newPacked is a helper that takes packs and has no compiler.
 func newPacked(t *testing.T, change func(*Options)) *Helper {
 	t.Helper()
-	run, err := sandbox.NewBubblewrap(sandbox.Options{Logf: t.Logf})
+	run, err := bubblewrap.New(bubblewrap.Options{Logf: t.Logf})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/crosscc/crosscc/broker/pack"
 	"github.com/crosscc/crosscc/sandbox"
+	"github.com/crosscc/crosscc/sandbox/direct"
 	"github.com/crosscc/crosscc/toolchains"
 	"github.com/crosscc/crosscc/toolchains/drivers"
 	"github.com/crosscc/crosscc/toolchains/probe"
@@ -121,7 +122,7 @@ func (c *catalog) run(ctx context.Context, run sandbox.Runner, at *place, p driv
 
 // direct runs programs of this machine without walls.
 func (o Options) direct() sandbox.Runner {
-	return sandbox.NewDirect(sandbox.Options{Dir: o.Views})
+	return direct.New(direct.Options{Dir: o.Views})
 }
 
 // defaultPath is the PATH in an image that names none.

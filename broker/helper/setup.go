@@ -15,6 +15,11 @@ import (
 	"github.com/crosscc/crosscc/images"
 	"github.com/crosscc/crosscc/images/imagestore"
 	"github.com/crosscc/crosscc/sandbox"
+	"github.com/crosscc/crosscc/sandbox/bubblewrap"
+	"github.com/crosscc/crosscc/sandbox/direct"
+	"github.com/crosscc/crosscc/sandbox/docker"
+	"github.com/crosscc/crosscc/sandbox/groups"
+	"github.com/crosscc/crosscc/sandbox/prove"
 )
 
 // Setup is what a helper is opened with: by `crossccd serve` from its
@@ -72,8 +77,8 @@ func Open(ctx context.Context, s Setup) (h *Helper, err error) {
 		memory, memoryBytes, gone = memoryDir(sharedMemory, s.Dir, s.Slots)
 		closers = append(closers, gone)
 	}
-	run, groups, end, err := runner(ctx, s, views)
-	closers = append(closers, groups.Close, end)
+	run, bounds, end, err := runner(ctx, s, views)
+	closers = append(closers, bounds.Close, end)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +93,7 @@ func Open(ctx context.Context, s Setup) (h *Helper, err error) {
 	}
 	h, err = New(Options{
 		Dir: s.Dir, Views: views, Memory: memory, MemoryBytes: memoryBytes, Store: st, Runner: run, Sandbox: s.Sandbox,
-		Note: note(s, groups), Limits: s.Limits, Search: s.Search, Path: s.Path, Slots: s.Slots, Version: s.Version, Log: s.Log,
+		Note: note(s, bounds), Limits: s.Limits, Search: s.Search, Path: s.Path, Slots: s.Slots, Version: s.Version, Log: s.Log,
 		Images: NewImages(kept, images.SourceOptions{}), Rows: s.Images, Packs: s.Packs,
 	})
 	if err != nil {
@@ -108,39 +113,38 @@ func closeAll(closers []func() error) error {
 
 // runner makes the sandbox and has it prove that it is closed. end ends what it keeps,
 // after an error too.
-func runner(ctx context.Context, s Setup, dir string) (run sandbox.Runner, groups *sandbox.Groups, end func() error, err error) {
-	o := sandbox.Options{Dir: dir, Logf: s.Log.Debugf}
+func runner(ctx context.Context, s Setup, dir string) (run sandbox.Runner, bounds *groups.Set, end func() error, err error) {
 	end = func() error { return nil }
 	switch s.Sandbox {
 	case "none":
 		s.Log.Warn("--sandbox=none: what a client sends runs with this user's rights, without walls")
-		return sandbox.NewDirect(o), nil, end, nil
+		return direct.New(direct.Options{Dir: dir}), nil, end, nil
 	case "bwrap":
-		o.Groups = sandbox.OpenGroups()
-		run, err := sandbox.NewBubblewrap(o)
+		bounds := groups.Open()
+		run, err := bubblewrap.New(bubblewrap.Options{Groups: bounds, Logf: s.Log.Debugf})
 		if err == nil {
-			err = sandbox.Prove(ctx, run)
+			err = prove.Closed(ctx, run)
 		}
-		return run, o.Groups, end, err
+		return run, bounds, end, err
 	case "docker":
-		run, stop, err := sandbox.NewDocker(ctx, o)
+		run, stop, err := docker.New(ctx, docker.Options{Dir: dir, Logf: s.Log.Debugf})
 		if err != nil {
 			return nil, nil, end, err
 		}
-		return run, nil, stop, sandbox.Prove(ctx, run)
+		return run, nil, stop, prove.Closed(ctx, run)
 	}
 	return nil, nil, end, fmt.Errorf("sandbox %q: say bwrap, docker or none", s.Sandbox)
 }
 
 // note is what status says beside the sandbox's name, after the log has said it.
-func note(s Setup, groups *sandbox.Groups) string {
+func note(s Setup, bounds *groups.Set) string {
 	switch {
-	case groups == nil:
+	case bounds == nil:
 		return ""
-	case groups.Err() != nil:
-		s.Log.Infof("sandbox: the memory of each process of a job is bounded, not that of the job: %s", groups)
+	case bounds.Err() != nil:
+		s.Log.Infof("sandbox: the memory of each process of a job is bounded, not that of the job: %s", bounds)
 		return " without cgroups"
 	}
-	s.Log.Debugf("sandbox: each job is bounded as a whole: %s", groups)
+	s.Log.Debugf("sandbox: each job is bounded as a whole: %s", bounds)
 	return ""
 }

@@ -12,11 +12,12 @@ import (
 
 	"github.com/sirupsen/logrus"
 
-	"github.com/crosscc/crosscc/sandbox"
+	"github.com/crosscc/crosscc/sandbox/groups"
+	"github.com/crosscc/crosscc/sandbox/prove"
 )
 
 func TestMain(m *testing.M) {
-	if handled, exit := sandbox.ProbeMain(os.Args[1:]); handled {
+	if handled, exit := prove.Main(os.Args[1:]); handled {
 		os.Exit(exit)
 	}
 	os.Exit(m.Run())
@@ -28,7 +29,7 @@ func TestSandboxIsSaid(t *testing.T) {
 	for name, says := range map[string]string{"bwrap": "", "none": "level=warning msg=\"--sandbox=none: what a client sends runs with this user's rights, without walls\""} {
 		h, log := openHelper(t, name)
 		s, _ := h.State()
-		switch grouped := sandbox.OpenGroups(); {
+		switch grouped := groups.Open(); {
 		case name == "none":
 		case grouped.Err() == nil:
 			says = "each job is bounded as a whole: cgroup v"

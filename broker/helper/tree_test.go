@@ -20,7 +20,7 @@ import (
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/headers"
-	"github.com/crosscc/crosscc/sandbox"
+	"github.com/crosscc/crosscc/sandbox/bubblewrap"
 	"github.com/crosscc/crosscc/toolchains"
 	"github.com/crosscc/crosscc/toolchains/drivers"
 	"github.com/crosscc/crosscc/toolchains/rootfs"
@@ -29,7 +29,7 @@ import (
 // newWalled is a helper with walls, for jobs in tree form.
 func newWalled(t *testing.T, driver string) *Helper {
 	t.Helper()
-	run, err := sandbox.NewBubblewrap(sandbox.Options{Logf: t.Logf})
+	run, err := bubblewrap.New(bubblewrap.Options{Logf: t.Logf})
 	if err != nil {
 		t.Fatal(err)
 	}

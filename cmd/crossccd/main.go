@@ -9,11 +9,11 @@ import (
 	"syscall"
 
 	"github.com/crosscc/crosscc/cmd/crossccd/internal/daemon"
-	"github.com/crosscc/crosscc/sandbox"
+	"github.com/crosscc/crosscc/sandbox/prove"
 )
 
 func main() {
-	if handled, exit := sandbox.ProbeMain(os.Args[1:]); handled {
+	if handled, exit := prove.Main(os.Args[1:]); handled {
 		os.Exit(exit)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/crosscc/crosscc/sandbox/internal/process"
 )
 
 // pair is a wire: a helper's end and a raw one.
@@ -41,7 +43,7 @@ func TestJobArrives(t *testing.T) {
 	}
 	defer null.Close()
 	long := strings.Repeat("x", 1<<20)
-	j := &Job{Root: "/r", Path: "/p", Args: []string{"a\xff", "", long}, Env: []string{"K=\x01\xfe"}, Dir: "/d", UID: 1, Limits: []Rlimit{{1, 2, 3}}}
+	j := &Job{Root: "/r", Path: "/p", Args: []string{"a\xff", "", long}, Env: []string{"K=\x01\xfe"}, Dir: "/d", UID: 1, Limits: []process.Rlimit{{Resource: 1, Soft: 2, Hard: 3}}}
 	if err := c.Start(j, null, null, null); err != nil {
 		t.Fatal(err)
 	}

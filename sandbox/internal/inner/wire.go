@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/crosscc/crosscc/sandbox/internal/process"
 )
 
 // A Job is one program to run. It travels as a file in memory: a command line may
@@ -31,13 +33,7 @@ type Job struct {
 	Dir  string // below Root
 	// UID and GID are whom the program runs as.
 	UID, GID int
-	Limits   []Rlimit
-}
-
-// An Rlimit is for prlimit(2).
-type Rlimit struct {
-	Resource   int
-	Soft, Hard uint64
+	Limits   []process.Rlimit
 }
 
 // A message is anything that travels.
