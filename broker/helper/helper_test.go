@@ -31,7 +31,12 @@ func newHelper(t testing.TB, run sandbox.Runner) *Helper {
 
 func newHelperWith(t testing.TB, driver string, run sandbox.Runner) *Helper {
 	t.Helper()
-	return newHelperOf(t, run, func(o *Options) { o.Search = []string{driver} })
+	return newHelperOf(t, run, func(o *Options) {
+		o.Search = []string{driver}
+		if run == nil {
+			recallProbes(t, o)
+		}
+	})
 }
 
 // newHelperOf is one whose options are changed before it starts.

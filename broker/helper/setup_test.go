@@ -3,6 +3,7 @@ package helper
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,11 +17,38 @@ import (
 	"github.com/crosscc/crosscc/sandbox/prove"
 )
 
+// asked holds what this machine's compilers said of themselves, by sandbox, so that
+// not every helper here asks anew. TestMain sets it once.
+var asked string
+
 func TestMain(m *testing.M) {
 	if handled, exit := prove.Main(os.Args[1:]); handled {
 		os.Exit(exit)
 	}
-	os.Exit(m.Run())
+	os.Exit(testMain(m))
+}
+
+func testMain(m *testing.M) int {
+	var err error
+	if asked, err = os.MkdirTemp("", "crosscc-asked-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(asked)
+	return m.Run()
+}
+
+// recallProbes gives a helper that has not started the answers that others of this
+// process got in the same sandbox.
+func recallProbes(t testing.TB, o *Options) {
+	t.Helper()
+	dir := filepath.Join(asked, o.Sandbox)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(dir, filepath.Join(o.Dir, "probes")); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestSandboxIsSaid: State and the log say what stands between a client and this

@@ -33,9 +33,10 @@ func newWalled(t *testing.T, driver string) *Helper {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := newHelperWith(t, driver, run)
-	h.o.Sandbox = "bwrap"
-	return h
+	return newHelperOf(t, run, func(o *Options) {
+		o.Search, o.Sandbox = []string{driver}, "bwrap"
+		recallProbes(t, o)
+	})
 }
 
 // A client is this machine as one that builds in a directory of its own.
