@@ -80,7 +80,7 @@ type Job struct {
 	Form    Form
 	// Debug says that debug info was asked for (argv.Command.Debug).
 	Debug bool
-	// Peer is who sent the job, as the door knows it and nobody else says, when
+	// Peer is the name of who sent the job (Peer.Name), as the door knows it, when
 	// that peer has sent packs: only it is served by them. "" has sent none.
 	Peer string
 }

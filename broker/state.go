@@ -7,6 +7,15 @@ import (
 	"github.com/crosscc/crosscc/toolchains"
 )
 
+// A Peer is who is at the other end of a door.
+type Peer struct {
+	// Name is made of a secret that only the peer has: nobody can take another's. ""
+	// says that it told none. It is no secret itself.
+	Name string
+	// Address is where it comes from, which others may share: for limits and for people.
+	Address string
+}
+
 // A State is what a helper tells of itself: what REAPI has no words for. A
 // new one is sent whenever something in it changes.
 type State struct {
@@ -26,7 +35,7 @@ type State struct {
 	Machine string
 	// Packs says that a peer may send its own compilers (broker/pack).
 	Packs bool
-	// Peers are those that did. A door tells each of its own, by For.
+	// Peers are those that did, by name. A door tells each of its own, by For.
 	Peers map[string]PeerState
 }
 

@@ -190,6 +190,14 @@ func (c *catalog) setImages(owner string, now onShelf) {
 	c.merge(news)
 }
 
+// forget takes away what the shelf of a peer had.
+func (c *catalog) forget(owner string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.shelfs, owner)
+	c.merge(true)
+}
+
 // merge makes one list, and tells of it when it is news. mu is held.
 func (c *catalog) merge(news bool) {
 	list := slices.Clone(c.own)

@@ -135,12 +135,15 @@ func New(o Options) (*Helper, error) {
 		return nil, err
 	}
 	h.catalog = c
-	h.packs = packs{h: h, one: make(chan struct{}, 1)}
+	h.packs = packs{h: h, now: time.Now, one: make(chan struct{}, 1), peers: map[string]*peerPacks{}}
 	if err := os.RemoveAll(packsDir(o)); err != nil {
 		stop(errClosed)
 		return nil, errors.Join(fmt.Errorf("packs of the helper before this one: %w", err), c.close())
 	}
 	h.work.Go(func() { c.watch(ctx) })
+	if o.Packs {
+		h.work.Go(func() { h.packs.watch(ctx) })
+	}
 	return h, nil
 }
 
@@ -206,6 +209,7 @@ func (h *Helper) Run(ctx context.Context, j *broker.Job) (broker.Result, error) 
 	defer cancel(nil)
 	defer context.AfterFunc(h.ctx, func() { cancel(errClosed) })()
 
+	defer h.packs.use(j.Peer)()
 	began := time.Now()
 	res, err := h.run(ctx, j)
 	log := h.o.Log.WithFields(logrus.Fields{"compiler": j.Name, "target": j.Identity.Target, "time": time.Since(began).Round(time.Millisecond)})
@@ -241,7 +245,7 @@ func (h *Helper) Close() error {
 	for _, p := range h.pools {
 		p.Close()
 	}
-	return errors.Join(h.catalog.close(), closeAll(h.closers))
+	return errors.Join(h.catalog.close(), os.RemoveAll(packsDir(h.o)), closeAll(h.closers))
 }
 
 func (h *Helper) begin() (done func(), err error) {

@@ -75,6 +75,9 @@ type shelf struct {
 	images Images
 	rows   []config.Image
 	retry  func(failures int) time.Duration
+	// slot waits for the place of a job, so that whoever fills this shelf can't have
+	// more of the processors than by jobs; nil: nobody waits.
+	slot func(context.Context) (release func(), err error)
 
 	one chan struct{} // held by the work that is done now
 
@@ -278,6 +281,13 @@ func (s *shelf) look(ctx context.Context, one *shelved) ([]located, error) {
 	if s.c.o.Sandbox == "none" {
 		return nil, errors.New("its programs run in a sandbox only, and this helper has none (--sandbox=none)")
 	}
+	if s.slot != nil {
+		release, err := s.slot(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer release()
+	}
 	s.say(one, broker.ImageUnpacking, "")
 	at, err := s.hold(ctx, one.digest)
 	if err != nil {
@@ -314,7 +324,7 @@ func (s *shelf) lookFor(ctx context.Context, one *shelved, row config.Image, at 
 	for _, driver := range drivers {
 		tc, err := s.c.probe(ctx, at, driver, nil)
 		if err == nil {
-			err = s.locate(append(s.c.derived(ctx, at, tc), tc), one, row, at, &found)
+			err = s.locate(ctx, append(s.c.derived(ctx, at, tc), tc), one, row, at, &found)
 		}
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
@@ -364,7 +374,7 @@ func narrow(row config.Image, tc *toolchains.Toolchain) bool {
 
 // locate works out what a job with a toolchain of an image, of those that one
 // compiler is, needs to know of it, and adds those that the row serves to found.
-func (s *shelf) locate(all []toolchains.Toolchain, one *shelved, row config.Image, at *place, found *[]located) error {
+func (s *shelf) locate(ctx context.Context, all []toolchains.Toolchain, one *shelved, row config.Image, at *place, found *[]located) error {
 	for _, tc := range all {
 		binds, err := s.c.closure.Of(tc.Programs, at.dir)
 		if err != nil {
@@ -374,7 +384,13 @@ func (s *shelf) locate(all []toolchains.Toolchain, one *shelved, row config.Imag
 			continue
 		}
 		own := privateOf(tc, binds)
-		*found = append(*found, located{Toolchain: tc, digest: one.digest, digests: one.digests, target: triple.Canonical(row.Target), path: at.path, private: &own, owner: s.owner, shelf: s})
+		l := located{Toolchain: tc, digest: one.digest, digests: one.digests, target: triple.Canonical(row.Target), path: at.path, private: &own, owner: s.owner, shelf: s}
+		if s.slot != nil { // all that may be asked is asked now: a job asks before it has its slot
+			if _, err := s.c.asksNative(ctx, at, l); err != nil {
+				s.c.o.Log.WithError(err).WithField("image", one.name).Debug("specs of " + tc.Driver())
+			}
+		}
+		*found = append(*found, l)
 	}
 	return nil
 }

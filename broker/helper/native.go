@@ -49,15 +49,19 @@ func (c *catalog) takesNative(ctx context.Context, tc located) error {
 		return err
 	}
 	defer at.release()
-	driver := tc.Driver()
-	ok, err := native.Taken(ctx, c.system(at, driver), driver, tc.Toolchain)
+	ok, err := c.asksNative(ctx, at, tc)
 	if err != nil {
-		return fmt.Errorf("ask %s for its specs: %w", driver, err)
+		return fmt.Errorf("ask %s for its specs: %w", tc.Driver(), err)
 	}
 	if !ok {
 		return broker.Refusef(ReasonNative, "has %s, which can't be told what native means at the client's", tc.Identity)
 	}
 	return nil
+}
+
+// asksNative reports whether all that a gcc asks of the CPU is in the one spec.
+func (c *catalog) asksNative(ctx context.Context, at *place, tc located) (bool, error) {
+	return native.Taken(ctx, c.system(at, tc.Driver()), tc.Driver(), tc.Toolchain)
 }
 
 // nativeWords are the driver's words for a job that says native.

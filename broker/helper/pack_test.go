@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -130,14 +129,17 @@ func blobOf(t *testing.T, h *Helper, write func(io.Writer) error) broker.Digest 
 
 func quiet(string) {}
 
+// from is a peer of that name; all are behind one address.
+func from(name string) broker.Peer { return broker.Peer{Name: name, Address: "10.0.0.1"} }
+
 // A peer's pack serves that peer: nobody else is told of it, has jobs run by it, or
 // gets what it made.
 func TestPackServesItsPeer(t *testing.T) {
-	const peer, other = "10.0.0.1", "10.0.0.2"
-	h := newPacked(t, nil)
+	const peer, other = "one", "other"
+	h, now := placed(t, nil)
 	d := packOf(t, h, "/usr/bin/gcc-12")
 	for range 2 { // sent twice it is the same pack
-		if err := h.TakePack(t.Context(), peer, d, quiet); err != nil {
+		if err := h.TakePack(t.Context(), from(peer), d, quiet); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -159,19 +161,39 @@ func TestPackServesItsPeer(t *testing.T) {
 	}
 	k := *j
 	k.Peer = peer
-	if res, err := h.Run(t.Context(), &k); err != nil || res.ExitCode != 0 {
-		t.Errorf("the peer's job: %+v, %v", res, err)
+	first, err := h.Run(t.Context(), &k)
+	if err != nil || first.ExitCode != 0 {
+		t.Fatalf("the peer's job: %+v, %v", first, err)
 	}
 	if res, err := h.Run(t.Context(), &k); err != nil || !res.Cached {
 		t.Errorf("the peer's job again: %+v, %v", res, err)
 	}
 	// Another peer sends the very same: what the first one's made is not for it.
-	if err := h.TakePack(t.Context(), other, d, quiet); err != nil {
+	if err := h.TakePack(t.Context(), from(other), d, quiet); err != nil {
 		t.Fatal(err)
 	}
 	k.Peer = other
 	if res, err := h.Run(t.Context(), &k); err != nil || res.Cached {
 		t.Errorf("another peer's: %+v, %v", res, err)
+	}
+	// A peer whose place was given back sends its pack again, and is served again.
+	*now = now.Add(placeTime)
+	h.packs.sweep(t.Context())
+	for _, who := range []string{peer, other} {
+		k.Peer = who
+		if _, err := h.Run(t.Context(), &k); err == nil {
+			t.Errorf("%s is served without a pack", who)
+		}
+		if s, _ := h.State(); len(s.For(who).Toolchains)+len(s.For(who).Images) != 0 {
+			t.Errorf("%s is told of %v", who, s.For(who))
+		}
+	}
+	if err := h.TakePack(t.Context(), from(peer), d, quiet); err != nil {
+		t.Fatal(err)
+	}
+	k.Peer, k.Args = peer, append([]string{"-DA=1"}, k.Args...) // which nothing is kept for
+	if res, err := h.Run(t.Context(), &k); err != nil || res.Cached || res.Outputs[0].Blob.Digest != first.Outputs[0].Blob.Digest {
+		t.Errorf("the peer's job after it has sent its pack again: %+v, %v", res, err)
 	}
 }
 
@@ -244,7 +266,7 @@ func TestPackRefused(t *testing.T) {
 	}{
 		{"not allowed", "a", good, func(o *Options) { o.Packs = false }, "takes no packs"},
 		{"no sandbox", "a", good, func(o *Options) { o.Sandbox = "none" }, "no sandbox"},
-		{"from nobody", "", good, nil, "who sends it"},
+		{"from who has no secret", "", good, nil, "whose the pack is"},
 		{"too large", "a", broker.Digest{Hash: good.Hash, Size: maxPack + 1}, nil, "at most"},
 		{"not there", "a", broker.DigestOf([]byte("x")), nil, "no such blob"},
 		{"no image", "a", text("hello"), nil, "can't read the pack"},
@@ -258,25 +280,17 @@ func TestPackRefused(t *testing.T) {
 			if tc.change != nil {
 				h = newPacked(t, tc.change)
 			}
-			err := h.TakePack(t.Context(), tc.peer, tc.blob, quiet)
+			err := h.TakePack(t.Context(), from(tc.peer), tc.blob, quiet)
 			r, ok := errors.AsType[*broker.Refusal](err)
 			if !ok || r.Reason != ReasonPack || !strings.Contains(r.Text, tc.want) {
 				t.Errorf("got %v, want %s", err, tc.want)
 			}
 		})
 	}
-	for peer, p := range h.packs.peers { // only "a" has sent what can be read
-		if kept, err := p.store.List(); peer != "a" || err != nil || len(kept) != 0 {
-			t.Errorf("%d packs of %s stay, %v", len(kept), peer, err)
-		}
+	if left, err := os.ReadDir(packsDir(h.o)); len(h.packs.peers) != 0 || err != nil || len(left) != 0 {
+		t.Errorf("peers of whom nothing was taken have places: %v, %v, %v", h.packs.peers, left, err)
 	}
-	if err := h.TakePack(t.Context(), "b", broker.DigestOf([]byte("x")), quiet); err == nil || h.packs.peers["b"] != nil {
-		t.Errorf("a peer that has sent nothing has a place; %v", err)
-	}
-	for i := range maxPeers {
-		_, _ = h.packs.of(fmt.Sprint("peer ", i))
-	}
-	if _, err := h.packs.of("one more"); err == nil {
-		t.Error("any number of peers")
+	if s, _ := h.State(); len(s.Peers) != 1 {
+		t.Errorf("they are told of: %v", s.Peers)
 	}
 }

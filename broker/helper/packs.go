@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,8 +24,9 @@ import (
 // that they claim. They run in the sandbox only, from the loader on; what they are
 // is asked of them, and the answer, however they lie, is believed for that peer
 // alone: it alone is told of them and served by them, and what they make is kept
-// under keys with the peer's name. A pack is bounded in bytes and entries, and a
-// peer and all of them in number. None outlives the helper's process.
+// under keys with the peer's name, which nobody else can have (broker.Peer). A pack is
+// bounded in bytes and entries, a peer and all of them in number, and what is asked of
+// one is asked in a job's slot. None outlives the helper's process.
 
 // ReasonPack: a pack is not taken.
 const ReasonPack broker.Reason = "pack-refused"
@@ -36,6 +38,9 @@ const (
 	maxPeerPacks = 2 << 30   // bytes that the packs of one peer take of the disk
 	maxOfPeer    = 8         // packs of one peer
 	maxPeers     = 16        // peers with packs
+	// maxOfAddress is how many of these have one address. Users share one, and a user
+	// may give itself many names; those of one address drive out only each other.
+	maxOfAddress = 8
 	// packTime bounds taking one: others wait for their turn meanwhile. Our own
 	// compilers take some seconds.
 	packTime = 10 * time.Minute
@@ -47,16 +52,24 @@ const (
 // packs are those of all peers.
 type packs struct {
 	h   *Helper
+	now func() time.Time
 	one chan struct{} // held while one is taken
 
-	mu    sync.Mutex // guards peers
+	mu    sync.Mutex // guards peers, and uses and heard of each
 	peers map[string]*peerPacks
 }
 
 // peerPacks are one peer's.
 type peerPacks struct {
+	from  broker.Peer // as it was when it sent the first
+	dir   string
 	store *imagestore.Store
 	shelf *shelf
+	ctx   context.Context // of the shelf's work
+	leave func()          // ends that, and waits for it
+
+	uses  int       // jobs of the peer that run, and packs that it sends
+	heard time.Time // when it last had something done
 }
 
 // packsDir is where they are. What a helper before this one left is nobody's.
@@ -65,14 +78,14 @@ func packsDir(o Options) string { return filepath.Join(o.Dir, "packs") }
 // TakePack adds a pack, a blob of the store, for the peer that sent it, and returns
 // when it is known what the peer is served by it. Refusals say why. say is called
 // with how far it has come.
-func (h *Helper) TakePack(ctx context.Context, peer string, d broker.Digest, say func(string)) error {
+func (h *Helper) TakePack(ctx context.Context, from broker.Peer, d broker.Digest, say func(string)) error {
 	switch {
 	case !h.o.Packs:
 		return broker.Refusef(ReasonPack, "takes no packs (packs = true in its configuration)")
 	case h.o.Sandbox == "none":
 		return broker.Refusef(ReasonPack, "has no sandbox to run a pack in")
-	case peer == "":
-		return broker.Refusef(ReasonPack, "does not know who sends it")
+	case from.Name == "":
+		return broker.Refusef(ReasonPack, "does not know whose the pack is: the agent that sends it says no secret of its own (its log tells why it has none; older agents have none)")
 	case d.Size > maxPack:
 		return broker.Refusef(ReasonPack, "takes packs of at most %d MiB", maxPack>>20)
 	}
@@ -98,61 +111,91 @@ func (h *Helper) TakePack(ctx context.Context, peer string, d broker.Digest, say
 		return broker.Refusef(ReasonPack, "has no such blob: %v", err)
 	}
 	defer f.Close()
-	p, err := h.packs.of(peer)
+	p, err := h.packs.of(from)
 	if err != nil {
 		return err
 	}
+	defer h.packs.giveBackEmpty(p)
+	defer h.packs.used(p)
+	return h.takePack(ctx, p, f, say)
+}
+
+// takePack is TakePack for a peer that has a place.
+func (h *Helper) takePack(ctx context.Context, p *peerPacks, f *os.File, say func(string)) error {
 	id, err := p.add(ctx, f, say)
 	if err != nil {
 		return err
 	}
-	p.shelf.round(h.ctx)
-	err = h.awaitPack(ctx, peer, id, say)
+	p.shelf.round(p.ctx)
+	err = h.awaitPack(ctx, p.from.Name, id, say)
 	if _, refused := errors.AsType[*broker.Refusal](err); refused { // nothing will come of it, and it takes room
 		if gone := p.store.Remove(h.ctx, digest.Digest(id)); gone != nil {
 			h.o.Log.WithError(gone).Info("a pack that is not served stays")
 		}
-		p.shelf.round(h.ctx)
+		p.shelf.round(p.ctx)
 	}
 	return err
 }
 
-// of finds or makes the place of a peer's packs.
-func (s *packs) of(peer string) (*peerPacks, error) {
+// of finds or makes the place of a peer's packs, in use until used.
+func (s *packs) of(from broker.Peer) (*peerPacks, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if p := s.peers[peer]; p != nil {
+	p := s.peers[from.Name]
+	if p != nil {
+		p.uses++
+		s.mu.Unlock()
 		return p, nil
 	}
-	if len(s.peers) >= maxPeers {
-		return nil, broker.Refusef(ReasonPack, "has packs of %d peers, which is all that it takes", maxPeers)
+	gone, err := s.victim(from.Address)
+	s.mu.Unlock()
+	if err != nil {
+		return nil, err
 	}
-	dir := filepath.Join(packsDir(s.h.o), broker.DigestOf([]byte(peer)).Hash[:32])
+	if gone != nil {
+		s.clear(gone, "another needs its place")
+	}
+	if p, err = s.open(from); err != nil {
+		return nil, fmt.Errorf("packs of a peer: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.uses, p.heard = 1, s.now()
+	s.peers[from.Name] = p
+	return p, nil
+}
+
+// open makes the place of a peer's packs.
+func (s *packs) open(from broker.Peer) (*peerPacks, error) {
+	if err := os.MkdirAll(packsDir(s.h.o), 0o755); err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(packsDir(s.h.o), "") // what was a peer's before may not be gone yet
+	if err != nil {
+		return nil, err
+	}
 	st, err := imagestore.Open(dir, imagestore.Options{
 		MaxBytes: maxPeerPacks, Limits: imagestore.Limits{Bytes: maxPackFiles, Entries: maxPackNames}, Logf: s.h.o.Log.Infof,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("packs of %s: %w", peer, err)
+		return nil, err
 	}
-	p := &peerPacks{store: st, shelf: newShelf(s.h.catalog, peer, NewImages(st, images.SourceOptions{Engine: "off"}), nil)}
+	ctx, stop := context.WithCancel(s.h.ctx)
+	p := &peerPacks{from: from, dir: dir, store: st, ctx: ctx, shelf: newShelf(s.h.catalog, from.Name, NewImages(st, images.SourceOptions{Engine: "off"}), nil)}
 	p.shelf.retry = func(int) time.Duration { return packRetry }
-	if s.peers == nil {
-		s.peers = map[string]*peerPacks{}
-	}
-	s.peers[peer] = p
+	p.shelf.slot = s.h.acquire
+	ended := make(chan struct{})
+	p.leave = func() { stop(); <-ended }
 	s.h.work.Go(func() {
+		defer close(ended)
+		defer stop()
 		defer p.shelf.work.Wait()
-		p.shelf.watch(s.h.ctx)
+		p.shelf.watch(ctx)
 	})
 	return p, nil
 }
 
 // add puts a pack into the peer's store and returns its name there.
 func (p *peerPacks) add(ctx context.Context, f *os.File, say func(string)) (id string, err error) {
-	have, err := p.store.List()
-	if err != nil {
-		return "", err
-	}
 	// By its descriptor: the store may drop the name at any moment. One that is
 	// compressed as a whole may not grow out of its bound.
 	src, err := images.Open(ctx, fmt.Sprintf("/proc/self/fd/%d", f.Fd()), images.SourceOptions{Engine: "off", Temp: p.store.Temp(), MaxBytes: maxPack})
@@ -160,14 +203,40 @@ func (p *peerPacks) add(ctx context.Context, f *os.File, say func(string)) (id s
 		return "", broker.Refusef(ReasonPack, "can't read the pack: %v", err)
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
-	if len(have) >= maxOfPeer {
-		return "", broker.Refusef(ReasonPack, "has %d packs of this peer, which is all that it takes", len(have))
+	if err := p.makeRoom(ctx); err != nil {
+		return "", err
 	}
 	e, err := p.store.Add(ctx, src, func(p imagestore.Progress) { say(progressText(p)) })
 	if ctx.Err() == nil && err != nil {
 		return "", broker.Refusef(ReasonPack, "can't take the pack: %v", err)
 	}
 	return e.ID.String(), err
+}
+
+// makeRoom takes away what the peer has not used for the longest time, for one more: an
+// upgraded compiler is another pack.
+func (p *peerPacks) makeRoom(ctx context.Context) error {
+	have, err := p.store.List()
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(have, func(a, b imagestore.Entry) int { return a.Used.Compare(b.Used) })
+	over := len(have) - maxOfPeer + 1
+	for _, e := range have {
+		if over <= 0 {
+			return nil
+		}
+		switch err := p.store.Remove(ctx, e.ID); {
+		case err == nil:
+			over--
+		case !errors.Is(err, imagestore.ErrInUse):
+			return err
+		}
+	}
+	if over > 0 {
+		return broker.Refusef(ReasonPack, "has %d packs of this peer, which is all that it takes, and all are in use", len(have))
+	}
+	return nil
 }
 
 // awaitPack waits until the compilers of a pack were asked what they are.

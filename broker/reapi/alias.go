@@ -71,14 +71,20 @@ type toolsOf struct {
 
 // toolset is the text of what the helper has now for a scope.
 func (s *Server) toolset(sc scope) []byte {
-	state, _ := s.b.State()
-	state = state.For(string(sc))
+	all, _ := s.b.State()
+	state := all.For(string(sc))
 	s.tools.mu.Lock()
 	defer s.tools.mu.Unlock()
 	if s.tools.by == nil {
 		s.tools.by = map[scope]toolsOf{}
 	}
 	now, ok := s.tools.by[sc]
+	if !ok { // peers come, and so they go
+		maps.DeleteFunc(s.tools.by, func(old scope, _ toolsOf) bool {
+			_, here := all.Peers[string(old)]
+			return old != "" && !here
+		})
+	}
 	if !ok || !sameSlice(now.list, state.Toolchains) {
 		now = toolsOf{state.Toolchains, toolsetText(state)}
 		s.tools.by[sc] = now

@@ -26,6 +26,7 @@ import (
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/reapi/cas"
 	"github.com/crosscc/crosscc/broker/reapi/wire"
+	"github.com/crosscc/crosscc/broker/trust"
 )
 
 const (
@@ -56,6 +57,9 @@ type ClientOptions struct {
 	// Dir is where outputs over 4 MiB are kept, in files without a name that
 	// go with their Blob; "" means os.TempDir.
 	Dir string
+	// Secret tells this client from others where a helper of ours keeps something for
+	// each: the compilers that it has sent (Pack). The zero value tells nothing.
+	Secret trust.Secret
 	// MaxOutputs bounds the bytes of one job's outputs; 0 means 2 GiB.
 	MaxOutputs int64
 }
@@ -68,6 +72,7 @@ type Client struct {
 	o          ClientOptions
 	conn       *grpc.ClientConn
 	invocation string
+	word       map[string]string // the header of pass; nil: none. Nobody changes it
 	writer     *wire.Writer
 	storage    *cas.Client
 	zstd       cas.Zstd
@@ -99,6 +104,9 @@ func Dial(target string, o ClientOptions) (*Client, error) {
 		network, target = "unix", path
 	}
 	c := &Client{target: target, o: o, invocation: rand.Text(), writer: wire.NewWriter()}
+	if !o.Secret.None() {
+		c.word = map[string]string{peerHeader: o.Secret.Word(target)}
+	}
 	dialer := &net.Dialer{Timeout: o.Connect}
 	conn, err := grpc.NewClient("passthrough:///"+target,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
@@ -109,6 +117,7 @@ func Dial(target string, o ClientOptions) (*Client, error) {
 			}
 			return conn, err
 		}),
+		grpc.WithPerRPCCredentials(pass{c}),
 		grpc.WithAuthority("crosscc"),
 		grpc.WithUserAgent("crosscc/"+o.Version),
 		grpc.WithDisableServiceConfig(),

@@ -12,12 +12,14 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/reapi/helperpb"
 	"github.com/crosscc/crosscc/broker/reapi/wire"
+	"github.com/crosscc/crosscc/broker/trust"
 )
 
 // This file is about peers that have sent packs. What the programs of a pack make is
@@ -25,12 +27,32 @@ import (
 // calls share (aliases, running operations, the list of toolchains) is apart for
 // such a peer. All others share one scope.
 
-// A scope is a peer with packs, or "" for all others.
+// A scope is the name of a peer with packs, or "" for all others.
 type scope string
 
-// scopeOf is the scope of a call.
+// peerHeader is the header in which a client of ours says its word, by which a helper
+// knows it from others (trust.Secret).
+const peerHeader = "crosscc-peer"
+
+// A pass says the client's word with each call to a server that has said that it is a
+// helper of ours. Others have no use for it, and may keep what headers they get. Where
+// a server was replaced by another since it was asked, that hears a word which is made
+// for its own address.
+type pass struct{ c *Client }
+
+func (p pass) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
+	if server := p.c.server.Load(); server == nil || !server.run {
+		return nil, nil
+	}
+	return p.c.word, nil
+}
+
+// RequireTransportSecurity: it goes in the clear where jobs do.
+func (pass) RequireTransportSecurity() bool { return false }
+
+// scopeOf is the scope of a call by which a peer uses what it has.
 func (s *Server) scopeOf(ctx context.Context) scope {
-	name := peerOf(ctx)
+	name := peerOf(ctx).Name
 	if name == "" {
 		return ""
 	}
@@ -38,12 +60,23 @@ func (s *Server) scopeOf(ctx context.Context) scope {
 	if _, ok := state.Peers[name]; !ok {
 		return ""
 	}
+	if s.b.Heard != nil {
+		s.b.Heard(name)
+	}
 	return scope(name)
 }
 
-// peerOf names who calls by the address that the connection comes from: nobody can
-// claim another's. All that come through a unix socket are one.
-func peerOf(ctx context.Context) string {
+// peerOf is who calls: its name by the word that it says, which no other can say.
+func peerOf(ctx context.Context) broker.Peer {
+	who := broker.Peer{Address: addressOf(ctx)}
+	if words := metadata.ValueFromIncomingContext(ctx, peerHeader); len(words) == 1 {
+		who.Name = trust.PeerName(words[0])
+	}
+	return who
+}
+
+// addressOf is where a call comes from. All that come through a unix socket are one.
+func addressOf(ctx context.Context) string {
 	p, ok := peer.FromContext(ctx)
 	if !ok {
 		return ""

@@ -58,7 +58,10 @@ type Backend struct {
 	Key func(ctx context.Context, j *broker.Job) (string, error)
 	// Pack takes an image of compilers that a peer has sent, a blob of the store, to
 	// serve that peer; nil: none are taken.
-	Pack func(ctx context.Context, peer string, d broker.Digest, say func(string)) error
+	Pack func(ctx context.Context, from broker.Peer, d broker.Digest, say func(string)) error
+	// Heard is told the name of a peer with packs whenever it has something done,
+	// though it be answered without a run; nil: nobody keeps that.
+	Heard func(peer string)
 	// Store holds inputs, outputs and alias records. Required.
 	Store *store.Store
 	// State is the helper's state and a channel that is closed when it

@@ -36,7 +36,7 @@ func (w *watcher) Watch(_ *helperpb.WatchRequest, stream grpc.ServerStreamingSer
 	drained := w.s.drained
 	for due, first := true, true; ; {
 		state, changed := w.s.b.State()
-		state = state.For(peerOf(stream.Context()))
+		state = state.For(peerOf(stream.Context()).Name)
 		switch {
 		case due || !sameBut(sent, state):
 			same := !first && sameSlice(sent.Toolchains, state.Toolchains)
@@ -143,8 +143,13 @@ func toolchainFromProto(p *helperpb.Toolchain) (toolchains.Toolchain, error) {
 
 // Watch calls f with each new state of the helper, until ctx ends, the stream
 // breaks, or the helper is silent for ClientOptions.Idle. It never returns nil.
-// A server that is none of ours has no such service: the error says so.
+// A server that is none of ours has no such service: the error says so. What the server
+// is is asked first, each time: it may have been replaced, and one of ours tells a peer
+// that it knows of more.
 func (c *Client) Watch(ctx context.Context, f func(broker.State)) error {
+	if _, err := c.ask(ctx); err != nil {
+		return err
+	}
 	ctx, touch, stop := wire.Watched(ctx, c.o.Idle)
 	defer stop()
 	stream, err := helperpb.NewHelperClient(c.conn).Watch(ctx, &helperpb.WatchRequest{})

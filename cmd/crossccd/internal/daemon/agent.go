@@ -20,6 +20,7 @@ import (
 	"github.com/crosscc/crosscc/broker/local"
 	"github.com/crosscc/crosscc/broker/local/rendezvous"
 	"github.com/crosscc/crosscc/broker/reapi"
+	"github.com/crosscc/crosscc/broker/trust"
 )
 
 // gcPercent is how much an agent's heap grows before it is collected: it is small
@@ -56,7 +57,11 @@ func runAgent(ctx context.Context, env Env, args []string) error {
 		return err
 	}
 	debug.SetGCPercent(gcPercent)
-	d := &dialer{env: env, dirs: dirs, log: log}
+	mine, err := trust.OpenSecret(ctx, dirs.State)
+	if err != nil { // it does all but send packs
+		log.WithError(err).Warn("no helper takes this machine's compilers")
+	}
+	d := &dialer{env: env, dirs: dirs, log: log, mine: mine}
 	defer d.close()
 	log.WithField("socket", dirs.Socket).Info("agent is ready")
 	return agent.New(agent.Options{Dirs: dirs, Build: local.BuildID(), Dial: d.dial, Log: log}).Serve(ctx, l)
@@ -68,6 +73,7 @@ type dialer struct {
 	env  Env
 	dirs rendezvous.Dirs
 	log  *logrus.Logger
+	mine trust.Secret // the agent's own
 
 	mu       sync.Mutex // guards embedded
 	embedded *helper.Helper
@@ -80,7 +86,7 @@ func (d *dialer) dial(h config.Host) (fleet.Link, error) {
 	case h.Kind != config.GRPC || h.TLS || h.Network == config.SSH:
 		return fleet.Link{}, fmt.Errorf("%s: hosts of this kind are not built yet", h.Word)
 	}
-	c, err := reapi.Dial(h.Address(), reapi.ClientOptions{Version: version()})
+	c, err := reapi.Dial(h.Address(), reapi.ClientOptions{Version: version(), Secret: d.mine})
 	if err != nil {
 		return fleet.Link{}, err
 	}

@@ -93,7 +93,7 @@ func serveDoors(ctx context.Context, f serverFlags, h *helper.Helper, log logrus
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
-	srv := reapi.NewServer(reapi.Backend{Run: h.Run, Key: h.Key, Pack: h.TakePack, Store: h.Store(), State: h.State, Logf: log.Infof}, reapi.ServerOptions{})
+	srv := reapi.NewServer(reapi.Backend{Run: h.Run, Key: h.Key, Pack: h.TakePack, Heard: h.Heard, Store: h.Store(), State: h.State, Logf: log.Infof}, reapi.ServerOptions{})
 	doors := []door{
 		{name: "grpc", addr: f.server.GRPC, serve: srv.Serve, drain: srv.Drain, close: srv.Close},
 		httpDoor(f.server.HTTP, h.Store(), log),
