@@ -39,11 +39,10 @@ func BuildPack(w io.Writer, files []File, labels map[string]string) (digest.Dige
 	if err != nil {
 		return "", fmt.Errorf("pack: %w", err)
 	}
-	layer, err := os.CreateTemp("", "pack-")
+	layer, err := Unnamed("")
 	if err != nil {
 		return "", fmt.Errorf("pack: %w", err)
 	}
-	os.Remove(layer.Name())
 	defer layer.Close()
 	diffID, err := writeLayer(layer, all)
 	if err != nil {
