@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 	"github.com/crosscc/crosscc/broker/local"
 	"github.com/crosscc/crosscc/broker/monitor"
 	"github.com/crosscc/crosscc/broker/pack"
+	"github.com/crosscc/crosscc/images"
 	"github.com/crosscc/crosscc/toolchains"
 )
 
@@ -130,11 +130,10 @@ func (a *Agent) sendPack(p fleet.Prospect, program, path string, tc toolchains.T
 	if !made.Toolchains[0].Fingerprint.Equal(tc.Fingerprint) {
 		return errors.New("the compiler is another one than a moment ago")
 	}
-	file, err := os.CreateTemp("", "crosscc-pack-")
+	file, err := images.Unnamed("")
 	if err != nil {
 		return err
 	}
-	defer os.Remove(file.Name())
 	defer file.Close()
 	blob, err := blobOf(file, func(w io.Writer) error { _, err := made.Write(w); return err })
 	if err != nil {
@@ -153,7 +152,7 @@ func (a *Agent) sendPack(p fleet.Prospect, program, path string, tc toolchains.T
 	return nil
 }
 
-// blobOf is what write writes, kept in a file.
+// blobOf is what write writes, kept in a file that stays open while it is wanted.
 func blobOf(file *os.File, write func(io.Writer) error) (broker.Blob, error) {
 	h := sha256.New()
 	if err := write(io.MultiWriter(file, h)); err != nil {
@@ -164,6 +163,5 @@ func blobOf(file *os.File, write func(io.Writer) error) (broker.Blob, error) {
 		return broker.Blob{}, err
 	}
 	d := broker.Digest{Hash: hex.EncodeToString(h.Sum(nil)), Size: st.Size()}
-	name := filepath.Clean(file.Name())
-	return broker.FileBlob(d, func() (io.ReadCloser, error) { return os.Open(name) }), nil
+	return broker.FileBlob(d, func() (io.ReadCloser, error) { return io.NopCloser(io.NewSectionReader(file, 0, d.Size)), nil }), nil
 }
