@@ -81,7 +81,7 @@ func serverSettings(s *Server) []setting {
 			func(v any) error {
 				return setRows("image", v, func() ([]setting, func() error) { return imageRow(&s.Images) })
 			}},
-		{Key{"packs", "", "Whether a client may send its own compilers where the helper has none like them (`crossctl pack` makes the same). They run in the sandbox, serve only the address that sent them, and are gone when the helper stops. Leave it off where users who do not trust each other have one address: a door on loopback, NAT, a bridge of Docker's. Default false."},
+		{Key{"packs", "", "Whether a client may send its own compilers where the helper has none like them (`crossctl pack` makes the same). They run in the sandbox, serve only the agent that sent them, whatever others come from its address (docs/security.md), and are gone when the helper stops or has done nothing for that agent for hours. Default false."},
 			func(v any) error { return set(&s.Packs, v, truth) }},
 		{Key{"toolchains.search", "", "Where toolchains are looked for, instead of $PATH and the known places: a list of directories, prefixes with a bin below, or compilers; * stands for any part of a name."},
 			func(v any) error { return set(&s.Search, v, prefixesOf) }},
