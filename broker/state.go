@@ -60,7 +60,16 @@ type ImageState struct {
 	Phase      ImagePhase
 	Detail     string // progress, or why not; in one line
 	Toolchains int    // of the image, that are served
-	Digests    string // all that a pin of it may have, blanks between; "" while it is not there
+	// Digests are all that a pin of it may have, blanks between, its ID first; "" while
+	// it is not there.
+	Digests string
+}
+
+// ID is the one of the image's digests that is no other image's: an index's is that of
+// its images for all platforms. "" while the image is not there.
+func (i ImageState) ID() string {
+	id, _, _ := strings.Cut(i.Digests, " ")
+	return id
 }
 
 // Has reports whether a pin with this digest means the image.

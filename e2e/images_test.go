@@ -68,11 +68,12 @@ var crossImage = sync.OnceValues(func() (v1.Image, error) {
 	return mutate.ConfigFile(img, config)
 })
 
-// makeImage is `image NAME layout|oci|docker|registry`: the cross gcc's image in
-// that form. $NAME is its pin, $NAME_source the file or directory.
+// makeImage is `image NAME layout|index|oci|docker|registry`: the cross gcc's image in
+// that form. $NAME is its pin, $NAME_source the file or directory. An index has another
+// platform's image besides; $NAME_own is then the pin of this platform's.
 func makeImage(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 2 {
-		ts.Fatalf("usage: image NAME layout|oci|docker|registry")
+		ts.Fatalf("usage: image NAME layout|index|oci|docker|registry")
 	}
 	img, err := crossImage()
 	ts.Check(err)
@@ -82,6 +83,15 @@ func makeImage(ts *testscript.TestScript, _ bool, args []string) {
 	switch args[1] {
 	case "layout":
 		ts.Check(writeLayout(at, img))
+	case "index":
+		index, err := indexOf(img)
+		ts.Check(err)
+		ts.Setenv(args[0]+"_own", repository+"@"+sum.String())
+		sum, err = index.Digest()
+		ts.Check(err)
+		p, err := layout.Write(at, empty.Index)
+		ts.Check(err)
+		ts.Check(p.AppendIndex(index))
 	case "oci":
 		ts.Check(writeLayout(at+".dir", img))
 		ts.Check(ts.Exec("tar", "-C", at+".dir", "-cf", at, "."))
@@ -104,6 +114,17 @@ func makeImage(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	ts.Setenv(args[0], repository+"@"+sum.String())
 	ts.Setenv(args[0]+"_source", at)
+}
+
+// indexOf is an index of img and of an image for another platform.
+func indexOf(img v1.Image) (v1.ImageIndex, error) {
+	config, err := img.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	here := v1.Descriptor{Platform: &v1.Platform{OS: config.OS, Architecture: config.Architecture}}
+	other := v1.Descriptor{Platform: &v1.Platform{OS: config.OS, Architecture: "other"}}
+	return mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: empty.Image, Descriptor: other}, mutate.IndexAddendum{Add: img, Descriptor: here}), nil
 }
 
 func writeLayout(dir string, img v1.Image) error {

@@ -86,7 +86,8 @@ type Agent struct {
 	compilers compile.Compilers
 	input     input.Maker
 
-	imageNames compile.Memo[*headers.Names] // of each image, by digest: what its headers include
+	imageIDs   compile.Memo[string]         // of each pin and list of hosts: the image that is meant
+	imageNames compile.Memo[*headers.Names] // of each image, by its ID: what its headers include
 	slots      slots.Slots                  // for local jobs
 	cpps       slots.Slots                  // for local preprocessing
 	counters   monitor.Counters

@@ -35,8 +35,8 @@ type pinned struct {
 	set     session.Settings
 	pin     images.Pin
 	driver  argv.Driver
-	said    string // the target that the command's words say
-	helpers []fleet.Imaged
+	said    string               // the target that the command's words say
+	helpers []fleet.Imaged       // that have the image: one and the same
 	tc      toolchains.Toolchain // of the image
 	task    *task.Task
 }
@@ -61,9 +61,8 @@ func (a *Agent) pinOf(s *session.Session) (*pinned, bool, error) {
 
 // prepare finds helpers, the image's compiler, and what the command is.
 func (p *pinned) prepare() error {
-	ctx := p.s.Context()
 	var err error
-	if p.helpers, err = p.a.fleet.Imaged(ctx, p.set.Hosts, p.pin.Digest.String()); err != nil {
+	if p.helpers, err = p.imaged(); err != nil {
 		return p.lost(err, "crossctl status; a helper serves an image that its configuration names, or that crossctl image add has added there")
 	}
 	if err := p.choose(); err != nil {

@@ -140,7 +140,7 @@ func (p *pinned) nameInMap(res *broker.Result) error {
 // job is a job of the image's with a tree.
 func (p *pinned) job(tree *headers.Tree, outputs []argv.Output) *broker.Job {
 	j := &broker.Job{
-		Name: path.Base(p.s.Request.Args[0]), Identity: p.tc.Identity, Fingerprint: p.tc.Fingerprint, Image: p.pin.Digest.String(),
+		Name: path.Base(p.s.Request.Args[0]), Identity: p.tc.Identity, Fingerprint: p.tc.Fingerprint, Image: p.helpers[0].Image,
 		Dir: p.s.Request.Dir, Env: p.environ(tree), Root: tree.Root, Form: broker.Tree,
 	}
 	for _, o := range outputs {

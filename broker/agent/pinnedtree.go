@@ -18,7 +18,7 @@ import (
 
 // names are those that the image's headers include.
 func (p *pinned) names() (*headers.Names, error) {
-	key := p.pin.Digest.String()
+	key := p.helpers[0].Image
 	names, err := p.a.imageNames.Get(p.s.Context(), key, nil, func() (*headers.Names, error) {
 		j := &broker.Job{Name: "gcc", Image: key, Dir: "/", Root: new(broker.Dir), Form: broker.Headers, Identity: p.tc.Identity}
 		res, err := p.send(func() (*broker.Job, error) { return j, nil }, func(*broker.Job, broker.Result) error { return nil })

@@ -26,23 +26,26 @@ const imageBeat = 200 * time.Millisecond
 // An Imaged is a helper that serves an image.
 type Imaged struct {
 	Prospect
+	Image      string                 // its ID
+	Machine    string                 // what its programs run on, as Go calls it
 	Toolchains []toolchains.Toolchain // of the image
 }
 
-// Imaged tells which helpers serve the image with a digest, and what they have of it. While none
-// does it waits a bounded time for those that are being connected, or get the image
-// ready. The error is a *broker.Refusal that says how it stands with each.
-func (f *Fleet) Imaged(ctx context.Context, hosts []config.Host, digest string) ([]Imaged, error) {
+// Imaged tells which helpers serve an image that a pin with the digest means, and what
+// they have of it; with id only those whose image is that one. While none does it waits a
+// bounded time for those that are being connected, or get the image ready. The error is
+// a *broker.Refusal that says how it stands with each.
+func (f *Fleet) Imaged(ctx context.Context, hosts []config.Host, digest, id string) ([]Imaged, error) {
 	if len(hosts) == 0 {
 		return nil, broker.Refusef(ReasonNoHost, "the host list names no helper")
 	}
 	ms := f.membersOf(hosts)
 	var list []Imaged
 	f.await(ctx, ms, func() bool {
-		list = f.imaged(ms, digest)
-		return serving(list)
+		list = f.imaged(ms, digest, id)
+		return id != "" && serving(list) // who has to choose should not take the first that answers
 	})
-	for end := time.Now().Add(imageTime); !serving(list) && f.getting(ms, digest) && time.Now().Before(end); list = f.imaged(ms, digest) {
+	for end := time.Now().Add(imageTime); !serving(list) && f.getting(ms, digest) && time.Now().Before(end); list = f.imaged(ms, digest, id) {
 		select {
 		case <-time.After(imageBeat):
 		case <-ctx.Done():
@@ -64,14 +67,14 @@ func serving(list []Imaged) bool {
 }
 
 // imaged says of each member what it has of an image.
-func (f *Fleet) imaged(ms []*member, digest string) []Imaged {
+func (f *Fleet) imaged(ms []*member, digest, id string) []Imaged {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var list []Imaged
 	for _, m := range ms {
 		i := Imaged{Prospect: Prospect{Address: m.address, member: m}}
 		if f.reachable(&i.Prospect, m) {
-			i.of(m, digest)
+			i.of(m, digest, id)
 		}
 		list = append(list, i)
 	}
@@ -79,7 +82,7 @@ func (f *Fleet) imaged(ms []*member, digest string) []Imaged {
 }
 
 // of fills in what a member has of the image. The fleet's mutex is held.
-func (i *Imaged) of(m *member, digest string) {
+func (i *Imaged) of(m *member, digest, id string) {
 	i.Reason, i.Text = ReasonNoImage, "does not have the image "+digest
 	for _, state := range m.state.Images {
 		if !means(state, digest) {
@@ -89,6 +92,10 @@ func (i *Imaged) of(m *member, digest string) {
 		if state.Phase != broker.ImageReady {
 			continue
 		}
+		if id != "" && state.ID() != id {
+			i.Text = fmt.Sprintf("has another image for %s, %s, and builds here began with %s: pin one of the two", digest, state.ID(), id)
+			continue
+		}
 		for _, tc := range m.state.Toolchains {
 			if tc.Image == state.Name {
 				i.Toolchains = append(i.Toolchains, tc)
@@ -96,6 +103,7 @@ func (i *Imaged) of(m *member, digest string) {
 		}
 		if len(i.Toolchains) > 0 {
 			i.Match, i.Reason, i.Text = toolchains.Identical, "", ""
+			i.Image, i.Machine = state.ID(), m.state.Machine
 			return
 		}
 	}

@@ -68,7 +68,6 @@ type located struct {
 	digest  string   // of the image; "" for this machine
 	target  string   // the one target that it serves; "" when the toolchain says
 	path    string   // PATH of its programs
-	digests string   // all that a pin of the image may have, blanks between
 	private *private // of an image's, which does not change; else nil
 	owner   string   // the one peer that it serves; "" serves all
 	shelf   *shelf   // that has the image

@@ -92,7 +92,7 @@ type shelf struct {
 type shelved struct {
 	name    string         // as people know it: a reference
 	digest  string         // for Images.Use; "" while it is not there
-	digests string         // all that a pin may have, blanks between
+	digests string         // all that a pin may have, blanks between, its own first
 	rows    []config.Image // what to serve of it; none: all
 
 	busy     bool
@@ -183,11 +183,11 @@ func (s *shelf) match(kept []Image) {
 	s.all = wanted
 }
 
-// allDigests are those that a pin of a kept image may have.
+// allDigests are those that a pin of a kept image may have, its own first.
 func allDigests(k Image) string {
-	all := append(slices.Clone(k.Digests), k.Digest)
-	slices.Sort(all)
-	return strings.Join(slices.Compact(all), " ")
+	others := slices.DeleteFunc(slices.Clone(k.Digests), func(d string) bool { return d == k.Digest })
+	slices.Sort(others)
+	return strings.Join(append([]string{k.Digest}, slices.Compact(others)...), " ")
 }
 
 // advance takes one image a step on: gets it, or looks at it.
@@ -384,7 +384,7 @@ func (s *shelf) locate(ctx context.Context, all []toolchains.Toolchain, one *she
 			continue
 		}
 		own := privateOf(tc, binds)
-		l := located{Toolchain: tc, digest: one.digest, digests: one.digests, target: triple.Canonical(row.Target), path: at.path, private: &own, owner: s.owner, shelf: s}
+		l := located{Toolchain: tc, digest: one.digest, target: triple.Canonical(row.Target), path: at.path, private: &own, owner: s.owner, shelf: s}
 		if s.slot != nil { // all that may be asked is asked now: a job asks before it has its slot
 			if _, err := s.c.asksNative(ctx, at, l); err != nil {
 				s.c.o.Log.WithError(err).WithField("image", one.name).Debug("specs of " + tc.Driver())

@@ -404,3 +404,17 @@ func TestRetry(t *testing.T) {
 		t.Errorf("the pauses end with %s", last)
 	}
 }
+
+// An image's own digest is told first, and each other once: that of an index is other
+// images' too.
+func TestAllDigests(t *testing.T) {
+	for want, k := range map[string]Image{
+		"id":          {Digest: "id"},
+		"id a index":  {Digest: "id", Digests: []string{"index", "a", "id", "index"}},
+		"zz id index": {Digest: "zz", Digests: []string{"index", "id"}},
+	} {
+		if got := allDigests(k); got != want || (broker.ImageState{Digests: got}).ID() != k.Digest {
+			t.Errorf("%+v: %q, want %q", k, got, want)
+		}
+	}
+}

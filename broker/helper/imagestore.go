@@ -63,6 +63,7 @@ func (s imageStore) Fetch(ctx context.Context, row config.Image, say func(string
 		return err
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
+	src.Name = cmp.Or(src.Name, row.Reference.Name) // a directory often knows none
 	_, err = s.Add(ctx, src, func(p imagestore.Progress) { say(progressText(p)) })
 	return err
 }

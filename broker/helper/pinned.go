@@ -17,8 +17,8 @@ import (
 
 // This file runs jobs that an image defines (broker.Job.Image): the compiler sees all of
 // the image with the client's tree laid over it, and links and questions run as well. The
-// client names an image by its digest; one that is not on the shelf is not got because of
-// a job.
+// client names an image by its ID, so that no job is one of another platform's image of
+// the same index; one that is not on the shelf is not got because of a job.
 
 // pin reads a job of an image's as a command line again. What it refuses is what plan
 // does, but for what an image's toolchain may do.
@@ -134,7 +134,7 @@ func (c *catalog) pinned(j *broker.Job) (located, error) {
 	c.mu.Unlock()
 	here := false
 	for _, l := range list {
-		if l.digest == "" || l.owner != "" || !slices.Contains(strings.Fields(l.digests), j.Image) {
+		if l.digest != j.Image || l.owner != "" {
 			continue // a peer's own compilers define nothing
 		}
 		here = true
@@ -192,7 +192,7 @@ func (h *Helper) headers(ctx context.Context, j *broker.Job) (broker.Result, err
 	h.catalog.mu.Lock()
 	list := h.catalog.found
 	h.catalog.mu.Unlock()
-	i := slices.IndexFunc(list, func(l located) bool { return l.owner == "" && slices.Contains(strings.Fields(l.digests), j.Image) })
+	i := slices.IndexFunc(list, func(l located) bool { return l.owner == "" && l.digest == j.Image })
 	if i < 0 {
 		return broker.Result{}, broker.Refusef(ReasonNoMatch, "does not serve the image %s", j.Image)
 	}

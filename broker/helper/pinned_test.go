@@ -97,6 +97,7 @@ func TestPinnedRefuses(t *testing.T) {
 		want   string
 	}{
 		"another image":                      {words: "-dumpmachine", change: func(j *broker.Job) { j.Image = "sha256:" + strings.Repeat("2", 64) }, want: "does not serve the image"},
+		"an index that it is of":             {words: "-dumpmachine", change: func(j *broker.Job) { j.Image = "sha256:index-of-" + sumOf }, want: "does not serve the image"},
 		"another toolchain":                  {words: "-dumpmachine", change: func(j *broker.Job) { j.Identity.Version = "9" }, want: "no such toolchain"},
 		"no tree":                            {words: "-dumpmachine", change: func(j *broker.Job) { j.Form = broker.Preprocessed }, want: "is a tree"},
 		"native":                             {words: "-dumpmachine", change: func(j *broker.Job) { j.Native = []string{"-march=rv64gc"} }, want: "no processor"},
@@ -144,7 +145,7 @@ func TestPinnedRefuses(t *testing.T) {
 
 // What a word makes of a compiler defines nothing: a job of the image's has no such word.
 func TestPinnedIsNotDerived(t *testing.T) {
-	own := located{Toolchain: toolchains.Toolchain{Identity: toolchains.Identity{Target: "x86_64-linux-gnu"}}, digest: sumOf, digests: sumOf}
+	own := located{Toolchain: toolchains.Toolchain{Identity: toolchains.Identity{Target: "x86_64-linux-gnu"}}, digest: sumOf}
 	derived := own
 	derived.Target, derived.Derived = "i686-linux-gnu", []string{"-m32"}
 	c := &catalog{found: []located{derived, own}}
