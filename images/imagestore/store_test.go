@@ -226,6 +226,33 @@ func TestTooLarge(t *testing.T) {
 	nothing(t, s, above)
 }
 
+// Room for a sparse file, whose layer is some bytes, is made before it is there.
+func TestSparseRoom(t *testing.T) {
+	const large = roomStep + 1<<20
+	s := storeIn(t, Options{MaxBytes: large + 1<<20})
+	mustAdd(t, s, imagetest.Sparse(t, 2<<20))
+	var seen []string
+	s.o.Logf = func(format string, args ...any) {
+		if strings.Contains(format, "makes room") {
+			files, err := filepath.Glob(s.in("work", "*/root/*"))
+			check(t, err)
+			seen = append(seen, fmt.Sprint(files))
+		}
+	}
+	sparse := mustAdd(t, s, imagetest.Sparse(t, large))
+	if len(seen) != 1 || seen[0] != "[]" || sparse.Size < large || sparse.Packed > large/100 {
+		t.Errorf("room was made with %q there, for %+v", seen, sparse)
+	}
+	above := t.TempDir()
+	small, err := Open(filepath.Join(above, "images"), Options{MaxBytes: 700 << 10})
+	check(t, err)
+	_, err = add(t, small, imagetest.Layout(t, imagetest.Image(t, compression.GZip, imagetest.Sparse(t, 8<<30))))
+	if !errors.Is(err, ErrFull) {
+		t.Errorf("got %v", err)
+	}
+	nothing(t, small, above)
+}
+
 func TestRemove(t *testing.T) {
 	s := storeIn(t, Options{})
 	layers := imagetest.SomeLayers(t)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
 
 	"github.com/crosscc/crosscc/images"
@@ -44,7 +45,7 @@ func (s *Store) unpackTo(ctx context.Context, work string, r *record, progress f
 	if err := errors.Join(os.Mkdir(work, 0o755), os.Chmod(work, 0o755), os.Mkdir(root, 0o755)); err != nil {
 		return err
 	}
-	tree, err := unpack.New(root, unpack.Limits{Bytes: s.o.Limits.Bytes, Entries: s.o.Limits.Entries})
+	tree, err := unpack.New(root, unpack.Limits{Bytes: s.o.Limits.Bytes, Entries: s.o.Limits.Entries, Room: s.room(ctx, r.ID)})
 	if err != nil {
 		return err
 	}
@@ -66,8 +67,22 @@ func (s *Store) unpackTo(ctx context.Context, work string, r *record, progress f
 	return r.list(root, filepath.Join(work, "list"))
 }
 
-// roomStep is after how many bytes of an image room is made for what was unpacked.
+// roomStep is how many bytes of an image may be put on the disk before room is made for
+// them.
 const roomStep = 64 << 20
+
+// room makes room for an image that grows: before each of its files that is larger than
+// a step, and after each step of smaller ones.
+func (s *Store) room(ctx context.Context, id digest.Digest) func(int64) error {
+	var roomy int64 // bytes of the image that need not be asked for
+	return func(bytes int64) error {
+		if bytes < roomy {
+			return nil
+		}
+		roomy = bytes + roomStep
+		return s.makeRoom(ctx, bytes, id)
+	}
+}
 
 // layer lays one layer out, and verifies what it is.
 func (s *Store) layer(ctx context.Context, tree *unpack.Tree, l images.Layer, r *record, tell func(int64)) error {
@@ -79,15 +94,7 @@ func (s *Store) layer(ctx context.Context, tree *unpack.Tree, l images.Layer, r 
 		return err
 	}
 	defer f.Close()
-	var roomy int64 // bytes of the image that there is room for
-	in := &pacedReader{Reader: io.TeeReader(f, &meter{ctx: ctx, done: tell}), pace: func() error {
-		if tree.Bytes() < roomy {
-			return nil
-		}
-		roomy = tree.Bytes() + roomStep
-		return s.makeRoom(ctx, tree.Bytes(), r.ID)
-	}}
-	got, err := tree.Layer(ctx, in)
+	got, err := tree.Layer(ctx, io.TeeReader(f, &meter{ctx: ctx, done: tell}))
 	if err == nil && got != l.DiffID.Encoded() {
 		err = fmt.Errorf("expanded it has the digest sha256:%s, and the image says %s", got, l.DiffID)
 	}
@@ -108,19 +115,6 @@ type refusal struct {
 }
 
 func (r *refusal) Unwrap() error { return r.error }
-
-// A pacedReader asks before each read whether it may go on.
-type pacedReader struct {
-	io.Reader
-	pace func() error
-}
-
-func (p *pacedReader) Read(b []byte) (int, error) {
-	if err := p.pace(); err != nil {
-		return 0, err
-	}
-	return p.Reader.Read(b)
-}
 
 // list writes down what is in root.
 func (r *record) list(root, path string) error {

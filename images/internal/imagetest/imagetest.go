@@ -238,3 +238,34 @@ func ByHand(t testing.TB, blobs ...[]byte) string {
 	check(t, os.WriteFile(filepath.Join(dir, "index.json"), []byte(index), 0o644))
 	return dir
 }
+
+// Sparse is a layer of one sparse file a of size bytes, in GNU tar's old form, of which
+// the last one is there.
+func Sparse(t testing.TB, size int64) []byte {
+	data := Tar(t, Entry{"a", "x"})
+	h := data[:512]
+	h[156] = 'S'
+	copy(h[257:], "ustar  \x00")
+	copy(h[386:], fmt.Sprintf("%011o ", size-1)) // where the one piece is
+	copy(h[398:], fmt.Sprintf("%011o ", 1))
+	h[482] = 0
+	copy(h[483:], fmt.Sprintf("%011o ", size))
+	if size > 0o77777777777 { // base 256
+		binary := func(field []byte, n int64) {
+			for i := range field {
+				field[len(field)-1-i] = byte(n)
+				n >>= 8
+			}
+			field[0] |= 0x80
+		}
+		binary(h[386:398], size-1)
+		binary(h[483:495], size)
+	}
+	sum := 0
+	copy(h[148:156], "        ")
+	for _, c := range h {
+		sum += int(c)
+	}
+	copy(h[148:156], fmt.Sprintf("%06o\x00 ", sum))
+	return data
+}

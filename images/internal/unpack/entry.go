@@ -95,6 +95,9 @@ func (t *Tree) file(h *tar.Header, dir *os.Root, base string, r io.Reader) error
 		return fmt.Errorf("its %d bytes are too many: the files of an image may have %d", h.Size, t.limits.Bytes)
 	}
 	t.files += h.Size
+	if err := t.reserve(onDisk(h.Size) - block); err != nil { // the entry has a block already
+		return err
+	}
 	f, err := dir.OpenFile(base, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err

@@ -21,6 +21,9 @@ type Tally struct {
 // block is what file systems give out, in bytes.
 const block = 4096
 
+// onDisk is what a file of size bytes takes of the disk.
+func onDisk(size int64) int64 { return max(block, (size+block-1)/block*block) }
+
 // An Item is one name of an unpacked image.
 type Item struct {
 	Path string // from the root: usr/bin/gcc
@@ -109,7 +112,7 @@ func List(dir string, w io.Writer) (Tally, error) {
 		t.Entries++
 		st, _ := info.Sys().(*syscall.Stat_t)
 		if st == nil || st.Nlink < 2 || info.IsDir() || !seen[st.Ino] {
-			t.Bytes += max(block, (info.Size()+block-1)/block*block)
+			t.Bytes += onDisk(info.Size())
 		}
 		if st != nil && st.Nlink > 1 {
 			seen[st.Ino] = true

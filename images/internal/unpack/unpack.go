@@ -27,6 +27,10 @@ import (
 type Limits struct {
 	Bytes   int64 // of the layers, expanded, and of the files
 	Entries int   // files, directories and links, those that are replaced later too
+	// Room is asked before more is put on the disk: bytes is what all files, directories
+	// and links take then, each in whole blocks, those that are replaced later too. Its
+	// error ends the layer. nil: there is room.
+	Room func(bytes int64) error
 }
 
 // What bounds each image alike.
@@ -51,6 +55,7 @@ type Tree struct {
 
 	bytes   int64 // of expanded layers
 	files   int64 // bytes of files
+	disk    int64 // bytes of the disk, for Room
 	entries int
 	names   int // bytes of names
 	skipped int // entries that are left out: devices, pipes
@@ -89,9 +94,6 @@ func (t *Tree) Close() error {
 // could do harm by them: devices, pipes, sockets.
 func (t *Tree) Skipped() int { return t.skipped }
 
-// Bytes is the size of the expanded layers so far.
-func (t *Tree) Bytes() int64 { return t.bytes }
-
 // Layer lays one layer, as it is stored (plain tar, gzip or zstd), over those
 // before it, and returns the SHA-256 of the expanded tar in hex: its diff id. After
 // an error the tree is of no use.
@@ -119,7 +121,8 @@ func (t *Tree) Layer(ctx context.Context, r io.Reader) (diffID string, err error
 		if err != nil && !errors.Is(err, tar.ErrInsecurePath) {
 			return "", fmt.Errorf("read tar: %w", err)
 		}
-		if err := t.entry(h, archive); err != nil {
+		// A sparse file's zeros come without anything being read.
+		if err := t.entry(h, &contextReader{ctx, archive}); err != nil {
 			return "", fmt.Errorf("entry %.200q: %w", h.Name, err)
 		}
 	}
@@ -219,7 +222,16 @@ func (t *Tree) count(name string) error {
 	if t.names > maxNames {
 		return fmt.Errorf("the names in the image have more than %d bytes, which is the limit", maxNames)
 	}
-	return nil
+	return t.reserve(block)
+}
+
+// reserve counts bytes of the disk before they are taken.
+func (t *Tree) reserve(bytes int64) error {
+	t.disk += bytes
+	if t.limits.Room == nil {
+		return nil
+	}
+	return t.limits.Room(t.disk)
 }
 
 // work counts n names that were looked at.

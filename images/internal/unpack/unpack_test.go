@@ -20,6 +20,8 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
+
+	"github.com/crosscc/crosscc/images/internal/imagetest"
 )
 
 var testLimits = Limits{Bytes: 1 << 20, Entries: 1000}
@@ -243,6 +245,7 @@ func TestRefused(t *testing.T) {
 		{"zip bomb behind the archive", [][]byte{gzipped(t, append(layer(t, file("a", "")), make([]byte, 10<<20)...))}, "expands to more than 1048576 bytes"},
 		{"zstd bomb", [][]byte{zstded(t, append(layer(t, file("a", "")), make([]byte, 10<<20)...))}, "expands to more than 1048576 bytes"},
 		{"sparse bomb", [][]byte{sparse(t, 1<<40)}, "its 1099511627776 bytes are too many"},
+		{"sparse bombs", slices.Repeat([][]byte{sparse(t, 100_000)}, 11), "its 100000 bytes are too many"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -281,35 +284,8 @@ func zstded(t testing.TB, data []byte) []byte {
 	return w.EncodeAll(data, nil)
 }
 
-// sparse is a tar of one file of size bytes, of which one is there.
-func sparse(t testing.TB, size int64) []byte {
-	data := layer(t, file("a", "x"))
-	h := data[:512]
-	h[156] = 'S'
-	copy(h[257:], "ustar  \x00")
-	copy(h[386:], fmt.Sprintf("%011o ", size-1)) // where the one piece is
-	copy(h[398:], fmt.Sprintf("%011o ", 1))
-	h[482] = 0
-	copy(h[483:], fmt.Sprintf("%011o ", size))
-	if size > 0o77777777777 { // base 256
-		binary := func(field []byte, n int64) {
-			for i := range field {
-				field[len(field)-1-i] = byte(n)
-				n >>= 8
-			}
-			field[0] |= 0x80
-		}
-		binary(h[386:398], size-1)
-		binary(h[483:495], size)
-	}
-	sum := 0
-	copy(h[148:156], "        ")
-	for _, c := range h {
-		sum += int(c)
-	}
-	copy(h[148:156], fmt.Sprintf("%06o\x00 ", sum))
-	return data
-}
+// sparse is a layer of a file a that is said to have size bytes, of which one is there.
+func sparse(t testing.TB, size int64) []byte { return imagetest.Sparse(t, size) }
 
 // Sparse files within the limits are what they say.
 func TestSparse(t *testing.T) {
@@ -320,6 +296,53 @@ func TestSparse(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join(root, "a"))
 	if err != nil || len(data) != 10000 || data[9999] != 'x' || bytes.Count(data, []byte{0}) != 9999 {
 		t.Errorf("%d bytes, %v", len(data), err)
+	}
+}
+
+// Room is asked for before anything is put on the disk: for all of a sparse file, of
+// which the layer has one byte.
+func TestRoom(t *testing.T) {
+	full := errors.New("full")
+	var asked []int64
+	limits := testLimits
+	limits.Room = func(bytes int64) error {
+		if asked = append(asked, bytes); bytes > 500_000 {
+			return full
+		}
+		return nil
+	}
+	tree, root := place(t, limits)
+	if err := lay(t, tree, layer(t, dir("d"), file("d/small", "x"), symlink("l", "d"), file("e/large", strings.Repeat("x", 5000)))); err != nil {
+		t.Error(err)
+	}
+	// d, d/small and what it has, l, e/large, e and what e/large has.
+	if want := []int64{4096, 8192, 8192, 12288, 16384, 20480, 24576}; !slices.Equal(asked, want) {
+		t.Errorf("room for %d, want %d", asked, want)
+	}
+	if err := lay(t, tree, sparse(t, 900_000)); !errors.Is(err, full) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Lstat(filepath.Join(root, "a")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a file that there is no room for: %v", err)
+	}
+}
+
+// Zeros that no byte of the layer stands for end with the context as all else does.
+func TestSparseCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	limits := testLimits
+	limits.Room = func(bytes int64) error {
+		if bytes > 500_000 {
+			cancel(errors.New("enough"))
+		}
+		return nil
+	}
+	tree, root := place(t, limits)
+	if _, err := tree.Layer(ctx, bytes.NewReader(sparse(t, 1_000_000))); err == nil || !strings.Contains(err.Error(), "enough") {
+		t.Errorf("got %v", err)
+	}
+	if info, err := os.Lstat(filepath.Join(root, "a")); err != nil || info.Size() != 0 {
+		t.Errorf("%v, %v", info, err)
 	}
 }
 
