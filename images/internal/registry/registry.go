@@ -1,6 +1,7 @@
 // Package registry reads images from container registries, with the credentials of
 // the usual docker configuration (~/.docker/config.json and its helpers, or below
-// DOCKER_CONFIG). It speaks https; plain http only with this machine itself.
+// DOCKER_CONFIG), else of podman. It speaks https; plain http only with this machine
+// itself.
 //
 // Start with Open.
 package registry
@@ -20,12 +21,15 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/crosscc/crosscc/images/internal/stall"
 )
 
 // stallTime bounds each wait for a registry: to answer, and for more of a blob.
 const stallTime = time.Minute
 
-var errStalled = fmt.Errorf("nothing came from the registry for %v", stallTime)
+// stalled is the error of a registry that says nothing for d.
+func stalled(d time.Duration) error { return fmt.Errorf("nothing came from the registry for %v", d) }
 
 // A Repository is a place of images in a registry.
 type Repository struct {
@@ -61,10 +65,13 @@ func (r *Repository) Tag(ctx context.Context, tag string) (ocispec.Descriptor, e
 }
 
 func (r *Repository) head(ctx context.Context, ref name.Reference) (ocispec.Descriptor, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, 2*stallTime, errStalled)
+	ctx, cancel := context.WithTimeoutCause(ctx, 2*stallTime, stalled(2*stallTime))
 	defer cancel()
 	// Its manifest is read as a blob is; some registries answer HEAD without a size.
 	got, err := r.puller.Get(ctx, ref)
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return ocispec.Descriptor{}, cause
+	}
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
@@ -74,21 +81,12 @@ func (r *Repository) head(ctx context.Context, ref name.Reference) (ocispec.Desc
 // Blob opens what d names: a manifest or index, or another blob.
 func (r *Repository) Blob(ctx context.Context, d ocispec.Descriptor, manifest bool) (io.ReadCloser, error) {
 	ref := r.repo.Digest(d.Digest.String())
-	ctx, cancel := context.WithCancelCause(ctx)
-	s := &stallReader{ctx: ctx, cancel: cancel}
-	s.timer = time.AfterFunc(stallTime, func() { cancel(errStalled) })
-	var err error
-	if manifest {
-		s.ReadCloser, err = r.manifest(ctx, ref)
-	} else {
-		s.ReadCloser, err = r.layer(ctx, ref)
-	}
-	if err != nil {
-		err = s.because(err)
-		s.end()
-		return nil, err
-	}
-	return s, nil
+	return stall.Open(ctx, stallTime, stallTime, stalled, func(ctx context.Context) (io.ReadCloser, error) {
+		if manifest {
+			return r.manifest(ctx, ref)
+		}
+		return r.layer(ctx, ref)
+	})
 }
 
 func (r *Repository) manifest(ctx context.Context, ref name.Digest) (io.ReadCloser, error) {
@@ -105,41 +103,6 @@ func (r *Repository) layer(ctx context.Context, ref name.Digest) (io.ReadCloser,
 		return nil, err
 	}
 	return l.Compressed()
-}
-
-// A stallReader ends a read that waits too long.
-type stallReader struct {
-	io.ReadCloser
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	timer  *time.Timer
-}
-
-func (s *stallReader) Read(p []byte) (int, error) {
-	s.timer.Reset(stallTime)
-	n, err := s.ReadCloser.Read(p)
-	if err != nil && err != io.EOF {
-		err = s.because(err)
-	}
-	return n, err
-}
-
-// because is err, or why it came.
-func (s *stallReader) because(err error) error {
-	if cause := context.Cause(s.ctx); cause != nil {
-		return cause
-	}
-	return err
-}
-
-func (s *stallReader) Close() error {
-	defer s.end()
-	return s.ReadCloser.Close()
-}
-
-func (s *stallReader) end() {
-	s.timer.Stop()
-	s.cancel(nil)
 }
 
 // transport bounds each step before a body, and keeps what is secret off the wire.
@@ -161,13 +124,15 @@ type guard struct{ next http.RoundTripper }
 var errPlain = errors.New("plain http is spoken with this machine only; the registry must have TLS")
 
 func (g guard) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.URL.Scheme != "https" && !loopback(req.URL.Hostname()) {
+	if req.URL.Scheme != "https" && !Loopback(req.URL.Hostname()) {
 		return nil, fmt.Errorf("%s: %w", req.URL.Host, errPlain)
 	}
 	return g.next.RoundTrip(req)
 }
 
-func loopback(host string) bool {
+// Loopback reports whether host, a name or an address without a port, is this machine
+// itself.
+func Loopback(host string) bool {
 	if host == "localhost" {
 		return true
 	}
