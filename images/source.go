@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"runtime"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -184,10 +185,10 @@ func openEngine(ctx context.Context, pin Pin, o SourceOptions) (*Source, error) 
 		return nil, err
 	}
 	defer func() { _ = e.Close() }()
-	found, err := findInEngine(ctx, e, pin)
+	found, err := findHere(ctx, e, pin)
 	if errors.Is(err, engine.ErrAbsent) && o.Pull && pin.Name != "" {
 		if err = e.Pull(ctx, pin.String()); err == nil {
-			found, err = findInEngine(ctx, e, pin)
+			found, err = findHere(ctx, e, pin)
 		}
 	}
 	if err != nil {
@@ -216,6 +217,18 @@ func openEngine(ctx context.Context, pin Pin, o SourceOptions) (*Source, error) 
 		src.Name = pin.Name
 	}
 	return src, nil
+}
+
+// findHere is findInEngine, and content only with what the pin means on this machine. An
+// Engine can have another platform's image under the digest of an index (docker pull
+// --platform).
+func findHere(ctx context.Context, e *engine.Engine, pin Pin) (engine.Found, error) {
+	found, err := findInEngine(ctx, e, pin)
+	if err == nil && found.ID != pin.Digest.String() && (found.OS != runtime.GOOS || found.Arch != runtime.GOARCH) {
+		return engine.Found{}, fmt.Errorf("what the Docker Engine has as %s is for %s/%s, and this machine is %s/%s: docker pull --platform %[4]s/%[5]s %[1]s, or name it by its ID, %[6]s",
+			pin, found.OS, found.Arch, runtime.GOOS, runtime.GOARCH, found.ID)
+	}
+	return found, err
 }
 
 func findInEngine(ctx context.Context, e *engine.Engine, pin Pin) (engine.Found, error) {

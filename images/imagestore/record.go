@@ -157,10 +157,11 @@ func (s *Store) find(d digest.Digest) (*record, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range records {
-		if r.ID == d || slices.Contains(r.Digests, d) {
-			return r, nil
-		}
+	if i := slices.IndexFunc(records, func(r *record) bool { return r.ID == d }); i >= 0 {
+		return records[i], nil // whatever others were called
+	}
+	if i := slices.IndexFunc(records, func(r *record) bool { return slices.Contains(r.Digests, d) }); i >= 0 {
+		return records[i], nil
 	}
 	return nil, fmt.Errorf("image %s: %w", d, ErrAbsent)
 }

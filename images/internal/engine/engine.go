@@ -76,6 +76,8 @@ type Found struct {
 	ID      string   // sha256:HEX
 	Digests []string // NAME@sha256:HEX, as registries know it
 	Tags    []string // NAME:TAG
+	OS      string   // that its programs are for
+	Arch    string   // as Go calls it
 }
 
 // Find asks for an image: by NAME:TAG, NAME@sha256:HEX, or sha256:HEX, its ID.
@@ -89,7 +91,7 @@ func (e *Engine) Find(ctx context.Context, reference string) (Found, error) {
 	if err != nil {
 		return Found{}, kind(err)
 	}
-	return Found{ID: got.ID, Digests: got.RepoDigests, Tags: got.RepoTags}, nil
+	return Found{ID: got.ID, Digests: got.RepoDigests, Tags: got.RepoTags, OS: got.Os, Arch: got.Architecture}, nil
 }
 
 // Save opens the docker archive of the image with that ID.
