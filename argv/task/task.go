@@ -28,10 +28,11 @@ const (
 	Link                       // a link, of sources too
 	Preprocess                 // -E, -M, -MM
 	Question                   // prints, and reads nothing of the client's
+	ToolRun                    // a program beside the compiler: ar, strip
 )
 
 func (k Kind) String() string {
-	return [...]string{"", "compile", "compiles", "link", "preprocess", "question"}[k]
+	return [...]string{"", "compile", "compiles", "link", "preprocess", "question", "tool"}[k]
 }
 
 // A Task is a command that is run where its toolchain is. It never changes after [Read].
@@ -50,8 +51,15 @@ type Task struct {
 	// Outputs are all files that are written, with their names in the job; not of a Compile or Parts.
 	Outputs []argv.Output
 
-	words []option.Word
-	links []linkerPart
+	// Changed are those of a tool's outputs, by the job's names, that begin as the files of their own names, where these are
+	// there.
+	Changed []string
+	// Like are a tool's outputs, by the job's names, that get the modes of other files.
+	Like map[string]string
+
+	words  []option.Word
+	links  []linkerPart
+	pieces []piece // of a tool
 }
 
 // MapOutput is the job's name of a linker's map.
@@ -111,8 +119,11 @@ func unsaid(v argv.Verdict) error {
 }
 
 // Words are those of the job: the command's own with the outputs' names replaced. rename says what an output of the job's is
-// called; nil leaves the job's names. They are not for a Compile or Parts, which have [argv.Command.Whole].
+// called; nil leaves the job's names, and of a tool's the command's. They are not for a Compile or Parts, which have [argv.Command.Whole].
 func (t *Task) Words(rename func(job string) string) []string {
+	if len(t.pieces) > 0 {
+		return t.toolWords(rename)
+	}
 	if rename == nil {
 		rename = func(job string) string { return job }
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/crosscc/crosscc/argv/task"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/thin"
 	"github.com/crosscc/crosscc/broker/headers"
 )
 
@@ -30,7 +31,7 @@ func (p *pinned) inputs() (*headers.Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.tree(t.Sources, reads, t.Dirs, t.Kind == task.Link)
+	return p.tree(t.Sources, reads, t.Dirs, t.Kind == task.Link || t.Kind == task.ToolRun)
 }
 
 // reads are the names that the linker may open, those that an input names too.
@@ -88,8 +89,10 @@ func (p *pinned) lookInto(name string) ([]string, error) {
 	}
 	library := strings.HasSuffix(name, ".so") || strings.Contains(path.Base(name), ".so.")
 	switch text := string(head[:n]); {
-	case text == "!<thin>\n":
-		return nil, p.cannot("%s is a thin archive, whose members are not followed; make it without T", name)
+	case text == thin.Magic:
+		return p.members(name, io.MultiReader(bytes.NewReader(head[:n]), f))
+	case !p.links():
+		return nil, nil
 	case strings.HasPrefix(text, elf.ELFMAG) && library:
 		e, err := elf.NewFile(f)
 		if err != nil {
@@ -98,10 +101,38 @@ func (p *pinned) lookInto(name string) ([]string, error) {
 		libs, _ := e.ImportedLibraries()
 		return slices.DeleteFunc(libs, func(l string) bool { return strings.Contains(l, "/") }), nil
 	case strings.HasPrefix(text, elf.ELFMAG), text == "!<arch>\n":
-	case library || strings.HasSuffix(name, ".a"):
-		return nil, p.cannot("%s is no library but a text, which may name other files", name)
+		return nil, nil
 	}
 	return p.script(name, io.MultiReader(bytes.NewReader(head[:n]), f))
+}
+
+// members are the files that a thin archive says are its members.
+func (p *pinned) members(name string, r io.Reader) ([]string, error) {
+	text, err := io.ReadAll(io.LimitReader(r, thin.MaxSize+1))
+	if err != nil {
+		return nil, p.cannot("an input can't be read: %v", err)
+	}
+	if len(text) > thin.MaxSize {
+		return nil, p.cannot("%s is a thin archive of more than %d MiB", name, thin.MaxSize>>20)
+	}
+	a, err := thin.Read(text)
+	if err != nil {
+		return nil, nil // who reads it says what it thinks of it
+	}
+	dir, _ := path.Split(p.s.Abs(name))
+	names := a.Names
+	for i, n := range names {
+		if !path.IsAbs(n) {
+			names[i] = dir + n // not cleaned: links and `..` are the file system's to say
+		}
+	}
+	return names, nil
+}
+
+// links reports whether the task links: other programs open no file that an input names,
+// but for members.
+func (p *pinned) links() bool {
+	return p.tool == nil || strings.HasPrefix(p.tool.Name, "ld")
 }
 
 // maxScript bounds a text for the linker.

@@ -35,6 +35,7 @@ type pinned struct {
 	set     session.Settings
 	pin     images.Pin
 	driver  argv.Driver
+	tool    *task.Tool           // of a program beside the compiler; driver is then what its name says of that
 	said    string               // the target that the command's words say
 	helpers []fleet.Imaged       // that have the image: one and the same
 	tc      toolchains.Toolchain // of the image
@@ -43,7 +44,7 @@ type pinned struct {
 
 // pinOf finds the image that defines a command; false when the local compiler does.
 func (a *Agent) pinOf(s *session.Session) (*pinned, bool, error) {
-	d, ok := argv.ParseDriver(path.Base(s.Request.Args[0]))
+	d, tool, ok := programOf(path.Base(s.Request.Args[0]))
 	if !ok {
 		return nil, false, nil
 	}
@@ -56,7 +57,7 @@ func (a *Agent) pinOf(s *session.Session) (*pinned, bool, error) {
 	}
 	said := saidTarget(d, s.Request.Args)
 	pin, ok := set.Pins.For(cmp.Or(said, machines[runtime.GOARCH])) // a bare name is this machine's
-	return &pinned{a: a, s: s, set: set, pin: pin, driver: d, said: said}, ok, nil
+	return &pinned{a: a, s: s, set: set, pin: pin, driver: d, tool: tool, said: said}, ok, nil
 }
 
 // prepare finds helpers, the image's compiler, and what the command is.
@@ -68,8 +69,8 @@ func (p *pinned) prepare() error {
 	if err := p.choose(); err != nil {
 		return err
 	}
-	p.task, err = task.Read(p.s.Request.Args[1:], argv.Env{
-		Driver: p.driver, Family: p.tc.Family, Getenv: p.variable,
+	p.task, err = task.ReadNamed(path.Base(p.s.Request.Args[0]), p.s.Request.Args[1:], argv.Env{
+		Family: p.tc.Family, Getenv: p.variable,
 		ReadFile: func(name string) ([]byte, error) { return p.s.Files.ReadFile(p.s.Abs(name), session.MaxWords) },
 	})
 	if err != nil {

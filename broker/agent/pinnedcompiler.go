@@ -8,12 +8,24 @@ import (
 	"strings"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/argv/task"
 	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/toolchains"
 	"github.com/crosscc/crosscc/toolchains/triple"
 )
 
 // This file finds the compiler of an image that a command means.
+
+// programOf reads the name of a compiler, or of a program beside one: of that the driver
+// is the compiler that it belongs to, as far as the name says it.
+func programOf(base string) (argv.Driver, *task.Tool, bool) {
+	if d, ok := argv.ParseDriver(base); ok {
+		return d, nil, true
+	}
+	t, ok := task.ParseTool(base)
+	d := argv.Driver{Prefix: t.Prefix, Family: t.Kin, Suffix: t.Suffix}
+	return d, &t, ok
+}
 
 // saidTarget is what a command compiles for as its words say it: by the compiler's name,
 // or by clang's option; "" where they don't.

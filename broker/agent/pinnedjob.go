@@ -79,6 +79,9 @@ func (p *pinned) whole() (made, error) {
 	}
 	build := func() (*broker.Job, error) {
 		tree, err := p.inputs()
+		if err == nil {
+			err = p.begins(tree)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -103,6 +106,7 @@ func (p *pinned) whole() (made, error) {
 	if err == nil {
 		err = p.nameInMap(&res)
 	}
+	p.like(&res)
 	m := made{res: res, outputs: t.Outputs}
 	for _, o := range t.Outputs {
 		back := slices.ContainsFunc(res.Outputs, func(got broker.Output) bool { return got.Path == o.Job })

@@ -31,6 +31,11 @@ func writeKey(w io.Writer, tc located, p *plan) {
 	for _, a := range p.args {
 		fmt.Fprintf(w, "arg %q\n", a)
 	}
+	if p.tool != nil { // which files it changes, and what they are called where it says so
+		for i, name := range p.tool.names {
+			fmt.Fprintf(w, "file %d %q\n", i, name)
+		}
+	}
 	for _, n := range p.job.Native {
 		fmt.Fprintf(w, "native %q\n", n)
 	}

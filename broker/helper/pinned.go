@@ -4,9 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/crosscc/crosscc/argv"
@@ -26,15 +26,12 @@ func (h *Helper) pin(j *broker.Job) (*plan, error) {
 	if err := j.Validate(); err != nil {
 		return nil, broker.Refusef(ReasonRejected, "%v", err)
 	}
-	d, ok := argv.ParseDriver(j.Name)
-	if !ok {
-		return nil, broker.Refusef(ReasonRejected, "%q is not the name of a compiler", j.Name)
-	}
 	if j.Form != broker.Tree || len(j.Native) > 0 || j.With != "" {
 		return nil, broker.Refusef(ReasonRejected, "a job that an image defines is a tree, for no processor or toolchain of the client's")
 	}
-	t, err := task.Read(j.Args, argv.Env{
-		Driver: d, Family: j.Identity.Family, Job: true,
+	d, _ := argv.ParseDriver(j.Name)
+	t, err := task.ReadNamed(j.Name, j.Args, argv.Env{
+		Family: j.Identity.Family, Job: true,
 		ReadFile: func(string) ([]byte, error) { return nil, errors.New("a helper reads no response files") },
 		Getenv:   func(string) string { return "" },
 	})
@@ -62,6 +59,7 @@ func (h *Helper) pin(j *broker.Job) (*plan, error) {
 		if err := p.writeTask(t); err != nil {
 			return nil, err
 		}
+		p.begins(t)
 	}
 	return p, h.admitPinned(j, t)
 }
@@ -70,7 +68,7 @@ func (h *Helper) pin(j *broker.Job) (*plan, error) {
 func (p *plan) writeTask(t *task.Task) error {
 	names := map[string]string{}
 	for i, o := range t.Outputs {
-		names[o.Job] = fmt.Sprint(i) + path.Ext(o.Job)
+		names[o.Job] = outName(i, o)
 	}
 	p.args = t.Words(func(job string) string { return path.Join(outDir, names[job]) })
 	for _, o := range p.job.Outputs {
@@ -90,7 +88,7 @@ func (h *Helper) admitPinned(j *broker.Job, t *task.Task) error {
 		return broker.Refusef(ReasonTreeClosed, "without a sandbox no image is served")
 	}
 	closed := j.Root.Closed
-	if t.Kind == task.Link {
+	if t.Kind == task.Link || t.Kind == task.ToolRun {
 		closed = j.Root.ClosedToLinks
 	}
 	if name, why := closed(); why != "" {
@@ -228,3 +226,6 @@ var pinnedVariables = []string{"CPATH=", "C_INCLUDE_PATH=", "CPLUS_INCLUDE_PATH=
 func pinnedVariable(kv string) bool {
 	return slices.ContainsFunc(pinnedVariables, func(name string) bool { return strings.HasPrefix(kv, name) })
 }
+
+// outName is what the i-th output of a task is called below outDir.
+func outName(i int, o argv.Output) string { return strconv.Itoa(i) + path.Ext(o.Job) }

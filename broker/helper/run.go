@@ -40,6 +40,7 @@ type plan struct {
 	env  []string    // but for PATH, which is the toolchain's
 	outs []string    // names below outDir, in the order of job.Outputs
 	root *broker.Dir // what the compiler sees: the job's tree, and links to outDir
+	tool *toolRun    // of a job of an image's that runs a program beside the compiler
 }
 
 // run is the path of one job through the helper.
@@ -219,6 +220,11 @@ func (h *Helper) compile(ctx context.Context, tc located, p *plan) (broker.Resul
 		locale := at.localeFiles()
 		shown, speaks = append(locale, shown...), len(locale) > 0
 	}
+	if p.tool != nil {
+		if driver, err = at.toolOf(tc.Toolchain, p.tool); err != nil {
+			return broker.Result{}, err
+		}
+	}
 	pinned := p.job.Image != ""
 	if pinned { // all of the image is seen, and speaks as it does
 		shown, speaks = nil, true
@@ -226,7 +232,7 @@ func (h *Helper) compile(ctx context.Context, tc located, p *plan) (broker.Resul
 	out, err := h.o.Runner(ctx, &sandbox.Spec{
 		// A driver's own messages begin with the name that it was called by.
 		Path: driver, Args: slices.Concat([]string{p.job.Name}, nativeWords(p.job), p.args), Env: p.environ(tc), Dir: p.job.Dir,
-		Programs: shown, Root: at.dir, Tree: tree, Out: outDir, Outputs: p.outs, Limits: h.o.Limits,
+		Programs: shown, Root: at.dir, Tree: tree, Out: outDir, Outputs: p.outs, Begun: p.begun(), Limits: h.o.Limits,
 		Texts: nativeTexts(p.job), Whole: pinned,
 	})
 	f, ok := errors.AsType[*sandbox.Failure](err)
@@ -246,7 +252,7 @@ func (h *Helper) compile(ctx context.Context, tc located, p *plan) (broker.Resul
 	if len(out.Stderr) > 0 && !speaks {
 		return broker.Result{}, broker.Refusef(ReasonLocale, "has no C.UTF-8 locale, and the compiler has something to say")
 	}
-	res := broker.Result{ExitCode: out.ExitCode, Stdout: out.Stdout, Stderr: out.Stderr}
+	res := broker.Result{ExitCode: out.ExitCode, Stdout: p.said(out.Stdout), Stderr: p.said(out.Stderr)}
 	for _, f := range out.Outputs {
 		name := p.job.Outputs[slices.Index(p.outs, f.Name)]
 		d, err := h.o.Store.PutFile(f.File)

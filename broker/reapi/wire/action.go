@@ -152,12 +152,8 @@ func sortedOutputs(c *repb.Command) ([]string, error) {
 // checkCompile refuses what is not one plain compile and fills in what the
 // words say. Policy, which words may run, is the runner's (argv.Admit).
 func checkCompile(j *broker.Job) error {
-	driver, ok := argv.ParseDriver(j.Name)
-	if !ok {
-		return Rejectf("%q is not the name of a compiler", j.Name)
-	}
 	env := argv.Env{
-		Driver: driver, Family: j.Identity.Family, Job: true,
+		Family: j.Identity.Family, Job: true,
 		ReadFile: func(string) ([]byte, error) { return nil, errors.New("a server reads no response files") },
 		Getenv:   func(string) string { return "" }, // environmentOf refused what would matter
 		Native:   len(j.Native) > 0,
@@ -169,12 +165,16 @@ func checkCompile(j *broker.Job) error {
 		return nil
 	}
 	if j.Image != "" {
-		t, err := task.Read(j.Args, env)
+		t, err := task.ReadNamed(j.Name, j.Args, env)
 		if err != nil {
 			return Rejectf("%v", err)
 		}
 		j.Debug = t.Command != nil && t.Command.Debug()
 		return nil
+	}
+	var ok bool
+	if env.Driver, ok = argv.ParseDriver(j.Name); !ok {
+		return Rejectf("%q is not the name of a compiler", j.Name)
 	}
 	c := argv.Parse(j.Args, env)
 	if v := c.Verdict(); !v.Remote {

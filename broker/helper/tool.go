@@ -1,0 +1,144 @@
+package helper
+
+import (
+	"bytes"
+	"io"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/argv/task"
+	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/sandbox"
+	"github.com/crosscc/crosscc/toolchains"
+)
+
+// This file runs the programs beside an image's compiler: ar and its kin. Such a program may change a file, which it then finds
+// among its outputs.
+
+// A toolRun is one run of such a program.
+type toolRun struct {
+	tool  task.Tool
+	names []string               // of the outputs, as the command says them
+	outs  []string               // the same below outDir
+	begun map[string]broker.File // what outputs are at the start, by their names below outDir
+}
+
+// begins fills in what a plan for a tool has besides.
+func (p *plan) begins(t *task.Task) {
+	tool, ok := task.ParseTool(p.job.Name)
+	if !ok {
+		return
+	}
+	p.tool = &toolRun{tool: tool, begun: map[string]broker.File{}}
+	for i, o := range t.Outputs {
+		p.tool.names, p.tool.outs = append(p.tool.names, o.Name), append(p.tool.outs, outName(i, o))
+		if !slices.Contains(t.Changed, o.Job) {
+			continue
+		}
+		name := o.Name
+		if !path.IsAbs(name) {
+			name = p.job.Dir + "/" + name // not cleaned: links and `..` are the tree's to say
+		}
+		if _, e, ok := p.job.Root.Lookup(name); ok && e.File != nil {
+			p.tool.begun[outName(i, o)] = *e.File
+		}
+	}
+}
+
+// begun is what lies among the outputs at the start.
+func (p *plan) begun() []sandbox.Begun {
+	if p.tool == nil {
+		return nil
+	}
+	var list []sandbox.Begun
+	for _, name := range p.outs {
+		if f, ok := p.tool.begun[name]; ok {
+			list = append(list, sandbox.Begun{Name: name, Open: func() (io.ReadCloser, error) { return f.Blob.Open() }})
+		}
+	}
+	return list
+}
+
+// calledDir is in front of a program's own name, as these programs print it, where the sandbox has to give them the name that
+// the build called them by.
+const calledDir = outDir + "-argv0/"
+
+// said is what a tool printed, with the names that the command has for its outputs.
+func (p *plan) said(text []byte) []byte {
+	if p.tool == nil || !bytes.Contains(text, []byte(outDir)) {
+		return text
+	}
+	text = bytes.ReplaceAll(text, []byte(calledDir), nil)
+	for i, name := range slices.Backward(p.tool.names) { // 11 before 1
+		text = bytes.ReplaceAll(text, []byte(path.Join(outDir, p.tool.outs[i])), []byte(name))
+	}
+	return text
+}
+
+// toolOf finds a toolchain's program of that name: beside its driver, by the driver's target, or where gcc keeps it.
+func (p *place) toolOf(tc toolchains.Toolchain, run *toolRun) (string, error) {
+	for _, name := range toolPlaces(tc, run.tool, p.path, p.root.Real) {
+		if st, err := p.root.Stat(name); err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && st.Mode&0o111 != 0 {
+			return name, nil
+		}
+	}
+	return "", broker.Refusef(ReasonNoMatch, "the image has no %s for %s", run.tool.Name, tc.Target)
+}
+
+// toolPlaces are where a program for a toolchain may be, the likeliest first. A name without a target is that of programs for
+// the machine where they run.
+func toolPlaces(tc toolchains.Toolchain, tool task.Tool, search string, real func(string) (string, error)) []string {
+	dirs := []string{path.Dir(tc.Driver())}
+	if r, err := real(tc.Driver()); err == nil {
+		dirs = append(dirs, path.Dir(r))
+	}
+	dirs = append(dirs, strings.Split(search, ":")...)
+	d, _ := argv.ParseDriver(path.Base(tc.Driver()))
+	var names []string
+	add := func(name string, versions ...string) {
+		for _, v := range versions {
+			if v != "" {
+				names = append(names, name+"-"+v)
+			}
+		}
+		names = append(names, name)
+	}
+	dash := func(prefix string) string { return strings.TrimPrefix(prefix+"-", "-") }
+	version, _, _ := strings.Cut(tc.Version, ".")
+	switch tool.Kin {
+	case argv.GCC:
+		add(dash(d.Prefix)+"gcc-"+tool.Name, d.Suffix, version)
+		if d.Prefix == "" {
+			add(tc.Target+"-gcc-"+tool.Name, d.Suffix, version)
+		}
+	case argv.Clang:
+		add("llvm-"+tool.Name, tool.Suffix, d.Suffix, version)
+	default:
+		if d.Prefix != "" || tc.Family == argv.GCC || tool.Prefix == "" {
+			add(dash(d.Prefix) + tool.Name)
+		}
+		add(tc.Target + "-" + tool.Name)
+		if tool.Prefix != "" && tc.Family == argv.Clang {
+			add(tool.Prefix + "-" + tool.Name)
+		}
+		if tc.Family == argv.Clang && !strings.HasPrefix(tool.Name, "ld") {
+			add("llvm-"+tool.Name, version)
+		}
+	}
+	var list []string
+	for _, name := range names {
+		for _, dir := range dirs {
+			if path.IsAbs(dir) {
+				list = append(list, path.Join(dir, name))
+			}
+		}
+	}
+	if tool.Kin == argv.Unknown { // gcc's own directory of them
+		list = append(list, path.Join(path.Dir(dirs[0]), tc.Target, "bin", tool.Name))
+	}
+	return list
+}
