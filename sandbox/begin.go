@@ -10,8 +10,8 @@ import (
 type Begun struct {
 	// Name is one of Spec.Outputs, without a directory.
 	Name string
-	// Open gives the file's content. It is called once for each run.
-	Open func() (io.ReadCloser, error)
+	// Content is read to its end, under another uid where the program has one: what it opens must be open.
+	Content io.Reader
 }
 
 // checkBegun refuses names that Out does not have.

@@ -225,6 +225,11 @@ func (h *Helper) compile(ctx context.Context, tc located, p *plan) (broker.Resul
 			return broker.Result{}, err
 		}
 	}
+	begun, over, err := p.begun()
+	if err != nil {
+		return broker.Result{}, err
+	}
+	defer over()
 	pinned := p.job.Image != ""
 	if pinned { // all of the image is seen, and speaks as it does
 		shown, speaks = nil, true
@@ -232,7 +237,7 @@ func (h *Helper) compile(ctx context.Context, tc located, p *plan) (broker.Resul
 	out, err := h.o.Runner(ctx, &sandbox.Spec{
 		// A driver's own messages begin with the name that it was called by.
 		Path: driver, Args: slices.Concat([]string{p.job.Name}, nativeWords(p.job), p.args), Env: p.environ(tc), Dir: p.job.Dir,
-		Programs: shown, Root: at.dir, Tree: tree, Out: outDir, Outputs: p.outs, Begun: p.begun(), Limits: h.o.Limits,
+		Programs: shown, Root: at.dir, Tree: tree, Out: outDir, Outputs: p.outs, Begun: begun, Limits: h.o.Limits,
 		Texts: nativeTexts(p.job), Whole: pinned,
 	})
 	f, ok := errors.AsType[*sandbox.Failure](err)

@@ -49,18 +49,31 @@ func (p *plan) begins(t *task.Task) {
 	}
 }
 
-// begun is what lies among the outputs at the start.
-func (p *plan) begun() []sandbox.Begun {
-	if p.tool == nil {
-		return nil
-	}
-	var list []sandbox.Begun
-	for _, name := range p.outs {
-		if f, ok := p.tool.begun[name]; ok {
-			list = append(list, sandbox.Begun{Name: name, Open: func() (io.ReadCloser, error) { return f.Blob.Open() }})
+// begun is what lies among the outputs at the start. done is to be called behind the run.
+func (p *plan) begun() (list []sandbox.Begun, done func(), err error) {
+	var open []io.Closer
+	done = func() {
+		for _, c := range open {
+			_ = c.Close() // it was only read from
 		}
 	}
-	return list
+	if p.tool == nil {
+		return nil, done, nil
+	}
+	for _, name := range p.outs {
+		f, ok := p.tool.begun[name]
+		if !ok {
+			continue
+		}
+		r, err := f.Blob.Open()
+		if err != nil {
+			done()
+			return nil, nil, err
+		}
+		open = append(open, r)
+		list = append(list, sandbox.Begun{Name: name, Content: r})
+	}
+	return list, done, nil
 }
 
 // calledDir is in front of a program's own name, as these programs print it, where the sandbox has to give them the name that

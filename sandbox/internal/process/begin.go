@@ -33,18 +33,13 @@ func Begin(s *sandbox.Spec, dir *os.File, l sandbox.Limits, user int) error {
 }
 
 func write(b sandbox.Begun, dir *os.File, user int, limit int64) (err error) {
-	r, err := b.Open()
-	if err != nil {
-		return err
-	}
-	defer r.Close()
 	fd, err := unix.Openat(int(dir.Fd()), b.Name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return err
 	}
 	f := os.NewFile(uintptr(fd), b.Name)
 	defer func() { err = errors.Join(err, f.Close()) }()
-	n, err := io.Copy(f, io.LimitReader(r, limit+1))
+	n, err := io.Copy(f, io.LimitReader(b.Content, limit+1))
 	if errors.Is(err, unix.ENOSPC) || n > limit {
 		return sandbox.Failf(sandbox.Disk, "%s is larger than an output may be", b.Name)
 	}
