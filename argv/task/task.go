@@ -40,6 +40,8 @@ type Task struct {
 	Kind Kind
 	// Command is the compile of a Compile.
 	Command *argv.Command
+	// Verbose says that the driver is to tell what it runs (-v) besides, which is no word of Command's.
+	Verbose bool
 	// Sources are the sources that are read, each as the compile that the driver makes of it.
 	Sources []*argv.Command
 	// Reads are files that the linker opens, or may: some need not be there. Relative names are from the working directory.
@@ -83,6 +85,8 @@ func Read(args []string, env argv.Env) (*Task, error) {
 	case c.Verdict().Remote:
 		t.Kind, t.Command = Compile, c
 		return t, nil
+	case t.verbose(c, env):
+		return t, nil
 	case c.Verdict().Reason == option.ResponseFile:
 		return nil, fmt.Errorf("response file: %s", c.Verdict().Detail)
 	case c.Native():
@@ -105,6 +109,21 @@ func Read(args []string, env argv.Env) (*Task, error) {
 	}
 	return nil, unsaid(c.Verdict())
 }
+
+// verbose reports whether the command is a compile with -v.
+func (t *Task) verbose(c *argv.Command, env argv.Env) bool {
+	if c.Verdict().Reason != option.Verbose {
+		return false
+	}
+	words := slices.DeleteFunc(c.Words(), func(w string) bool { return w == VerboseWord })
+	if plain := argv.Parse(words, env); len(words) < len(c.Words()) && plain.Verdict().Remote {
+		t.Kind, t.Command, t.Verbose = Compile, plain, true
+	}
+	return t.Verbose
+}
+
+// VerboseWord is the word of Task.Verbose.
+const VerboseWord = "-v"
 
 func preprocesses(w option.Word) bool { return w.Kind == option.KindPreprocess }
 

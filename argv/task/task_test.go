@@ -43,6 +43,7 @@ func TestRead(t *testing.T) {
 		{"gcc -c conftest.c", Compile, "", "", "", nil},
 		{"gcc -flto -O2 -c a.c -o a.o", Compile, "", "", "", nil},
 		{"gcc -Werror -c -x c /dev/null -o /dev/null", Compile, "", "", "", nil},
+		{"gcc -v -O2 -c a.c -o a.o", Compile, "", "", "", nil},
 		{"gcc -c a.c b.c", Parts, "", "a.c b.c", "", nil},
 		{"gcc --version", Question, "--version", "", "", nil},
 		{"gcc -m32 -print-file-name=libc.a", Question, "-m32 -print-file-name=libc.a", "", "", nil},

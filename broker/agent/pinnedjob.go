@@ -57,7 +57,11 @@ func (p *pinned) compile(cmd *argv.Command) (made, error) {
 		return made{}, p.cannot("where the compiler looks for a profile is not known")
 	}
 	args := func() []string {
-		return cmd.Whole(c.Object(), compile.DepsName, cmd.NameWords(p.s.Request.Dir)...)
+		words := cmd.Whole(c.Object(), compile.DepsName, cmd.NameWords(p.s.Request.Dir)...)
+		if p.task.Verbose {
+			words = append(words, task.VerboseWord)
+		}
+		return words
 	}
 	res, err := p.send(func() (*broker.Job, error) {
 		tree, err := p.tree([]*argv.Command{cmd}, also, c.WrittenIn(), false)

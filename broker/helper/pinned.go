@@ -53,6 +53,9 @@ func (h *Helper) pin(j *broker.Job) (*plan, error) {
 		if err := p.write(); err != nil {
 			return nil, err
 		}
+		if t.Verbose {
+			p.args = append(p.args, task.VerboseWord)
+		}
 	case task.Parts:
 		return nil, broker.Refusef(ReasonRejected, "not one plain compile: several sources")
 	default:
