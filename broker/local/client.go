@@ -22,6 +22,9 @@ const (
 	aliveEvery = silence / 5
 )
 
+// errOwed refuses a second program.
+var errOwed = errors.New("the wrapper may still run a program that took too long")
+
 // errGone is the cause of a Client's context when the wrapper has closed.
 var errGone = errors.New("the wrapper is gone")
 
@@ -36,6 +39,7 @@ type Client struct {
 	ctx     context.Context // ends with the connection
 	stop    context.CancelCauseFunc
 	replies chan Message // Ran and Wrote
+	owed    bool         // a Ran that Run has not waited for may come yet
 	quiet   context.CancelFunc
 }
 
@@ -122,11 +126,17 @@ func (c *Client) send(m Message, files ...*os.File) error {
 // Run has the wrapper run a program and waits for its end. stdin may be nil;
 // r.Stdin is set by it. The files are the ends for the program, often of pipes:
 // Run closes them once they are sent, and the caller reads the other ends
-// meanwhile. When ctx ends first the program still runs: Close is what stops it.
+// meanwhile. When ctx ends first the program still runs, and the wrapper runs no
+// other: Run then refuses, or the end of the one would be taken for the other's.
+// What ends the program is Close, or the end of the wrapper.
 func (c *Client) Run(ctx context.Context, r Run, stdin, stdout, stderr *os.File) (Ran, error) {
 	files := []*os.File{stdout, stderr}
 	if r.Stdin = stdin != nil; r.Stdin {
 		files = []*os.File{stdin, stdout, stderr}
+	}
+	if c.owed {
+		closeFiles(files)
+		return Ran{}, errOwed
 	}
 	err := c.send(r, files...)
 	closeFiles(files)
@@ -134,6 +144,7 @@ func (c *Client) Run(ctx context.Context, r Run, stdin, stdout, stderr *os.File)
 		return Ran{}, err
 	}
 	m, err := c.reply(ctx)
+	c.owed = err != nil
 	if ran, ok := m.(Ran); ok || err != nil {
 		return ran, err
 	}
@@ -148,6 +159,10 @@ func (c *Client) Finish(ctx context.Context, f Finish, files ...*os.File) (Wrote
 		return Wrote{}, err
 	}
 	m, err := c.reply(ctx)
+	if _, late := m.(Ran); late && c.owed {
+		c.owed = false
+		m, err = c.reply(ctx)
+	}
 	if wrote, ok := m.(Wrote); ok || err != nil {
 		return wrote, err
 	}

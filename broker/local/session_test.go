@@ -230,6 +230,54 @@ func TestSessionLongRun(t *testing.T) {
 	}
 }
 
+// The end of a program that the agent has given up waiting for is not taken for that of
+// another, and does not stand in the way of a job's end.
+func TestRunGivenUp(t *testing.T) {
+	a, b := pair(t)
+	s := NewSession(b, Host{})
+	defer s.Close()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		c, err := NewClient(context.Background(), a)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		r, w, err := os.Pipe() // the program ends when this is closed
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		enough, stop := context.WithCancel(context.Background())
+		stop()
+		if _, err := c.Run(enough, Run{Path: "/bin/cat", Args: []string{"cat"}}, r, null(t), null(t)); !errors.Is(err, context.Canceled) {
+			t.Errorf("given up: %v", err)
+		}
+		if ran, err := c.Run(c.Context(), Run{Path: "/bin/false", Args: []string{"false"}}, nil, null(t), null(t)); err != errOwed {
+			t.Errorf("while another runs: %+v, %v", ran, err)
+		}
+		w.Close()
+		for len(c.replies) == 0 && c.Context().Err() == nil { // its end is there
+			time.Sleep(time.Millisecond)
+		}
+		if ran, err := c.Run(c.Context(), Run{Path: "/bin/false", Args: []string{"false"}}, nil, null(t), null(t)); err != errOwed {
+			t.Errorf("when another has ended: %+v, %v", ran, err)
+		}
+		if wrote, err := c.Finish(c.Context(), Finish{}); err != nil || wrote.Err != "full" {
+			t.Errorf("finish: %+v, %v", wrote, err)
+		}
+	}()
+	m, _, err := s.Do(hello())
+	if _, ok := m.(Finish); err != nil || !ok {
+		t.Errorf("got %v, %v", m, err)
+	}
+	_ = s.Send(Wrote{Err: "full"})
+	s.Close()
+	<-served
+}
+
 func TestClientRefuses(t *testing.T) {
 	tests := []struct {
 		name string
