@@ -106,13 +106,11 @@ func Link(c *compile.Compile, places *slots.Slots, answers []compile.Answer, fin
 		defer func() { _ = unix.Unlinkat(int(dir.Fd()), base, 0) }() // gone already: no matter
 		objects[i] = path.Join(dir.Name(), base)
 	}
-	if !c.Session.Request.Nested {
-		release, err := places.Acquire(c.Session.Context())
-		if err != nil {
-			return err
-		}
-		defer release()
+	release, err := c.Session.Place(c.Session.Context(), places)
+	if err != nil {
+		return err
 	}
+	defer release()
 	out, err := c.Session.RunLong(c.Session.Context(), c.Argv0, drivers.Program{Path: c.Program, Args: c.Split.Link(objects)}, session.MaxWords)
 	if err != nil {
 		return c.Failed(broker.Reason(option.Link), "link", err)

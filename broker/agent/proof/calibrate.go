@@ -167,13 +167,11 @@ const scriptFailed = 125
 
 // corpusHome has the client's compiler compile a unit.
 func (pr *Prover) corpusHome(ctx context.Context, c *compile.Compile, q *calibrate.Question, u calibrate.Unit) (calibrate.Outcome, error) {
-	if !c.Session.Request.Nested { // an ancestor may hold the last slot
-		release, err := pr.Slots.Acquire(ctx)
-		if err != nil {
-			return calibrate.Outcome{}, err
-		}
-		defer release()
+	release, err := c.Session.Place(ctx, pr.Slots)
+	if err != nil {
+		return calibrate.Outcome{}, err
 	}
+	defer release()
 	dir, err := c.Session.TempDir()
 	if err != nil {
 		return calibrate.Outcome{}, err

@@ -46,7 +46,7 @@ func (pr *Prover) Sampled(c *compile.Compile, got compile.Answer) bool {
 // Verify has the local compiler do what a helper has done, and compares. What the
 // local one wrote and said is what the build gets.
 func (pr *Prover) Verify(c *compile.Compile, got compile.Answer) error {
-	release, err := pr.Slots.Acquire(c.Session.Context())
+	release, err := c.Session.Place(c.Session.Context(), pr.Slots)
 	if err != nil {
 		return err
 	}

@@ -32,11 +32,9 @@ func (pr *Prover) VerifyPart(c *compile.Compile, got compile.Answer) error {
 		}
 	}()
 	at := func(name string) string { return path.Join(dir.Name(), files[name]) }
-	release := func() {}
-	if !c.Session.Request.Nested {
-		if release, err = pr.Slots.Acquire(c.Session.Context()); err != nil {
-			return err
-		}
+	release, err := c.Session.Place(c.Session.Context(), pr.Slots)
+	if err != nil {
+		return err
 	}
 	out, err := c.Session.RunAs(c.Session.Context(), c.Argv0, drivers.Program{Path: c.Program, Args: c.Cmd.Whole(at(c.Object()), at(compile.DepsName), c.Cmd.NameWords(c.Session.Request.Dir)...)}, session.MaxWords)
 	release()

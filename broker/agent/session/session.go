@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/crosscc/crosscc/broker/agent/slots"
 	"github.com/crosscc/crosscc/broker/local"
 	"github.com/crosscc/crosscc/toolchains/drivers"
 	"github.com/crosscc/crosscc/toolchains/rootfs"
@@ -137,6 +138,16 @@ func (s *Session) RunLong(ctx context.Context, argv0 string, p drivers.Program, 
 		return drivers.Output{}, err
 	}
 	return drivers.Output{Stdout: stdout, Stderr: stderr, Status: status}, nil
+}
+
+// Place waits for a place for a compile that the agent has this wrapper run. A wrapper
+// below another one needs none: that one may hold the last, for as long as this one
+// runs.
+func (s *Session) Place(ctx context.Context, of *slots.Slots) (release func(), err error) {
+	if s.Request.Nested {
+		return func() {}, nil
+	}
+	return of.Acquire(ctx)
 }
 
 // exitOf is the exit status of a program that the wrapper ran. One that could
