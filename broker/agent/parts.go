@@ -49,7 +49,7 @@ func (a *Agent) deliverParts(c *compile.Compile) error {
 		return c.Failed(fleet.ReasonLost, "fetch the objects", err)
 	}
 	if c.Split.Links {
-		if err := parts.Link(c, &a.slots, answers, &fin); err != nil {
+		if err := parts.Link(c, &a.slots, list, answers, &fin); err != nil {
 			return err
 		}
 	}

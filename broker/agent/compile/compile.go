@@ -4,6 +4,8 @@
 package compile
 
 import (
+	"slices"
+
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/agent/reason"
@@ -45,4 +47,13 @@ type Answer struct {
 	Form  broker.Form
 	Match toolchains.Match // of the helper's toolchain and the local one
 	Tree  *headers.Tree    // of a job in that form
+}
+
+// Find is the output with a name of the job's.
+func (a Answer) Find(name string) (broker.Output, bool) {
+	i := slices.IndexFunc(a.Outputs, func(o broker.Output) bool { return o.Path == name })
+	if i < 0 {
+		return broker.Output{}, false
+	}
+	return a.Outputs[i], true
 }

@@ -77,7 +77,10 @@ func (c *Compile) CheckTarget(name string) error {
 // CheckOutputs refuses what can't be the job's outputs, whoever made them. A
 // compile that fails may leave its dependencies.
 func (c *Compile) CheckOutputs(j *broker.Job, res broker.Result) error {
-	for _, o := range res.Outputs {
+	for i, o := range res.Outputs {
+		if slices.ContainsFunc(res.Outputs[:i], func(before broker.Output) bool { return before.Path == o.Path }) {
+			return broker.Refusef(reason.BadOutput, "returned %s twice", o.Path)
+		}
 		made, ok := c.Output(o.Path)
 		if !ok || !slices.Contains(j.Outputs, o.Path) || res.ExitCode != 0 && made.Kind != argv.Dependencies && made.Kind != argv.Extra {
 			return broker.Refusef(reason.BadOutput, "returned %s, which was not asked for", o.Path)

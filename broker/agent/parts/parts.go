@@ -87,7 +87,7 @@ func Gather(c *compile.Compile, parts []*compile.Compile, answers []compile.Answ
 // Link has the wrapper run the driver with the objects, and adds what it says. The
 // program is in its place then; at a terminal, a link that has something to say is done
 // once more, with all the rest, by the local compiler.
-func Link(c *compile.Compile, places *slots.Slots, answers []compile.Answer, fin *local.Finish) error {
+func Link(c *compile.Compile, places *slots.Slots, parts []*compile.Compile, answers []compile.Answer, fin *local.Finish) error {
 	dir, err := c.Session.TempDir()
 	if err != nil {
 		return c.Failed(reason.Unwritten, "objects for the link", err)
@@ -96,10 +96,14 @@ func Link(c *compile.Compile, places *slots.Slots, answers []compile.Answer, fin
 	objects := make([]string, len(answers))
 	limit := c.Session.FileLimit()
 	for i, got := range answers {
-		if size := got.Outputs[len(got.Outputs)-1].Blob.Digest.Size; uint64(size) > limit {
-			return reason.Stay(reason.Unwritten, "the object of %s is larger than files may be (ulimit -f)", c.Split.Compiles[i].Source())
+		object, ok := got.Find(parts[i].Object())
+		if !ok {
+			return reason.Stay(reason.BadOutput, "there is no object of %s", parts[i].Cmd.Source())
 		}
-		base, err := session.PutTemp(dir, tempName(c, i), got.Outputs[len(got.Outputs)-1].Blob)
+		if uint64(object.Blob.Digest.Size) > limit {
+			return reason.Stay(reason.Unwritten, "the object of %s is larger than files may be (ulimit -f)", parts[i].Cmd.Source())
+		}
+		base, err := session.PutTemp(dir, tempName(c, i), object.Blob)
 		if err != nil {
 			return c.Failed(reason.Unwritten, "objects for the link", err)
 		}
