@@ -213,34 +213,6 @@ func (c *Compile) script() string {
 	return ""
 }
 
-// otherLibrary names a library that LD_LIBRARY_PATH puts in the place of one
-// that the compiler was found to have.
-func (c *Compile) otherLibrary() string {
-	for dir := range strings.SplitSeq(c.Session.Getenv("LD_LIBRARY_PATH"), ":") {
-		if !path.IsAbs(dir) {
-			continue
-		}
-		for _, lib := range c.libraries() {
-			if _, err := c.Session.Files.Stat(path.Join(dir, lib)); err == nil {
-				return path.Join(dir, lib)
-			}
-		}
-	}
-	return ""
-}
-
-// libraries are those that move what a compiler computes: the fingerprinted
-// ones and the C and C++ libraries' own.
-func (c *Compile) libraries() []string {
-	list := []string{"libc.so.6", "libm.so.6", "libstdc++.so.6", "libgcc_s.so.1"}
-	for role := range c.Toolchain.Fingerprint {
-		if lib, ok := strings.CutPrefix(role, "lib:"); ok {
-			list = append(list, lib)
-		}
-	}
-	return list
-}
-
 func (c *Compile) IsCXX() bool {
 	l := c.Cmd.Language()
 	return l == argv.CXX || l == argv.ObjCXX
