@@ -53,6 +53,10 @@ type Spec struct {
 	// Programs. A Tree is laid over it: what Root has under the same name, but for a
 	// directory, is a Conflict.
 	Whole bool
+	// Brief says that the program is only asked something, as many others are: it
+	// will be over in a moment. A runner for which it is costly to show programs may do so
+	// in a way that is cheap for one run; what is seen is the same.
+	Brief bool
 	// Tree is a host directory made by the caller: each of its entries appears
 	// read-only at /. "" means none. It must be readable for the uid that the
 	// runner uses, and free of anything that a peer can still change.

@@ -109,7 +109,7 @@ func (c *catalog) first(at *place) drivers.RunFunc {
 func (c *catalog) run(ctx context.Context, run sandbox.Runner, at *place, p drivers.Program, show func(*sandbox.Spec)) (drivers.Output, error) {
 	s := &sandbox.Spec{
 		Path: p.Path, Args: append([]string{p.Path}, p.Args...), Env: append([]string{"PATH=" + at.path}, p.Env...), Dir: "/",
-		Root: at.dir, Stdin: p.Stdin, Limits: probeLimits,
+		Root: at.dir, Stdin: p.Stdin, Limits: probeLimits, Brief: true,
 	}
 	show(s)
 	out, err := run(ctx, s)

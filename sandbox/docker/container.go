@@ -60,7 +60,8 @@ const slack = 32
 // Should this process be killed, the wire is cut as well.
 type warm struct {
 	d     *runner
-	key   string
+	kind  string // which keys it may have by a change of what is on its stage; "" for this one only
+	key   string // which jobs it is for
 	id    string
 	dir   string // on the host: the stage and the socket
 	uid   int
@@ -69,10 +70,10 @@ type warm struct {
 }
 
 // newWarm makes a container for jobs like s. Nothing is left of one that fails.
-func (d *runner) newWarm(ctx context.Context, key string, s *sandbox.Spec, l sandbox.Limits, binds []sandbox.Bind) (w *warm, err error) {
+func (d *runner) newWarm(ctx context.Context, kind, key string, s *sandbox.Spec, l sandbox.Limits, binds []sandbox.Bind) (w *warm, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	w = &warm{d: d, key: key, uid: firstUID + int(d.made.Add(1)%manyUIDs)}
+	w = &warm{d: d, kind: kind, key: key, uid: firstUID + int(d.made.Add(1)%manyUIDs)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.destroy())
@@ -158,6 +159,24 @@ func (w *warm) describe(s *sandbox.Spec, l sandbox.Limits, socket string) engine
 	return c
 }
 
+// enter puts a job's files on the stage, and a Brief one's programs unless they are
+// there from the last; program is the name that it is to be called by.
+func (w *warm) enter(s *sandbox.Spec, l sandbox.Limits, binds []sandbox.Bind) (program string, err error) {
+	if w.kind != "" {
+		if err := w.stage.dress(w.key, s, l, binds); err != nil {
+			return "", &sandbox.Failure{Kind: sandbox.Setup, Detail: "programs to show", Err: err}
+		}
+	}
+	program, waits, err := w.stage.enter(s, l, binds)
+	if err == nil && len(waits) > 0 {
+		if err = w.conn.Place(waits, false); err != nil {
+			_ = w.conn.Cut() // who knows how far it came
+			err = &sandbox.Failure{Kind: sandbox.Setup, Detail: "lay out the root", Err: err}
+		}
+	}
+	return program, err
+}
+
 // job runs one program. left says that it left processes behind; ours that the
 // container can't be used again for another reason.
 func (w *warm) job(ctx context.Context, s *sandbox.Spec, l sandbox.Limits, program string, overflow func(error)) (e *ending.Ending, left bool, err error) {
@@ -177,7 +196,7 @@ func (w *warm) job(ctx context.Context, s *sandbox.Spec, l sandbox.Limits, progr
 		end, err = w.conn.Wait()
 	}
 	if err != nil {
-		return nil, true, sandbox.Failf(sandbox.Killed, "its container ended: %v", err)
+		return nil, true, w.ended(ctx, l, err)
 	}
 	e = &ending.Ending{Started: end.Error == "", Tmp: w.conn.Tmp}
 	e.Stdout, e.Stderr = st.Wait()
@@ -194,6 +213,15 @@ func (w *warm) job(ctx context.Context, s *sandbox.Spec, l sandbox.Limits, progr
 	}
 	e.Usage = sandbox.Usage{Wall: time.Since(began), User: end.User, System: end.System, MaxRSS: end.MaxRSS}
 	return e, end.Others, nil
+}
+
+// ended says why process 1 is gone in the middle of a job. Memory that files take stays
+// taken when the kernel has ended the program, and then process 1 may be next.
+func (w *warm) ended(ctx context.Context, l sandbox.Limits, err error) *sandbox.Failure {
+	if ctx.Err() == nil && w.d.engine.OutOfMemory(ctx, w.id) {
+		return sandbox.Failf(sandbox.Memory, "its container came to %d MiB, and ended", l.Sum>>20)
+	}
+	return sandbox.Failf(sandbox.Killed, "its container ended: %v", err)
 }
 
 func (w *warm) jobOf(s *sandbox.Spec, l sandbox.Limits, program string) *inner.Job {

@@ -12,10 +12,11 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/crosscc/crosscc/sandbox"
 	"github.com/crosscc/crosscc/sandbox/docker/internal/engine"
@@ -36,14 +37,18 @@ type Options struct {
 }
 
 // A runner keeps containers warm, because one takes a third of a second to start:
-// for each set of programs (and limits) there are as many as were needed at one time, each
-// with one job at a time, and thrown away as soon as a job leaves anything behind
-// or has to be ended from outside. See warm for one container's life.
+// for each set of programs (and limits) there are some, each with one job at a time,
+// and thrown away as soon as a job leaves anything behind or has to be ended from
+// outside. See warm for one container's life, and pool for how many there are.
+//
+// A Brief Spec has its programs copied onto the stage instead: which compilers a
+// machine has is asked of all of them in the same few containers.
 type runner struct {
 	engine interface {
 		Start(context.Context, engine.Container) (id string, warnings []string, err error)
 		Remove(ctx context.Context, id string) error
 		RemoveAll(ctx context.Context, label string) error
+		OutOfMemory(ctx context.Context, id string) bool
 		Close() error
 	}
 	dir      string   // of this runner
@@ -53,15 +58,8 @@ type runner struct {
 	logf     func(string, ...any)
 	warned   sync.Map // Engine's warnings that were logged
 	made     atomic.Int64
-
-	mu     sync.Mutex
-	idle   []*warm // the longest idle first
-	closed bool
-	busy   sync.WaitGroup
+	pool     *pool
 }
-
-// maxIdle bounds the containers that wait for jobs.
-func maxIdle() int { return 2 * runtime.NumCPU() }
 
 // New makes the Runner that has jobs run in containers of the Docker Engine on this
 // machine. Its error says why that is not possible. Who calls it calls prove.Closed
@@ -87,7 +85,7 @@ func newRunner(ctx context.Context, o Options) (d *runner, err error) {
 	if err != nil {
 		return nil, err
 	}
-	d = &runner{engine: e, logf: o.Logf}
+	d = &runner{engine: e, logf: o.Logf, pool: newPool()}
 	if d.logf == nil {
 		d.logf = func(string, ...any) {}
 	}
@@ -98,8 +96,7 @@ func newRunner(ctx context.Context, o Options) (d *runner, err error) {
 	return d, nil
 }
 
-// open prepares the Engine and the runner's directory, and starts one container to see
-// that it can.
+// open prepares the Engine and the runner's directory.
 func (d *runner) open(ctx context.Context, e *engine.Engine, dir string) error {
 	if err := e.Prepare(ctx); err != nil {
 		return err
@@ -108,15 +105,7 @@ func (d *runner) open(ctx context.Context, e *engine.Engine, dir string) error {
 		return fmt.Errorf("directory for containers: %w", err)
 	}
 	// Those of a helper that was killed: no other has this directory.
-	if err := e.RemoveAll(ctx, d.dir); err != nil {
-		return err
-	}
-	s := &sandbox.Spec{Out: "/.crosscc"}
-	w, err := d.newWarm(ctx, "", s, s.Limits.OrDefaults(), nil)
-	if err != nil {
-		return err
-	}
-	return w.destroy()
+	return e.RemoveAll(ctx, d.dir)
 }
 
 // home makes the runner's directory, with what process 1 of a container is in it.
@@ -203,16 +192,11 @@ func (d *runner) run(ctx context.Context, s *sandbox.Spec) (*sandbox.Outcome, er
 	if err != nil {
 		return nil, err
 	}
-	defer d.busy.Done()
-	program, waits, err := w.stage.enter(s, l, binds)
-	if err == nil && len(waits) > 0 {
-		if err := w.conn.Place(waits, false); err != nil {
-			return nil, errors.Join(&sandbox.Failure{Kind: sandbox.Setup, Detail: "lay out the root", Err: err}, d.discard(w))
-		}
-	}
+	defer d.pool.busy.Done()
+	program, err := w.enter(s, l, binds)
 	if err != nil {
-		if clearing := w.stage.clear(); clearing != nil {
-			return nil, errors.Join(err, d.discard(w))
+		if clearing := w.stage.clear(); clearing != nil || !w.conn.Alive() {
+			return nil, errors.Join(err, clearing, d.discard(w))
 		}
 		d.giveBack(w)
 		return nil, err
@@ -255,26 +239,32 @@ func (d *runner) inContainer(ctx context.Context, w *warm, s *sandbox.Spec, l sa
 	return o, err
 }
 
-// take finds an idle container for s or makes one; its holder gives it back or
-// discards it, and then tells busy.
-func (d *runner) take(ctx context.Context, s *sandbox.Spec, l sandbox.Limits, binds []sandbox.Bind) (*warm, error) {
+// take finds a container for s or makes one; its holder gives it back or
+// discards it, and then tells the pool's busy.
+func (d *runner) take(ctx context.Context, s *sandbox.Spec, l sandbox.Limits, binds []sandbox.Bind) (w *warm, err error) {
 	key, err := keyOf(s, l, binds)
+	kind := ""
+	if err == nil && brief(s, binds) {
+		binds = nil
+		kind, err = keyOf(s, l, nil)
+		key = kind + key
+	}
 	if f, ok := errors.AsType[*sandbox.Failure](err); ok {
 		return nil, f
 	}
 	if err != nil {
 		return nil, &sandbox.Failure{Kind: sandbox.Setup, Detail: "programs to show", Err: err}
 	}
-	d.mu.Lock()
-	if d.closed {
-		d.mu.Unlock()
-		return nil, sandbox.Failf(sandbox.Setup, "the sandbox is closed")
+	if err := d.pool.enter(); err != nil {
+		return nil, err
 	}
-	d.busy.Add(1)
-	d.mu.Unlock()
+	defer func() {
+		if err != nil {
+			d.pool.busy.Done()
+		}
+	}()
 	for {
-		w := d.pick(key)
-		if w == nil {
+		if w, err = d.pool.take(ctx, key); w == nil || err != nil {
 			break
 		}
 		if w.conn.Alive() {
@@ -284,15 +274,35 @@ func (d *runner) take(ctx context.Context, s *sandbox.Spec, l sandbox.Limits, bi
 			d.logf("%v", err)
 		}
 	}
-	w, err := d.newWarm(ctx, key, s, l, binds)
 	if err != nil {
-		d.busy.Done()
+		return nil, err
+	}
+	if w = d.pool.dress(kind, key); w != nil && w.conn.Alive() {
+		return w, nil
+	}
+	if w != nil {
+		if err := d.end(w); err != nil {
+			d.logf("%v", err)
+		}
+	}
+	began := time.Now()
+	if w, err = d.newWarm(ctx, kind, key, s, l, binds); err != nil {
+		d.pool.lost(key)
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
 		return nil, &sandbox.Failure{Kind: sandbox.Setup, Detail: "container", Err: err}
 	}
+	d.pool.made(time.Since(began))
 	return w, nil
+}
+
+// brief tells whether s may have copies of its programs. Those below a writable
+// directory would have to be copied again for each run.
+func brief(s *sandbox.Spec, binds []sandbox.Bind) bool {
+	return s.Brief && !s.Whole && !slices.ContainsFunc(binds, func(b sandbox.Bind) bool {
+		return strings.HasPrefix(b.Dest, "/tmp/") || s.Out != "" && strings.HasPrefix(b.Dest, s.Out+"/")
+	})
 }
 
 // keyOf says which jobs can be in one container, one after the other: those with
@@ -320,38 +330,27 @@ func keyOf(s *sandbox.Spec, l sandbox.Limits, binds []sandbox.Bind) (string, err
 	return string(h.Sum(nil)), nil
 }
 
-// pick takes the container of this key that was used last.
-func (d *runner) pick(key string) *warm {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for i := len(d.idle) - 1; i >= 0; i-- {
-		if w := d.idle[i]; w.key == key {
-			d.idle = append(d.idle[:i], d.idle[i+1:]...)
-			return w
-		}
-	}
-	return nil
-}
-
-// giveBack keeps a container for the next job, and lets go of the one that waited
-// longest when there are too many.
+// giveBack keeps a container for the next job. Nobody waits for the one that has to go
+// for it.
 func (d *runner) giveBack(w *warm) {
-	var old *warm
-	d.mu.Lock()
-	d.idle = append(d.idle, w)
-	if len(d.idle) > maxIdle() {
-		old, d.idle = d.idle[0], d.idle[1:]
-	}
-	d.mu.Unlock()
+	old := d.pool.free(w)
 	if old == nil {
 		return
 	}
-	if err := d.discard(old); err != nil {
-		d.logf("%v", err)
-	}
+	d.pool.busy.Go(func() {
+		if err := d.end(old); err != nil {
+			d.logf("%v", err)
+		}
+	})
 }
 
+// discard ends a container that was taken.
 func (d *runner) discard(w *warm) error {
+	defer d.pool.lost(w.key)
+	return d.end(w)
+}
+
+func (d *runner) end(w *warm) error {
 	if err := w.destroy(); err != nil {
 		return fmt.Errorf("sandbox: %w", err)
 	}
@@ -367,15 +366,10 @@ func (d *runner) warn(line string) {
 
 // close waits for running jobs and ends every container.
 func (d *runner) close() error {
-	d.mu.Lock()
-	d.closed = true
-	d.mu.Unlock()
-	d.busy.Wait()
 	var errs []error
-	for _, w := range d.idle {
-		errs = append(errs, d.discard(w))
+	for _, w := range d.pool.close() {
+		errs = append(errs, d.end(w))
 	}
-	d.idle = nil
 	if d.dir != "" {
 		errs = append(errs, os.RemoveAll(d.dir))
 	}

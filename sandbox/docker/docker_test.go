@@ -71,9 +71,9 @@ type counting struct {
 }
 
 func (c counting) containers() (made int64, idle int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.made.Load(), len(c.idle)
+	c.pool.mu.Lock()
+	defer c.pool.mu.Unlock()
+	return c.made.Load(), len(c.pool.idle)
 }
 
 // newCounting is a runner whose containers can be counted.
@@ -169,7 +169,7 @@ func TestWarmManyAtOnce(t *testing.T) {
 	r := newCounting(t)
 	p := rig.Build(t, `#include <unistd.h>
 		#include <fcntl.h>
-		int main() { int n = open("/tmp/only", O_CREAT | O_EXCL, 0600); usleep(300000); return n < 0; }`)
+		int main() { int n = open("/tmp/only", O_CREAT | O_EXCL, 0600); usleep(1500000); return n < 0; }`) // longer than making a container takes
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {

@@ -34,6 +34,9 @@ type stage struct {
 	binds map[string]string // host files to mount, by place; only of the fixed
 	tmpfs map[string]int64  // sizes of the writable directories, by place
 	own   []string          // places that the job on stage has, parents first
+
+	dressed string   // which programs are there as copies, by their key; "" for none
+	clothes []string // the places of these, parents first
 }
 
 // fixedWords say what all jobs with these programs share, and a container's mounts
@@ -62,7 +65,7 @@ func fixedWords(s *sandbox.Spec, l sandbox.Limits, binds []sandbox.Bind) ([]stri
 // lie in wait, as enter's.
 func newStage(dir, late string, fixed []string) (g *stage, waits []string, err error) {
 	g = &stage{dir: dir, late: late, fixed: map[string]bool{"/": true}, binds: map[string]string{}, tmpfs: map[string]int64{}}
-	_, err = g.play(fixed, nil)
+	_, err = g.play(fixed, nil, g.mount)
 	waits = g.waits()
 	for _, p := range g.own {
 		g.fixed[p] = true
@@ -79,16 +82,54 @@ func (g *stage) enter(s *sandbox.Spec, l sandbox.Limits, binds []sandbox.Bind) (
 	if err != nil {
 		return "", nil, err
 	}
-	program, err = g.play(words, s)
+	program, err = g.play(words, s, g.graft)
 	if err != nil {
 		err = &sandbox.Failure{Kind: sandbox.Setup, Detail: "lay out the root", Err: err}
 	}
 	return program, g.waits(), err
 }
 
-// play does what bubblewrap's words say; s is nil for the fixed part, which alone
-// has mounts.
-func (g *stage) play(words []string, s *sandbox.Spec) (program string, err error) {
+// dress puts copies of programs on the stage, where they stay until others are asked
+// for. They are no links, because that would change the files that they are of: others
+// go by the time of a file's last change.
+func (g *stage) dress(key string, s *sandbox.Spec, l sandbox.Limits, binds []sandbox.Bind) error {
+	if g.dressed == key {
+		return nil
+	}
+	if err := g.undress(); err != nil {
+		return err
+	}
+	words, err := fixedWords(s, l, binds)
+	if err == nil {
+		_, err = g.play(words, nil, g.copy)
+	}
+	g.clothes, g.own = g.own, nil
+	for _, p := range g.clothes {
+		g.fixed[p] = true
+	}
+	if err != nil {
+		return errors.Join(err, g.undress())
+	}
+	g.dressed = key
+	return nil
+}
+
+func (g *stage) undress() error {
+	g.dressed = ""
+	for i := len(g.clothes) - 1; i >= 0; i-- {
+		p := g.clothes[i]
+		if err := os.RemoveAll(g.host(p)); err != nil {
+			return err // they stay noted
+		}
+		delete(g.fixed, p)
+		g.clothes = g.clothes[:i]
+	}
+	return nil
+}
+
+// play does what bubblewrap's words say; s is nil but for a job's part. show has a
+// file or directory of the host's at a place.
+func (g *stage) play(words []string, s *sandbox.Spec, show func(source, p string) error) (program string, err error) {
 	for len(words) > 1 {
 		word, rest := words[0], words[1:]
 		taken := 2
@@ -108,7 +149,7 @@ func (g *stage) play(words []string, s *sandbox.Spec) (program string, err error
 		case word == "--symlink":
 			err = g.link(rest[0], rest[1])
 		case word == "--ro-bind" || word == "--dev-bind":
-			err = g.show(rest[0], rest[1], s == nil)
+			err = show(rest[0], rest[1])
 		case word == "--ro-bind-data" && s != nil:
 			err = g.text(s, rest[0], rest[1])
 		default:
@@ -210,23 +251,30 @@ func (g *stage) text(s *sandbox.Spec, number, p string) error {
 	})
 }
 
-// show has a file or directory of the host's at p: by a mount in the fixed part,
-// else as links or copies.
-func (g *stage) show(source, p string, mount bool) error {
-	if mount {
-		g.binds[p] = source
-		if g.hidden(p) { // the mount makes its place itself
-			g.fixed[p] = true
-			return g.directory(path.Dir(p))
-		}
-		return g.place(p, func(host string) error {
-			if info, err := os.Lstat(source); err == nil && info.IsDir() {
-				return graft.Dir(host)
-			}
-			return graft.File(host, 0o444, func(*os.File) error { return nil })
-		})
+// mount has a file or directory of the host's at p for as long as there is the
+// container.
+func (g *stage) mount(source, p string) error {
+	g.binds[p] = source
+	if g.hidden(p) { // the mount makes its place itself
+		g.fixed[p] = true
+		return g.directory(path.Dir(p))
 	}
+	return g.place(p, func(host string) error {
+		if info, err := os.Lstat(source); err == nil && info.IsDir() {
+			return graft.Dir(host)
+		}
+		return graft.File(host, 0o444, func(*os.File) error { return nil })
+	})
+}
+
+// graft has it at p as links where that can be, else as copies.
+func (g *stage) graft(source, p string) error {
 	return g.place(p, func(host string) error { return graft.Onto(source, host) })
+}
+
+// copy has it at p as copies.
+func (g *stage) copy(source, p string) error {
+	return g.place(p, func(host string) error { return graft.Copy(source, host) })
 }
 
 // clear takes the job's own files off the stage.

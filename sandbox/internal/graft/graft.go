@@ -18,19 +18,32 @@ import (
 // below it, readable for any uid. Files are linked where that can be, so who sees
 // them must not be able to write to them. Nobody may change either meanwhile. An
 // error may leave a part.
-func Onto(source, target string) error { return onto(source, target, map[inode]string{}) }
+func Onto(source, target string) error {
+	return (&graft{link: true, copied: map[inode]string{}}).onto(source, target)
+}
+
+// Copy is Onto that copies all files, and so changes nothing of source, not even how
+// many names it has.
+func Copy(source, target string) error {
+	return (&graft{copied: map[inode]string{}}).onto(source, target)
+}
 
 type inode struct{ dev, ino uint64 }
 
-// onto remembers what it copied, so that one file of several names stays one.
-func onto(source, target string, copied map[inode]string) error {
+// A graft remembers what it copied, so that one file of several names stays one.
+type graft struct {
+	link   bool
+	copied map[inode]string
+}
+
+func (g *graft) onto(source, target string) error {
 	info, err := os.Lstat(source)
 	if err != nil {
 		return err
 	}
 	switch {
 	case info.Mode().IsRegular():
-		return file(source, target, info, copied)
+		return g.file(source, target, info)
 	case info.Mode()&fs.ModeSymlink != 0:
 		text, err := os.Readlink(source)
 		if err != nil {
@@ -48,15 +61,15 @@ func onto(source, target string, copied map[inode]string) error {
 		return err
 	}
 	for _, e := range entries {
-		if err := onto(filepath.Join(source, e.Name()), filepath.Join(target, e.Name()), copied); err != nil {
+		if err := g.onto(filepath.Join(source, e.Name()), filepath.Join(target, e.Name())); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func file(source, target string, info fs.FileInfo, copied map[inode]string) error {
-	if info.Mode().Perm()&0o4 != 0 {
+func (g *graft) file(source, target string, info fs.FileInfo) error {
+	if g.link && info.Mode().Perm()&0o4 != 0 {
 		err := os.Link(source, target)
 		// Another file system, a file of somebody else's, or too many names.
 		if err == nil || !errors.Is(err, unix.EXDEV) && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EMLINK) {
@@ -68,10 +81,10 @@ func file(source, target string, info fs.FileInfo, copied map[inode]string) erro
 		return fmt.Errorf("%s: no inode", source)
 	}
 	id := inode{uint64(st.Dev), st.Ino}
-	if first := copied[id]; first != "" {
+	if first := g.copied[id]; first != "" {
 		return os.Link(first, target)
 	}
-	copied[id] = target
+	g.copied[id] = target
 	if err := File(target, info.Mode().Perm()|0o444, func(f *os.File) error {
 		from, err := os.Open(source)
 		if err != nil {

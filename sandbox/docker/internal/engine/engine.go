@@ -21,6 +21,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/mount"
@@ -225,6 +226,28 @@ func (e *Engine) Remove(ctx context.Context, id string) error {
 			return fmt.Errorf("docker engine: a container does not go: %w", context.Cause(ctx))
 		case <-time.After(2 * time.Millisecond):
 		}
+	}
+}
+
+// oomTime is how long the Engine may take to hear from the kernel.
+const oomTime = 500 * time.Millisecond
+
+// OutOfMemory reports whether the kernel ended something in a container because its
+// memory was out; it asks what the Engine remembers. A container that is gone has told
+// nobody else.
+func (e *Engine) OutOfMemory(ctx context.Context, id string) bool {
+	until := time.Now().Add(oomTime)
+	ctx, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
+	told, failed := e.c.Events(ctx, events.ListOptions{
+		Since: "0", Until: strconv.FormatInt(until.Unix()+1, 10),
+		Filters: filters.NewArgs(filters.Arg("container", id), filters.Arg("event", string(events.ActionOOM))),
+	})
+	select {
+	case <-told:
+		return true
+	case <-failed: // its end, too
+		return false
 	}
 }
 
