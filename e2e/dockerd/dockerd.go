@@ -196,6 +196,34 @@ func (d *Daemon) Stop() error {
 	return errors.Join(err, d.removeGroups())
 }
 
+// Crash ends the Engine and all that it runs by SIGKILL, and leaves its files. Again may
+// follow.
+func (d *Daemon) Crash() error {
+	if d.cmd == nil {
+		return errors.New("not an Engine of ours")
+	}
+	err := d.cmd.Process.Kill()
+	<-d.ended
+	return err
+}
+
+// Again starts an Engine that has crashed, with what it had.
+func (d *Daemon) Again(ctx context.Context) error {
+	program, err := find("dockerd")
+	if err != nil {
+		return err
+	}
+	// Numbers of processes, and sockets of those that are gone, as after a machine's end.
+	if err := errors.Join(os.RemoveAll(filepath.Join(d.dir, "exec")), os.RemoveAll(filepath.Join(d.dir, "pid"))); err != nil {
+		return err
+	}
+	d.ended = make(chan struct{})
+	if err := d.start(ctx, program); err != nil {
+		return fmt.Errorf("%w\n%s", err, d.said())
+	}
+	return nil
+}
+
 // end asks dockerd to end, so that it ends its containers in order, and kills the
 // namespace when it does not.
 func (d *Daemon) end() {

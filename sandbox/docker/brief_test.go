@@ -50,7 +50,7 @@ func TestBrief(t *testing.T) {
 	if made, idle := r.containers(); made-r.first != 1 || idle != 1 {
 		t.Errorf("%d containers were made, %d are idle", made-r.first, idle)
 	}
-	if err := unix.Stat(real, &after); err != nil || after != before {
+	if err := unix.Stat(real, &after); err != nil || after.Nlink != before.Nlink || after.Ctim != before.Ctim {
 		t.Errorf("%s was %+v, is %+v, %v", real, before, after, err)
 	}
 	// The same bounds and no programs: nothing is seen, in a container of its own.

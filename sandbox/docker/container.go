@@ -69,9 +69,11 @@ type warm struct {
 	conn  *inner.Conn
 }
 
-// newWarm makes a container for jobs like s. Nothing is left of one that fails.
+// newWarm makes a container for jobs like s. Nothing is left of one that fails. It is
+// made to its end even when ctx ends: an Engine that is left alone in the middle may
+// make a container that nobody knows.
 func (d *runner) newWarm(ctx context.Context, kind, key string, s *sandbox.Spec, l sandbox.Limits, binds []sandbox.Bind) (w *warm, err error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	w = &warm{d: d, kind: kind, key: key, uid: firstUID + int(d.made.Add(1)%manyUIDs)}
 	defer func() {

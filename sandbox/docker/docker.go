@@ -81,6 +81,8 @@ func newRunner(ctx context.Context, o Options) (d *runner, err error) {
 	if err := process.KeepDescriptors(); err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, openTime)
+	defer cancel()
 	e, err := engine.Open(ctx, o.Host)
 	if err != nil {
 		return nil, err
@@ -95,6 +97,10 @@ func newRunner(ctx context.Context, o Options) (d *runner, err error) {
 	}
 	return d, nil
 }
+
+// openTime bounds what the Engine does before the first job: to answer, to import an
+// empty image and to remove what an earlier helper has left.
+const openTime = 2 * time.Minute
 
 // open prepares the Engine and the runner's directory.
 func (d *runner) open(ctx context.Context, e *engine.Engine, dir string) error {
@@ -294,6 +300,10 @@ func (d *runner) take(ctx context.Context, s *sandbox.Spec, l sandbox.Limits, bi
 		return nil, &sandbox.Failure{Kind: sandbox.Setup, Detail: "container", Err: err}
 	}
 	d.pool.made(time.Since(began))
+	if ctx.Err() != nil {
+		d.giveBack(w)
+		return nil, context.Cause(ctx)
+	}
 	return w, nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -34,8 +35,10 @@ const oldest = "1.41"
 
 // An Engine is a connection to the Docker Engine of this machine.
 type Engine struct {
-	c     *client.Client
-	cpus  int
+	c    *client.Client
+	cpus int
+
+	mu    sync.Mutex // guards image
 	image string
 }
 
@@ -105,6 +108,8 @@ func layer() ([]byte, error) {
 // Prepare makes the empty image that all containers are of, unless the Engine has
 // it. Whatever else has its name is not used.
 func (e *Engine) Prepare(ctx context.Context) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	content, err := layer()
 	if err != nil {
 		return err
@@ -190,12 +195,17 @@ func (c *Container) host(cpus int) *container.HostConfig {
 }
 
 // Start makes and starts a container. It removes itself when its process 1 ends.
-// Warnings are the Engine's, about limits that it can't keep above all.
+// Warnings are the Engine's, about limits that it can't keep above all. An Engine
+// whose answer nobody waits for may still make the container, so ctx should only be
+// over when the Engine does not answer.
 func (e *Engine) Start(ctx context.Context, c Container) (id string, warnings []string, err error) {
-	made, err := e.c.ContainerCreate(ctx, &container.Config{
-		Image: e.image, Entrypoint: c.Words, User: "0:0", WorkingDir: "/", Hostname: "crosscc", Env: []string{"PATH=/"},
-		Labels: map[string]string{Label: c.Label}, Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
-	}, c.host(e.cpus), nil, nil, "")
+	made, err := e.create(ctx, c)
+	if errdefs.IsNotFound(err) { // somebody has tidied the Engine's images
+		if err := e.Prepare(ctx); err != nil {
+			return "", nil, err
+		}
+		made, err = e.create(ctx, c)
+	}
 	if err != nil {
 		return "", nil, fmt.Errorf("docker engine: make a container: %w", err)
 	}
@@ -206,6 +216,16 @@ func (e *Engine) Start(ctx context.Context, c Container) (id string, warnings []
 		return "", nil, errors.Join(fmt.Errorf("docker engine: start a container: %w", err), e.Remove(ctx, made.ID))
 	}
 	return made.ID, made.Warnings, nil
+}
+
+func (e *Engine) create(ctx context.Context, c Container) (container.CreateResponse, error) {
+	e.mu.Lock()
+	image := e.image
+	e.mu.Unlock()
+	return e.c.ContainerCreate(ctx, &container.Config{
+		Image: image, Entrypoint: c.Words, User: "0:0", WorkingDir: "/", Hostname: "crosscc", Env: []string{"PATH=/"},
+		Labels: map[string]string{Label: c.Label}, Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
+	}, c.host(e.cpus), nil, nil, "")
 }
 
 // goTime bounds how long a container takes to go.
