@@ -70,22 +70,30 @@ func TestLeftContainers(t *testing.T) {
 // TestCanceledStart: a client that goes away while a container is made leaves none that
 // nobody knows.
 func TestCanceledStart(t *testing.T) {
-	r, host := newCounting(t), testEngine.Need(t).Host()
+	host := testEngine.Need(t).Host()
+	r, err := newRunner(rig.Context(t), Options{Host: host, Dir: rig.OpenTemp(t), Logf: t.Logf})
+	if err != nil {
+		t.Fatal(err)
+	}
 	p := rig.Build(t, sleeps)
 	var wg sync.WaitGroup
-	for range 8 {
+	for i := range 12 {
 		wg.Go(func() {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rand.IntN(500))*time.Millisecond)
+			s := rig.Spec(p)
+			s.Limits.Temp = int64(i+1) << 20 // a container for each
+			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rand.IntN(1500))*time.Millisecond)
 			defer cancel()
-			if o, err := r.run(ctx, rig.Spec(p)); !errors.Is(err, context.DeadlineExceeded) {
+			if o, err := r.run(ctx, s); !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("got %+v, %v", o, err)
 			}
 		})
 	}
 	wg.Wait()
-	_, idle := r.containers()
-	if found := containers(t, host, r.dir); len(found) != idle {
-		t.Errorf("the Engine has %q, and %d wait for jobs", found, idle)
+	if err := r.close(); err != nil {
+		t.Error(err)
+	}
+	if found := containers(t, host, r.dir); len(found) > 0 {
+		t.Errorf("the Engine has %q", found)
 	}
 }
 
