@@ -19,7 +19,8 @@
 //   - files: the client's files as the kernel walks them, and their texts, kept
 //     between scans by what stat says. Its comment has the argument why what is
 //     remembered can be trusted.
-//   - plan.go: which name led where, kept between scans.
+//   - resolve.go: what one name leads to; plan.go: which led where, kept between
+//     scans.
 //   - settle.go: names that are macros.
 //   - image.go: names that the headers of an image include, when one defines the compile.
 //   - tree.go: the result; deps.go: whether a compile read what it predicts.
