@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -202,26 +203,44 @@ func FindProject(root *rootfs.Root, dir string, user uint32) (*Project, error) {
 
 // projectIn reads the settings in one directory.
 func projectIn(root *rootfs.Root, dir string, user uint32) (*Project, error) {
+	if _, err := root.Lstat(path.Join(dir, ProjectFile)); err != nil {
+		return nil, opened(path.Join(dir, ProjectFile), err) // nearly always there is none
+	}
+	in, err := root.Sub(dir)
+	if err != nil {
+		return nil, opened(path.Join(dir, ProjectFile), err)
+	}
+	defer func() { _ = in.Close() }()
+	return projectOf(root, in, dir, user)
+}
+
+// opened sorts out why a project's file can't be opened: that there is none and that
+// the machine is in trouble are errors. A file that this user may not read, or that is
+// none, does not count: a build that pins nothing goes on.
+func opened(name string, err error) error {
+	for _, known := range []error{fs.ErrNotExist, unix.ENOTDIR, unix.EIO, unix.EMFILE, unix.ENFILE, unix.ENOMEM} {
+		if errors.Is(err, known) {
+			return err
+		}
+	}
+	return &Distrusted{name, err.Error()}
+}
+
+// projectOf reads the settings in the directory in, which was dir. The directory and the
+// file that are judged are those that are read, whatever their names lead to by now; who
+// has put another's file there by a link has had to write to the directory.
+func projectOf(root, in *rootfs.Root, dir string, user uint32) (*Project, error) {
 	name := path.Join(dir, ProjectFile)
-	f, err := root.Open(name)
-	switch {
-	case err == nil:
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.EIO), errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE), errors.Is(err, unix.ENOMEM):
-		return nil, err
-	default: // not to be opened by this user, or no file: a build that pins nothing goes on
-		return nil, &Distrusted{name, err.Error()}
+	f, err := openProject(root, in, dir)
+	if err != nil {
+		return nil, opened(name, err)
 	}
 	defer f.Close()
-	// All of one descriptor: what is judged is what is read.
-	var file unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &file); err != nil {
+	var file, above unix.Stat_t
+	if err := errors.Join(unix.Fstat(int(f.Fd()), &file), unix.Fstat(in.FD(), &above)); err != nil {
 		return nil, &fs.PathError{Op: "stat", Path: name, Err: err}
 	}
-	in, err := root.Stat(dir)
-	if err != nil {
-		return nil, err
-	}
-	err = cmp.Or(projectOwner(name, "it", file.Uid, file.Mode, user), projectOwner(name, "its directory", in.Uid, in.Mode, user))
+	err = cmp.Or(projectOwner(name, "it", file.Uid, file.Mode, user), projectOwner(name, "its directory", above.Uid, above.Mode, user))
 	if err != nil {
 		return nil, err
 	}
@@ -230,4 +249,21 @@ func projectIn(root *rootfs.Root, dir string, user uint32) (*Project, error) {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
 	return &Project{Name: name, Text: text}, nil
+}
+
+// openProject opens the file in a directory. Where it is a link, its text leads on from
+// the directory's name.
+func openProject(root, in *rootfs.Root, dir string) (*os.File, error) {
+	st, err := in.Lstat("/" + ProjectFile)
+	if err != nil || st.Mode&unix.S_IFMT != unix.S_IFLNK {
+		return in.Open("/" + ProjectFile)
+	}
+	text, err := in.Readlink("/" + ProjectFile)
+	if err != nil {
+		return nil, err
+	}
+	if !path.IsAbs(text) {
+		text = dir + "/" + text
+	}
+	return root.Open(text)
 }

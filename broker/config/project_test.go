@@ -163,6 +163,85 @@ func TestFindProject(t *testing.T) {
 	}
 }
 
+// What is judged is what is read: a directory that is put in another's place, or goes out
+// of it, in the middle changes nothing.
+func TestProjectOfSwapped(t *testing.T) {
+	me := uint32(os.Geteuid())
+	for name, tt := range map[string]struct {
+		opened, later os.FileMode // modes of the directory that was found, and of the one that takes its name
+		want          string
+	}{
+		"an honest one takes its place": {0o777, 0o755, "others may write to its directory"},
+		"it goes for a bad one":         {0o755, 0o777, ""},
+	} {
+		top := t.TempDir()
+		dir := filepath.Join(top, "p")
+		make := func(text string, mode os.FileMode) {
+			t.Helper()
+			if err := errors.Join(os.Mkdir(dir, 0o755), os.WriteFile(filepath.Join(dir, ProjectFile), []byte(text), 0o644), os.Chmod(dir, mode)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		root, err := rootfs.At("/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer root.Close()
+		make("match = 'identical'\n", tt.opened)
+		in, err := root.Sub(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer in.Close()
+		if err := os.Rename(dir, filepath.Join(top, "was")); err != nil {
+			t.Fatal(err)
+		}
+		make("another", tt.later)
+		p, err := projectOf(root, in, dir, me)
+		switch {
+		case tt.want == "" && (err != nil || string(p.Text) != "match = 'identical'\n"):
+			t.Errorf("%s: %+v, %v", name, p, err)
+		case tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
+			t.Errorf("%s: %+v, %v", name, p, err)
+		}
+	}
+}
+
+// A link is followed from where it lies, in the root.
+func TestProjectLink(t *testing.T) {
+	top := t.TempDir()
+	root, err := rootfs.At(top)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	me := uint32(os.Geteuid())
+	if err := errors.Join(os.MkdirAll(filepath.Join(top, "home/p"), 0o755), os.WriteFile(filepath.Join(top, "home/common"), []byte("match = 'identical'\n"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]string{"../common": "", "/home/common": "", "common": "no such file", top + "/home/common": "no such file", ".crosscc.toml": "too many levels"} {
+		link := filepath.Join(top, "home/p", ProjectFile)
+		_ = os.Remove(link)
+		if err := os.Symlink(text, link); err != nil {
+			t.Fatal(err)
+		}
+		p, err := projectIn(root, "/home/p", me)
+		if want == "" && (err != nil || p.Name != "/home/p/"+ProjectFile || len(p.Text) == 0) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %+v, %v; want %q", text, p, err, want)
+		}
+	}
+	if err := os.Chmod(filepath.Join(top, "home/common"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(top, "home/p", ProjectFile)
+	if err := errors.Join(os.Remove(link), os.Symlink("../common", link)); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := projectIn(root, "/home/p", me); err == nil || !strings.Contains(err.Error(), "others may write to it") {
+		t.Errorf("to a file that others write: %+v, %v", p, err)
+	}
+}
+
 func BenchmarkFindProject(b *testing.B) {
 	root, err := rootfs.At("/")
 	if err != nil {

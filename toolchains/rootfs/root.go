@@ -246,6 +246,16 @@ func (r *Root) ReadDir(name string, limit int) ([]string, error) {
 	return names, nil
 }
 
+// Sub is the directory name as a root of its own, which stays that directory whatever
+// its name leads to later. It need not be readable. The caller closes it.
+func (r *Root) Sub(name string) (*Root, error) {
+	fd, err := r.open("open", name, unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return nil, err
+	}
+	return FromFD(fd), nil
+}
+
 // OpenDir opens a directory for reading; its descriptor serves to make files in it.
 func (r *Root) OpenDir(name string) (*os.File, error) {
 	fd, err := r.open("open", name, unix.O_RDONLY|unix.O_DIRECTORY)

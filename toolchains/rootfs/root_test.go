@@ -214,3 +214,35 @@ func TestOwnRoot(t *testing.T) {
 		}
 	}
 }
+
+// A directory that was opened as a root stays that directory when its name goes to
+// another, and nothing in it leads out.
+func TestSub(t *testing.T) {
+	top := t.TempDir()
+	dir := filepath.Join(top, "p")
+	if err := errors.Join(os.Mkdir(dir, 0o711), os.WriteFile(filepath.Join(dir, "a"), []byte("mine"), 0o600), os.Symlink("../a", filepath.Join(dir, "up")),
+		os.WriteFile(filepath.Join(top, "a"), []byte("above"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	root, err := At(top)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	sub, err := root.Sub("/p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close()
+	if err := errors.Join(os.Rename(dir, dir+"2"), os.Mkdir(dir, 0o755), os.WriteFile(filepath.Join(dir, "a"), []byte("another"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"/a", "/up", "/../a"} {
+		if text, err := sub.ReadFile(name, 100); err != nil || string(text) != "mine" {
+			t.Errorf("%s: %q, %v", name, text, err)
+		}
+	}
+	if _, err := root.Sub("/a"); err == nil {
+		t.Error("a file was taken for a directory")
+	}
+}
