@@ -76,8 +76,10 @@ func (c *Compile) byName(called string) bool {
 	if !strings.Contains(called, "/") {
 		return true
 	}
-	_, err := c.Session.Files.Stat(c.Session.Abs(called))
-	return err == nil // the wrapper found no program there, so it is a link to crosscc
+	st, err := c.Session.Files.Stat(c.Session.Abs(called))
+	// The wrapper found no compiler there: a program is a link to crosscc, anything else
+	// is what the build can't run either.
+	return err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && st.Mode&0o111 != 0
 }
 
 func notFound(name string) error {
