@@ -10,6 +10,7 @@ import (
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/helper/catalog"
 )
 
 // This file is what a helper refuses of a job besides its words, for which
@@ -227,4 +228,18 @@ func directiveAt(piece []byte, start bool) int {
 		}
 	}
 	return -1
+}
+
+// admitPrivate refuses a tree that has files where the toolchain looks for its
+// own.
+func admitPrivate(j *broker.Job, p catalog.Private) error {
+	for name, e := range j.Root.All() {
+		if e.Dir != nil {
+			continue
+		}
+		if why := p.Closed(name, e.Link != nil); why != "" {
+			return broker.Refusef(ReasonTreeClosed, "%s of the tree is closed here: %s", name, why)
+		}
+	}
+	return nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/helper/catalog"
 )
 
 // An attack is a tree that would have a compiler run or believe what a client
@@ -163,7 +164,7 @@ func unguarded(t *testing.T, h *Helper, j *broker.Job) string {
 	if err := p.write(); err != nil {
 		t.Fatal(err)
 	}
-	res, err := h.compile(t.Context(), located{Toolchain: nativeOf(t, h), path: "/usr/bin"}, p)
+	res, err := h.compile(t.Context(), catalog.Located{Toolchain: nativeOf(t, h), SearchPath: "/usr/bin"}, p)
 	if r, ok := errors.AsType[*broker.Refusal](err); ok && r.Reason == ReasonTreeClosed {
 		return ""
 	}

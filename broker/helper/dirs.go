@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/helper/catalog"
 )
 
 // This file makes the directories for views: one below the state directory, and
@@ -24,7 +25,7 @@ import (
 // a closed home has it in /run.
 func viewsDir(state string) (dir string, unlock func() error, err error) {
 	dir = filepath.Join(state, "views")
-	if os.Geteuid() == 0 && !enterable(state) {
+	if os.Geteuid() == 0 && !catalog.Enterable(state) {
 		dir = "/run/crosscc-views-" + broker.DigestOf([]byte(state)).Hash[:16]
 	}
 	if err := os.Mkdir(dir, 0o711); err != nil && !errors.Is(err, os.ErrExist) {
@@ -84,7 +85,7 @@ func memoryDir(shm, state string, slots int) (dir string, bytes int64, gone func
 	mode := os.FileMode(0o700)
 	if os.Geteuid() == 0 {
 		mode = 0o711 // the sandbox's user passes; it can't list the names in it
-		if !enterable(shm) {
+		if !catalog.Enterable(shm) {
 			return "", 0, none
 		}
 	}
@@ -137,19 +138,6 @@ func sweep(shm string) {
 		if f, err := lock(dir); err == nil {
 			os.RemoveAll(dir)
 			f.Close()
-		}
-	}
-}
-
-// enterable reports whether anybody may pass through dir and what is above it.
-func enterable(dir string) bool {
-	for ; ; dir = filepath.Dir(dir) {
-		st, err := os.Stat(dir)
-		if err != nil || st.Mode()&0o001 == 0 {
-			return false
-		}
-		if dir == "/" {
-			return true
 		}
 	}
 }

@@ -7,8 +7,6 @@ import (
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
-	"github.com/crosscc/crosscc/sandbox"
-	"github.com/crosscc/crosscc/toolchains"
 )
 
 // FuzzOpens: what makes a compiler open a file is found wherever it lies in a text
@@ -50,28 +48,4 @@ func longest(text []byte) (n int) {
 		n = max(n, len(line))
 	}
 	return n
-}
-
-// FuzzPrivate: no file of a tree may lie where the toolchain's programs are,
-// whatever its name is made of.
-func FuzzPrivate(f *testing.F) {
-	for _, name := range []string{"/opt/gcc/bin/as", "/opt/gcc/lib/gcc/x/12/cc1", "/opt/gcc/libexec/x", "/opt/gcc/lib/gcc/x/12/include/a.h", "/opt/gcc/share/x", "/opt/gcc/src/a.c", "/w/a.c", "/opt"} {
-		f.Add(name, true)
-		f.Add(name, false)
-	}
-	tc := toolchains.Toolchain{Programs: []string{"/opt/gcc/bin/gcc", "/opt/gcc/lib/gcc/x/12/cc1"}}
-	p := privateOf(tc, []sandbox.Bind{{Dest: "/opt/gcc/lib64/libz.so.1", Source: "/x"}, {Dest: "/opt"}})
-	f.Fuzz(func(t *testing.T, name string, link bool) {
-		if !strings.HasPrefix(name, "/") || broker.CleanRelative(name[1:]) == false {
-			return
-		}
-		why := p.closed(name, link)
-		for _, dir := range []string{"/opt/gcc/bin/", "/opt/gcc/lib/gcc/x/12/", "/opt/gcc/lib64/"} {
-			rest, inside := strings.CutPrefix(name, dir)
-			part, _, deeper := strings.Cut(rest, "/")
-			if inside && why == "" && (!deeper && !(link && broker.IsInclude(part)) || deeper && !strings.Contains("/"+rest, "/include") && !strings.Contains("/"+rest, "/sys-include")) {
-				t.Errorf("%s is open", name)
-			}
-		}
-	})
 }

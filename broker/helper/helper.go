@@ -2,10 +2,10 @@
 // machine and runs jobs with them in the sandbox. A door (broker/reapi) or an
 // agent in the same process hands it a broker.Job; nothing in here knows which.
 //
-// Start with Helper.Run, which is the path of one job; the catalog (which
+// Start with Helper.Run, which is the path of one job; package catalog (which
 // toolchains are there), the key (when are two jobs one), what is refused of a job
-// (admit.go, private.go) and where its files are shown (view.go, dirs.go, package
-// views) stand beside it.
+// (admit.go) and where its files are shown (view.go, dirs.go, package views) stand
+// beside it.
 package helper
 
 import (
@@ -23,6 +23,7 @@ import (
 
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/config"
+	"github.com/crosscc/crosscc/broker/helper/catalog"
 	"github.com/crosscc/crosscc/broker/helper/views"
 	"github.com/crosscc/crosscc/broker/store"
 	"github.com/crosscc/crosscc/sandbox"
@@ -30,11 +31,11 @@ import (
 
 // Reasons of a helper's refusals.
 const (
-	ReasonNoMatch  broker.Reason = "no-match"        // no toolchain like the client's
-	ReasonRejected broker.Reason = "rejected"        // the job is not one plain compile, or policy forbids a word
-	ReasonDraining broker.Reason = "helper-draining" // the helper is going
-	ReasonLocale   broker.Reason = "helper-locale"   // messages in a locale that is not here
-	ReasonNative   broker.Reason = "native-helper"   // the compiler can't be told what native means
+	ReasonNoMatch                = catalog.ReasonNoMatch // no toolchain like the client's
+	ReasonRejected broker.Reason = "rejected"            // the job is not one plain compile, or policy forbids a word
+	ReasonDraining broker.Reason = "helper-draining"     // the helper is going
+	ReasonLocale   broker.Reason = "helper-locale"       // messages in a locale that is not here
+	ReasonNative   broker.Reason = "native-helper"       // the compiler can't be told what native means
 	// ReasonTreeClosed: not in tree form, because the helper has files of its own
 	// where the tree has some, or can't show a tree at all.
 	ReasonTreeClosed broker.Reason = "tree-closed"
@@ -74,7 +75,7 @@ type Options struct {
 	Path string
 	// Images are those that toolchains are served of as well; nil means none. Rows
 	// say which of them must be there, and what is served of them.
-	Images Images
+	Images catalog.Images
 	Rows   []config.Image
 	// Packs says that peers may send their own compilers (packs.go).
 	Packs bool
@@ -89,7 +90,7 @@ type Options struct {
 // called at once. Drain finishes what runs, Close stops it.
 type Helper struct {
 	o       Options
-	catalog *catalog
+	catalog *catalog.Catalog
 	packs   packs
 	slots   *semaphore.Weighted
 	pools   []*views.Pool       // where a job's view is looked for, in this order
@@ -127,7 +128,9 @@ func New(o Options) (*Helper, error) {
 		stop(errClosed)
 		return nil, err
 	}
-	c, err := newCatalog(o, func(peers map[string]broker.PeerState) {
+	c, err := catalog.New(catalog.Options{
+		Dir: o.Dir, Runner: o.Runner, Sandbox: o.Sandbox, Views: o.Views, Search: o.Search, Path: o.Path, Images: o.Images, Rows: o.Rows, Log: o.Log,
+	}, func(peers map[string]broker.PeerState) {
 		h.update(func(s *broker.State) { s.Toolchains, s.Images, s.Peers = peers[""].Toolchains, peers[""].Images, peers })
 	})
 	if err != nil {
@@ -138,9 +141,9 @@ func New(o Options) (*Helper, error) {
 	h.packs = packs{h: h, now: time.Now, one: make(chan struct{}, 1), peers: map[string]*peerPacks{}}
 	if err := os.RemoveAll(packsDir(o)); err != nil {
 		stop(errClosed)
-		return nil, errors.Join(fmt.Errorf("packs of the helper before this one: %w", err), c.close())
+		return nil, errors.Join(fmt.Errorf("packs of the helper before this one: %w", err), c.Close())
 	}
-	h.work.Go(func() { c.watch(ctx) })
+	h.work.Go(func() { c.Watch(ctx) })
 	if o.Packs {
 		h.work.Go(func() { h.packs.watch(ctx) })
 	}
@@ -161,7 +164,7 @@ func (h *Helper) Store() *store.Store { return h.o.Store }
 // Ready returns when the toolchains of this machine were looked at once.
 func (h *Helper) Ready(ctx context.Context) error {
 	select {
-	case <-h.catalog.ready:
+	case <-h.catalog.Ready():
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("looking for toolchains: %w", context.Cause(ctx))
@@ -245,7 +248,7 @@ func (h *Helper) Close() error {
 	for _, p := range h.pools {
 		p.Close()
 	}
-	return errors.Join(h.catalog.close(), os.RemoveAll(packsDir(h.o)), closeAll(h.closers))
+	return errors.Join(h.catalog.Close(), os.RemoveAll(packsDir(h.o)), closeAll(h.closers))
 }
 
 func (h *Helper) begin() (done func(), err error) {

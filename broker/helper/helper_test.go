@@ -291,7 +291,7 @@ func TestToolchainChangesMeanwhile(t *testing.T) {
 	if r, ok := errors.AsType[*broker.Refusal](err); !ok || r.Reason != ReasonNoMatch {
 		t.Errorf("afterwards, for a client of the old one: %v", err)
 	}
-	now, err := h.catalog.probe(t.Context(), h.catalog.host, driver, nil)
+	now, err := h.catalog.Probe(t.Context(), h.catalog.Host(), driver)
 	if err != nil {
 		t.Fatal(err)
 	}

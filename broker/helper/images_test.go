@@ -18,6 +18,7 @@ import (
 
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/config"
+	"github.com/crosscc/crosscc/broker/helper/catalog"
 	"github.com/crosscc/crosscc/broker/pack"
 	"github.com/crosscc/crosscc/images"
 	"github.com/crosscc/crosscc/sandbox"
@@ -44,24 +45,24 @@ func newDirectories() *directories {
 	return &directories{dirs: map[string]string{}, held: map[string]int{}, arrive: map[string]string{}}
 }
 
-func (d *directories) List() ([]Image, error) {
+func (d *directories) List() ([]catalog.Image, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var list []Image
+	var list []catalog.Image
 	for sum := range d.dirs {
-		list = append(list, Image{Name: "kept@" + sum, Digest: sum, Digests: []string{sum, "sha256:index-of-" + sum}})
+		list = append(list, catalog.Image{Name: "kept@" + sum, Digest: sum, Digests: []string{sum, "sha256:index-of-" + sum}})
 	}
 	return list, nil
 }
 
-func (d *directories) Use(_ context.Context, sum string) (*ImageRoot, error) {
+func (d *directories) Use(_ context.Context, sum string) (*catalog.ImageRoot, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.dirs[sum] == "" {
 		return nil, errors.New("not here")
 	}
 	d.held[sum]++
-	return &ImageRoot{Dir: d.dirs[sum], Env: []string{"PATH=/usr/bin", "GCC_EXEC_PREFIX=/evil/"}, Labels: d.labels, Release: sync.OnceFunc(func() {
+	return &catalog.ImageRoot{Dir: d.dirs[sum], Env: []string{"PATH=/usr/bin", "GCC_EXEC_PREFIX=/evil/"}, Labels: d.labels, Release: sync.OnceFunc(func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		d.held[sum]--
@@ -141,7 +142,7 @@ func plant(t testing.TB, root string, b sandbox.Bind) {
 }
 
 // newImaged is a helper with walls and images, and no compiler of its own.
-func newImaged(t testing.TB, kept Images, rows ...config.Image) *Helper {
+func newImaged(t testing.TB, kept catalog.Images, rows ...config.Image) *Helper {
 	t.Helper()
 	run, err := bubblewrap.New(bubblewrap.Options{Logf: t.Logf})
 	if err != nil {
@@ -244,7 +245,7 @@ func TestImageLocale(t *testing.T) {
 	if r, ok := errors.AsType[*broker.Refusal](err); !ok || r.Reason != ReasonLocale {
 		t.Errorf("the image has no locale: %v", err)
 	}
-	for _, b := range must(sandbox.Closure(h.catalog.host.localeFiles(), "", nil)) {
+	for _, b := range must(sandbox.Closure(h.catalog.Host().LocaleFiles(), "", nil)) {
 		plant(t, dir, b)
 	}
 	res, err := h.Run(t.Context(), j)
@@ -368,7 +369,7 @@ func TestImageFails(t *testing.T) {
 	}
 }
 
-func newImagedIn(t testing.TB, walls string, kept Images, rows ...config.Image) *Helper {
+func newImagedIn(t testing.TB, walls string, kept catalog.Images, rows ...config.Image) *Helper {
 	t.Helper()
 	if walls == "bwrap" {
 		return newImaged(t, kept, rows...)
@@ -388,33 +389,4 @@ func TestImageComesLater(t *testing.T) {
 	kept.arrive[row.Reference.String()] = dir
 	kept.mu.Unlock()
 	await(t, h, "it came", serves(1))
-}
-
-func TestRetry(t *testing.T) {
-	s := newShelf(nil, "", nil, nil)
-	last := time.Duration(0)
-	for i := range 100 {
-		if p := s.retry(i); p < last || p < firstRetry || p > lastRetry {
-			t.Fatalf("pause %d is %s after %s", i, p, last)
-		} else {
-			last = p
-		}
-	}
-	if last != lastRetry {
-		t.Errorf("the pauses end with %s", last)
-	}
-}
-
-// An image's own digest is told first, and each other once: that of an index is other
-// images' too.
-func TestAllDigests(t *testing.T) {
-	for want, k := range map[string]Image{
-		"id":          {Digest: "id"},
-		"id a index":  {Digest: "id", Digests: []string{"index", "a", "id", "index"}},
-		"zz id index": {Digest: "zz", Digests: []string{"index", "id"}},
-	} {
-		if got := allDigests(k); got != want || (broker.ImageState{Digests: got}).ID() != k.Digest {
-			t.Errorf("%+v: %q, want %q", k, got, want)
-		}
-	}
 }

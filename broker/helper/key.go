@@ -9,21 +9,22 @@ import (
 	"strconv"
 
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/helper/catalog"
 )
 
 // writeKey writes everything that decides what a compile says, as readable
 // text: two jobs with one text are one compile. %q keeps the fields apart.
-func writeKey(w io.Writer, tc located, p *plan) {
+func writeKey(w io.Writer, tc catalog.Located, p *plan) {
 	fmt.Fprintf(w, "crosscc action v2\n") // bump when the meaning of a line changes
 	fmt.Fprintf(w, "toolchain %s\n", tc.Identity.Text())
 	for _, role := range slices.Sorted(maps.Keys(tc.Fingerprint)) {
 		fmt.Fprintf(w, "program %q %s\n", role, tc.Fingerprint[role])
 	}
 	if p.job.Image != "" {
-		fmt.Fprintf(w, "image %q\n", tc.digest) // all of it is seen, whatever the pin calls it
+		fmt.Fprintf(w, "image %q\n", tc.Digest) // all of it is seen, whatever the pin calls it
 	}
-	if tc.owner != "" { // what a peer's own programs make is that peer's, and that pack's: its C library is in no fingerprint
-		fmt.Fprintf(w, "peer %q %q\n", tc.owner, tc.digest)
+	if tc.Owner != "" { // what a peer's own programs make is that peer's, and that pack's: its C library is in no fingerprint
+		fmt.Fprintf(w, "peer %q %q\n", tc.Owner, tc.Digest)
 	}
 	fmt.Fprintf(w, "driver %q\n", p.driver(tc.Toolchain))
 	fmt.Fprintf(w, "called %q\n", p.job.Name)
@@ -64,7 +65,7 @@ func writeKey(w io.Writer, tc located, p *plan) {
 }
 
 // keyOf is the digest of the key's text.
-func keyOf(tc located, p *plan) broker.Digest {
+func keyOf(tc catalog.Located, p *plan) broker.Digest {
 	var text bytes.Buffer
 	writeKey(&text, tc, p)
 	return broker.DigestOf(text.Bytes())

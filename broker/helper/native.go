@@ -7,7 +7,7 @@ import (
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
-	"github.com/crosscc/crosscc/toolchains/native"
+	"github.com/crosscc/crosscc/broker/helper/catalog"
 )
 
 // This file has gcc take a client's word for what -march=native means (X23).
@@ -43,13 +43,13 @@ func admitNative(j *broker.Job, cmd *argv.Command) error {
 
 // takesNative refuses a gcc of which a specs file can't keep the question for the
 // CPU away: one that asks before it reads specs, or in other specs as well.
-func (c *catalog) takesNative(ctx context.Context, tc located) error {
-	at, err := c.hold(ctx, tc)
+func (h *Helper) takesNative(ctx context.Context, tc catalog.Located) error {
+	at, err := h.catalog.Hold(ctx, tc)
 	if err != nil {
 		return err
 	}
-	defer at.release()
-	ok, err := c.asksNative(ctx, at, tc)
+	defer at.Release()
+	ok, err := h.catalog.AsksNative(ctx, at, tc)
 	if err != nil {
 		return fmt.Errorf("ask %s for its specs: %w", tc.Driver(), err)
 	}
@@ -57,11 +57,6 @@ func (c *catalog) takesNative(ctx context.Context, tc located) error {
 		return broker.Refusef(ReasonNative, "has %s, which can't be told what native means at the client's", tc.Identity)
 	}
 	return nil
-}
-
-// asksNative reports whether all that a gcc asks of the CPU is in the one spec.
-func (c *catalog) asksNative(ctx context.Context, at *place, tc located) (bool, error) {
-	return native.Taken(ctx, c.system(at, tc.Driver()), tc.Driver(), tc.Toolchain)
 }
 
 // nativeWords are the driver's words for a job that says native.

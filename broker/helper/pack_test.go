@@ -17,6 +17,7 @@ import (
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/helper/catalog"
 	"github.com/crosscc/crosscc/broker/pack"
 	"github.com/crosscc/crosscc/images"
 	"github.com/crosscc/crosscc/images/imagestore"
@@ -47,7 +48,7 @@ func TestPackServes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := newImaged(t, NewImages(st, images.SourceOptions{Engine: "off"}))
+	h := newImaged(t, catalog.NewImages(st, images.SourceOptions{Engine: "off"}))
 	src, err := images.Open(t.Context(), file, images.SourceOptions{})
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/helper/catalog"
 	"github.com/crosscc/crosscc/images"
 	"github.com/crosscc/crosscc/images/imagestore"
 )
@@ -64,7 +65,7 @@ type peerPacks struct {
 	from  broker.Peer // as it was when it sent the first
 	dir   string
 	store *imagestore.Store
-	shelf *shelf
+	shelf *catalog.Shelf
 	ctx   context.Context // of the shelf's work
 	leave func()          // ends that, and waits for it
 
@@ -126,13 +127,13 @@ func (h *Helper) takePack(ctx context.Context, p *peerPacks, f *os.File, say fun
 	if err != nil {
 		return err
 	}
-	p.shelf.round(p.ctx)
+	p.shelf.Round(p.ctx)
 	err = h.awaitPack(ctx, p.from.Name, id, say)
 	if _, refused := errors.AsType[*broker.Refusal](err); refused { // nothing will come of it, and it takes room
 		if gone := p.store.Remove(h.ctx, digest.Digest(id)); gone != nil {
 			h.o.Log.WithError(gone).Info("a pack that is not served stays")
 		}
-		p.shelf.round(p.ctx)
+		p.shelf.Round(p.ctx)
 	}
 	return err
 }
@@ -180,16 +181,13 @@ func (s *packs) open(from broker.Peer) (*peerPacks, error) {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(s.h.ctx)
-	p := &peerPacks{from: from, dir: dir, store: st, ctx: ctx, shelf: newShelf(s.h.catalog, from.Name, NewImages(st, images.SourceOptions{Engine: "off"}), nil)}
-	p.shelf.retry = func(int) time.Duration { return packRetry }
-	p.shelf.slot = s.h.acquire
+	p := &peerPacks{from: from, dir: dir, store: st, ctx: ctx, shelf: s.h.catalog.NewShelf(from.Name, catalog.NewImages(st, images.SourceOptions{Engine: "off"}), packRetry, s.h.acquire)}
 	ended := make(chan struct{})
 	p.leave = func() { stop(); <-ended }
 	s.h.work.Go(func() {
 		defer close(ended)
 		defer stop()
-		defer p.shelf.work.Wait()
-		p.shelf.watch(ctx)
+		p.shelf.Watch(ctx)
 	})
 	return p, nil
 }
@@ -206,7 +204,7 @@ func (p *peerPacks) add(ctx context.Context, f *os.File, say func(string)) (id s
 	if err := p.makeRoom(ctx); err != nil {
 		return "", err
 	}
-	e, err := p.store.Add(ctx, src, func(p imagestore.Progress) { say(progressText(p)) })
+	e, err := p.store.Add(ctx, src, func(p imagestore.Progress) { say(catalog.ProgressText(p)) })
 	if ctx.Err() == nil && err != nil {
 		return "", broker.Refusef(ReasonPack, "can't take the pack: %v", err)
 	}

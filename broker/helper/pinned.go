@@ -13,6 +13,7 @@ import (
 	"github.com/crosscc/crosscc/argv/task"
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/headers"
+	"github.com/crosscc/crosscc/broker/helper/catalog"
 )
 
 // This file runs jobs that an image defines (broker.Job.Image): the compiler sees all of
@@ -128,44 +129,20 @@ func (h *Helper) admitPinned(j *broker.Job, t *task.Task) error {
 	return nil
 }
 
-// pinned finds the toolchain that a job of an image's names.
-func (c *catalog) pinned(j *broker.Job) (located, error) {
-	c.mu.Lock()
-	list := c.found
-	c.mu.Unlock()
-	here := false
-	for _, l := range list {
-		if l.digest != j.Image || l.owner != "" {
-			continue // a peer's own compilers define nothing
-		}
-		here = true
-		if len(l.Derived) > 0 {
-			continue // what words make of a compiler: nobody says these words here
-		}
-		if l.Identity == j.Identity && l.Fingerprint.Equal(j.Fingerprint) {
-			return l, nil
-		}
-	}
-	if here {
-		return located{}, broker.Refusef(ReasonNoMatch, "serves no such toolchain of the image %s", j.Image)
-	}
-	return located{}, broker.Refusef(ReasonNoMatch, "does not serve the image %s", j.Image)
-}
-
 // planPinned is a job of an image's with its toolchain.
-func (h *Helper) planPinned(ctx context.Context, j *broker.Job) (*plan, located, error) {
+func (h *Helper) planPinned(ctx context.Context, j *broker.Job) (*plan, catalog.Located, error) {
 	p, err := h.pin(j)
 	if err == nil {
 		err = h.Ready(ctx)
 	}
 	if err != nil {
-		return nil, located{}, err
+		return nil, catalog.Located{}, err
 	}
-	tc, err := h.catalog.pinned(j)
+	tc, err := h.catalog.Pinned(j)
 	if err != nil {
-		return nil, located{}, err
+		return nil, catalog.Located{}, err
 	}
-	own, err := h.catalog.privateOf(tc)
+	own, err := h.catalog.PrivateOf(tc)
 	if err == nil {
 		err = admitPrivate(j, own)
 	}
@@ -182,7 +159,7 @@ func (h *Helper) runPinned(ctx context.Context, j *broker.Job) (broker.Result, e
 	if err != nil {
 		return broker.Result{}, err
 	}
-	return h.answer(ctx, p, tc, func() (located, error) { return tc, nil })
+	return h.answer(ctx, p, tc, func() (catalog.Located, error) { return tc, nil })
 }
 
 // headers tells the names that the headers of an image include, which are found once.
@@ -190,14 +167,11 @@ func (h *Helper) headers(ctx context.Context, j *broker.Job) (broker.Result, err
 	if err := h.Ready(ctx); err != nil {
 		return broker.Result{}, err
 	}
-	h.catalog.mu.Lock()
-	list := h.catalog.found
-	h.catalog.mu.Unlock()
-	i := slices.IndexFunc(list, func(l located) bool { return l.owner == "" && l.digest == j.Image })
-	if i < 0 {
+	tc, ok := h.catalog.OfImage(j.Image)
+	if !ok {
 		return broker.Result{}, broker.Refusef(ReasonNoMatch, "does not serve the image %s", j.Image)
 	}
-	key := broker.DigestOf([]byte("crosscc image headers v1\n" + list[i].digest + "\n"))
+	key := broker.DigestOf([]byte("crosscc image headers v1\n" + tc.Digest + "\n"))
 	if data, err := h.o.Store.Action(key); err == nil {
 		var r record
 		if json.Unmarshal(data, &r) == nil {
@@ -209,12 +183,12 @@ func (h *Helper) headers(ctx context.Context, j *broker.Job) (broker.Result, err
 		return broker.Result{}, err
 	}
 	defer release()
-	at, err := h.catalog.hold(ctx, list[i])
+	at, err := h.catalog.Hold(ctx, tc)
 	if err != nil {
 		return broker.Result{}, err
 	}
-	defer at.release()
-	text, err := headers.NamesOf(ctx, at.dir)
+	defer at.Release()
+	text, err := headers.NamesOf(ctx, at.Dir)
 	if err != nil {
 		return broker.Result{}, err
 	}

@@ -142,17 +142,3 @@ func TestPinnedRefuses(t *testing.T) {
 		t.Errorf("a library that is linked: %+v, %v", res, err)
 	}
 }
-
-// What a word makes of a compiler defines nothing: a job of the image's has no such word.
-func TestPinnedIsNotDerived(t *testing.T) {
-	own := located{Toolchain: toolchains.Toolchain{Identity: toolchains.Identity{Target: "x86_64-linux-gnu"}}, digest: sumOf}
-	derived := own
-	derived.Target, derived.Derived = "i686-linux-gnu", []string{"-m32"}
-	c := &catalog{found: []located{derived, own}}
-	if _, err := c.pinned(&broker.Job{Image: sumOf, Identity: own.Identity}); err != nil {
-		t.Error(err)
-	}
-	if got, err := c.pinned(&broker.Job{Image: sumOf, Identity: derived.Identity}); err == nil {
-		t.Errorf("a job for i686 gets %+v", got.Toolchain)
-	}
-}

@@ -101,7 +101,7 @@ func (s *packs) victim(address string) (*peerPacks, error) {
 // one is held, so that the peer has no new place yet.
 func (s *packs) clear(p *peerPacks, why string) {
 	p.leave()
-	s.h.catalog.forget(p.from.Name)
+	s.h.catalog.Forget(p.from.Name)
 	log := s.h.o.Log.WithField("address", p.from.Address)
 	if err := os.RemoveAll(p.dir); err != nil {
 		log.WithError(err).Warn("packs of a peer that are not wanted any more")

@@ -10,7 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/helper/catalog"
 	"github.com/crosscc/crosscc/images"
 	"github.com/crosscc/crosscc/images/imagestore"
 	"github.com/crosscc/crosscc/sandbox"
@@ -186,7 +188,7 @@ func TestPackMakesRoom(t *testing.T) {
 		ids = append(ids, add(i))
 	}
 	use := func(id string) func() {
-		r, err := NewImages(p.store, images.SourceOptions{Engine: "off"}).Use(t.Context(), id)
+		r, err := catalog.NewImages(p.store, images.SourceOptions{Engine: "off"}).Use(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -218,17 +220,20 @@ func TestPackMakesRoom(t *testing.T) {
 
 // A pack's programs run in a job's slot: while jobs have all of them, none runs.
 func TestPackWaitsForASlot(t *testing.T) {
-	h, _ := placed(t, func(o *Options) { o.Slots = 1 })
-	d := packOf(t, h, "/usr/bin/gcc-12")
-	run := h.o.Runner
+	var h *Helper
 	ran, took := make(chan struct{}, 1000), make(chan error, 1)
-	h.catalog.o.Runner = func(ctx context.Context, s *sandbox.Spec) (*sandbox.Outcome, error) {
-		if state, _ := h.State(); state.Running != 1 {
-			t.Errorf("a program of the pack runs, and %d of 1 slots are taken", state.Running)
+	h, _ = placed(t, func(o *Options) {
+		o.Slots = 1
+		run := o.Runner
+		o.Runner = func(ctx context.Context, s *sandbox.Spec) (*sandbox.Outcome, error) {
+			if state, _ := h.State(); state.Running != 1 {
+				t.Errorf("a program of the pack runs, and %d of 1 slots are taken", state.Running)
+			}
+			ran <- struct{}{}
+			return run(ctx, s)
 		}
-		ran <- struct{}{}
-		return run(ctx, s)
-	}
+	})
+	d := packOf(t, h, "/usr/bin/gcc-12")
 	release, err := h.acquire(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -249,11 +254,11 @@ func TestPackWaitsForASlot(t *testing.T) {
 	s, _ := h.State()
 	before := len(ran)
 	for _, tc := range s.For("one").Toolchains {
-		h.catalog.mu.Lock()
-		i := slices.IndexFunc(h.catalog.found, func(l located) bool { return same(l.Toolchain, tc) })
-		l := h.catalog.found[i]
-		h.catalog.mu.Unlock()
-		if err := h.catalog.takesNative(t.Context(), l); err != nil && len(tc.Derived) == 0 {
+		l, err := h.catalog.Match(t.Context(), &broker.Job{Identity: tc.Identity, Fingerprint: tc.Fingerprint, With: tc.Digest(), Peer: "one"}, argv.C)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := h.takesNative(t.Context(), l); err != nil && len(tc.Derived) == 0 {
 			t.Error(err)
 		}
 	}

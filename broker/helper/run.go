@@ -14,6 +14,7 @@ import (
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/helper/catalog"
 	"github.com/crosscc/crosscc/sandbox"
 	"github.com/crosscc/crosscc/toolchains"
 )
@@ -30,6 +31,9 @@ func limitsOf(l sandbox.Limits) sandbox.Limits {
 	l.FileSize, l.OutputSum = cmp.Or(l.FileSize, 2<<30), cmp.Or(l.OutputSum, 2<<30)
 	return l
 }
+
+// localeUTF8 asks for a locale that is not inside of every C library.
+const localeUTF8 = "LC_ALL=C.UTF-8"
 
 // A plan is a job as this helper will run it.
 type plan struct {
@@ -59,13 +63,13 @@ func (h *Helper) run(ctx context.Context, j *broker.Job) (broker.Result, error) 
 	if err != nil {
 		return broker.Result{}, err
 	}
-	return h.answer(ctx, p, tc, func() (located, error) {
-		now, err := h.catalog.match(ctx, j, p.cmd.Language())
-		if err == nil && same(now.Toolchain, tc.Toolchain) {
+	return h.answer(ctx, p, tc, func() (catalog.Located, error) {
+		now, err := h.catalog.Match(ctx, j, p.cmd.Language())
+		if err == nil && catalog.Same(now.Toolchain, tc.Toolchain) {
 			return tc, nil
 		}
 		if err != nil {
-			return located{}, err
+			return catalog.Located{}, err
 		}
 		return h.match(ctx, p)
 	})
@@ -74,7 +78,7 @@ func (h *Helper) run(ctx context.Context, j *broker.Job) (broker.Result, error) 
 // answer is the kept result of a plan for a toolchain, or that of running it in a slot.
 // The wait for one may be long, so again finds the toolchain behind it: what is run is
 // what is keyed.
-func (h *Helper) answer(ctx context.Context, p *plan, tc located, again func() (located, error)) (broker.Result, error) {
+func (h *Helper) answer(ctx context.Context, p *plan, tc catalog.Located, again func() (catalog.Located, error)) (broker.Result, error) {
 	key := keyOf(tc, p)
 	if res, err := h.cached(key, p.job); err == nil {
 		return res, nil
@@ -88,7 +92,7 @@ func (h *Helper) answer(ctx context.Context, p *plan, tc located, again func() (
 	if err != nil {
 		return broker.Result{}, err
 	}
-	if !same(now.Toolchain, tc.Toolchain) {
+	if !catalog.Same(now.Toolchain, tc.Toolchain) {
 		key = keyOf(now, p)
 	}
 	res, err := h.compile(ctx, now, p)
@@ -100,15 +104,15 @@ func (h *Helper) answer(ctx context.Context, p *plan, tc located, again func() (
 
 // match finds the toolchain for a plan, and refuses a tree that has files where
 // that toolchain has its own.
-func (h *Helper) match(ctx context.Context, p *plan) (located, error) {
-	tc, err := h.catalog.match(ctx, p.job, p.cmd.Language())
+func (h *Helper) match(ctx context.Context, p *plan) (catalog.Located, error) {
+	tc, err := h.catalog.Match(ctx, p.job, p.cmd.Language())
 	if err == nil && len(p.job.Native) > 0 {
-		err = h.catalog.takesNative(ctx, tc)
+		err = h.takesNative(ctx, tc)
 	}
 	if err != nil || p.job.Form != broker.Tree {
 		return tc, err
 	}
-	own, err := h.catalog.privateOf(tc)
+	own, err := h.catalog.PrivateOf(tc)
 	if err != nil {
 		return tc, err
 	}
@@ -204,12 +208,12 @@ func (p *plan) lead(o argv.Output) error {
 }
 
 // compile runs the plan in the sandbox.
-func (h *Helper) compile(ctx context.Context, tc located, p *plan) (broker.Result, error) {
-	at, err := h.catalog.hold(ctx, tc)
+func (h *Helper) compile(ctx context.Context, tc catalog.Located, p *plan) (broker.Result, error) {
+	at, err := h.catalog.Hold(ctx, tc)
 	if err != nil {
 		return broker.Result{}, err
 	}
-	defer at.release()
+	defer at.Release()
 	tree, done, err := h.view(ctx, p.root)
 	if err != nil {
 		return broker.Result{}, err
@@ -217,11 +221,11 @@ func (h *Helper) compile(ctx context.Context, tc located, p *plan) (broker.Resul
 	defer done()
 	driver, shown, speaks := p.driver(tc.Toolchain), tc.Programs, true
 	if slices.Contains(p.env, localeUTF8) {
-		locale := at.localeFiles()
+		locale := at.LocaleFiles()
 		shown, speaks = append(locale, shown...), len(locale) > 0
 	}
 	if p.tool != nil {
-		if driver, err = at.toolOf(tc.Toolchain, p.tool); err != nil {
+		if driver, err = toolOf(at, tc.Toolchain, p.tool); err != nil {
 			return broker.Result{}, err
 		}
 	}
@@ -237,7 +241,7 @@ func (h *Helper) compile(ctx context.Context, tc located, p *plan) (broker.Resul
 	out, err := h.o.Runner(ctx, &sandbox.Spec{
 		// A driver's own messages begin with the name that it was called by.
 		Path: driver, Args: slices.Concat([]string{p.job.Name}, nativeWords(p.job), p.args), Env: p.environ(tc), Dir: p.job.Dir,
-		Programs: shown, Root: at.dir, Tree: tree, Out: outDir, Outputs: p.outs, Begun: begun, Limits: h.o.Limits,
+		Programs: shown, Root: at.Dir, Tree: tree, Out: outDir, Outputs: p.outs, Begun: begun, Limits: h.o.Limits,
 		Texts: nativeTexts(p.job), Whole: pinned,
 	})
 	f, ok := errors.AsType[*sandbox.Failure](err)
@@ -270,7 +274,9 @@ func (h *Helper) compile(ctx context.Context, tc located, p *plan) (broker.Resul
 }
 
 // environ is the whole environment of the compiler.
-func (p *plan) environ(tc located) []string { return append([]string{"PATH=" + tc.path}, p.env...) }
+func (p *plan) environ(tc catalog.Located) []string {
+	return append([]string{"PATH=" + tc.SearchPath}, p.env...)
+}
 
 // driver is the program that runs: the driver of the language that was called.
 func (p *plan) driver(tc toolchains.Toolchain) string {
@@ -282,8 +288,8 @@ func (p *plan) driver(tc toolchains.Toolchain) string {
 
 // doubt looks at the machine before a compiler's word is believed: what a
 // toolchain says while it is being upgraded is nobody's.
-func (h *Helper) doubt(ctx context.Context, tc toolchains.Toolchain, at *place) error {
-	now, err := h.catalog.probe(ctx, at, tc.Driver(), nil)
+func (h *Helper) doubt(ctx context.Context, tc toolchains.Toolchain, at *catalog.Place) error {
+	now, err := h.catalog.Probe(ctx, at, tc.Driver())
 	if err != nil {
 		return fmt.Errorf("toolchain is gone: %w", err)
 	}

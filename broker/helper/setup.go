@@ -11,6 +11,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/crosscc/crosscc/broker/config"
+	"github.com/crosscc/crosscc/broker/helper/catalog"
 	"github.com/crosscc/crosscc/broker/store"
 	"github.com/crosscc/crosscc/images"
 	"github.com/crosscc/crosscc/images/imagestore"
@@ -94,7 +95,7 @@ func Open(ctx context.Context, s Setup) (h *Helper, err error) {
 	h, err = New(Options{
 		Dir: s.Dir, Views: views, Memory: memory, MemoryBytes: memoryBytes, Store: st, Runner: run, Sandbox: s.Sandbox,
 		Note: note(s, bounds), Limits: s.Limits, Search: s.Search, Path: s.Path, Slots: s.Slots, Version: s.Version, Log: s.Log,
-		Images: NewImages(kept, images.SourceOptions{}), Rows: s.Images, Packs: s.Packs,
+		Images: catalog.NewImages(kept, images.SourceOptions{}), Rows: s.Images, Packs: s.Packs,
 	})
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/argv/task"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/helper/catalog"
 	"github.com/crosscc/crosscc/sandbox"
 	"github.com/crosscc/crosscc/toolchains"
 )
@@ -93,9 +94,9 @@ func (p *plan) said(text []byte) []byte {
 }
 
 // toolOf finds a toolchain's program of that name: beside its driver, by the driver's target, or where gcc keeps it.
-func (p *place) toolOf(tc toolchains.Toolchain, run *toolRun) (string, error) {
-	for _, name := range toolPlaces(tc, run.tool, p.path, p.root.Real) {
-		if st, err := p.root.Stat(name); err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && st.Mode&0o111 != 0 {
+func toolOf(at *catalog.Place, tc toolchains.Toolchain, run *toolRun) (string, error) {
+	for _, name := range toolPlaces(tc, run.tool, at.Path, at.Root.Real) {
+		if st, err := at.Root.Stat(name); err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && st.Mode&0o111 != 0 {
 			return name, nil
 		}
 	}

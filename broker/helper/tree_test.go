@@ -20,6 +20,7 @@ import (
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/headers"
+	"github.com/crosscc/crosscc/broker/helper/catalog"
 	"github.com/crosscc/crosscc/sandbox/bubblewrap"
 	"github.com/crosscc/crosscc/toolchains"
 	"github.com/crosscc/crosscc/toolchains/drivers"
@@ -372,7 +373,7 @@ func TestKeyText(t *testing.T) {
 		t.Fatal(err)
 	}
 	p, err := h.plan(j)
-	if err != nil || keyOf(located{Toolchain: nativeOf(t, h), path: h.o.Path}, p) != broker.DigestOf([]byte(text)) {
+	if err != nil || keyOf(catalog.Located{Toolchain: nativeOf(t, h), SearchPath: h.o.Path}, p) != broker.DigestOf([]byte(text)) {
 		t.Errorf("the text's digest is not the key: %v", err)
 	}
 	for _, want := range []string{"env \"PWD=" + c.dir, "input \"" + c.dir + "/a.c\"", "arg \"/.crosscc/0.o\"", "program \"cc1\""} {

@@ -1,4 +1,4 @@
-package helper
+package catalog
 
 import (
 	"cmp"
@@ -64,12 +64,12 @@ func (s imageStore) Fetch(ctx context.Context, row config.Image, say func(string
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
 	src.Name = cmp.Or(src.Name, row.Reference.Name) // a directory often knows none
-	_, err = s.Add(ctx, src, func(p imagestore.Progress) { say(progressText(p)) })
+	_, err = s.Add(ctx, src, func(p imagestore.Progress) { say(ProgressText(p)) })
 	return err
 }
 
-// progressText is "fetch: 12 of 80 MiB".
-func progressText(p imagestore.Progress) string {
+// ProgressText is "fetch: 12 of 80 MiB".
+func ProgressText(p imagestore.Progress) string {
 	text := fmt.Sprintf("%s: %d", p.Stage, p.Done>>20)
 	if p.Total > 0 {
 		text += fmt.Sprintf(" of %d", p.Total>>20)

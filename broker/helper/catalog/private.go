@@ -1,4 +1,4 @@
-package helper
+package catalog
 
 import (
 	"path"
@@ -9,10 +9,10 @@ import (
 	"github.com/crosscc/crosscc/toolchains"
 )
 
-// private are the directories of one toolchain where no file of a tree may lie:
+// Private are the directories of one toolchain where no file of a tree may lie:
 // broker.Closed knows the system's, and this where this machine has compilers
 // besides. Directories for headers in them are open.
-type private struct {
+type Private struct {
 	dirs     map[string]bool // what lies below them is the toolchain's
 	above    map[string]bool // the way to them
 	prefixes map[string]bool // of which the programs' own parts are the toolchain's
@@ -22,8 +22,8 @@ type private struct {
 // directory of each program and library, as it is spelled and as it is, and the
 // prefix that it is installed in. A driver looks for its own in bin, lib, libexec,
 // share and etc of the prefix, wherever that was moved to.
-func privateOf(tc toolchains.Toolchain, binds []sandbox.Bind) private {
-	p := private{map[string]bool{}, map[string]bool{}, map[string]bool{}}
+func privateOf(tc toolchains.Toolchain, binds []sandbox.Bind) Private {
+	p := Private{map[string]bool{}, map[string]bool{}, map[string]bool{}}
 	add := func(file string) {
 		dir := path.Dir(file)
 		p.dirs[dir] = true
@@ -43,9 +43,9 @@ func privateOf(tc toolchains.Toolchain, binds []sandbox.Bind) private {
 	return p
 }
 
-// closed says why no file, or link, of a tree may have this absolute clean name;
+// Closed says why no file, or link, of a tree may have this absolute clean name;
 // "" when it may.
-func (p private) closed(name string, link bool) string {
+func (p Private) Closed(name string, link bool) string {
 	if p.above[name] {
 		return "it is on the way to the toolchain's files"
 	}
@@ -74,18 +74,4 @@ func ownPart(base string) bool {
 		return true
 	}
 	return strings.HasPrefix(base, "lib")
-}
-
-// admitPrivate refuses a tree that has files where the toolchain looks for its
-// own.
-func admitPrivate(j *broker.Job, p private) error {
-	for name, e := range j.Root.All() {
-		if e.Dir != nil {
-			continue
-		}
-		if why := p.closed(name, e.Link != nil); why != "" {
-			return broker.Refusef(ReasonTreeClosed, "%s of the tree is closed here: %s", name, why)
-		}
-	}
-	return nil
 }

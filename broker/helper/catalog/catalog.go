@@ -1,4 +1,11 @@
-package helper
+// Package catalog knows the toolchains of a helper: those of its machine, those of its
+// images, and those that peers have sent, which serve nobody else. Each is asked what it
+// is in the sandbox that jobs get.
+//
+// Start with Catalog.Match, which finds the one for a job. A Place is where a toolchain
+// lies, a Shelf what looks after images, Private what no tree may have where a toolchain
+// has its own.
+package catalog
 
 import (
 	"cmp"
@@ -11,16 +18,21 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sirupsen/logrus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/config"
 	"github.com/crosscc/crosscc/sandbox"
 	"github.com/crosscc/crosscc/toolchains"
 	"github.com/crosscc/crosscc/toolchains/drivers"
 	"github.com/crosscc/crosscc/toolchains/rootfs"
 	"github.com/crosscc/crosscc/toolchains/triple"
 )
+
+// ReasonNoMatch: no toolchain is like the client's.
+const ReasonNoMatch broker.Reason = "no-match"
 
 const (
 	// rescan is how often the machine is looked at again for installed and
@@ -36,12 +48,32 @@ var probeLimits = sandbox.Limits{
 	OutputSum: 64 << 20, Stdout: 8 << 20, Stderr: 8 << 20,
 }
 
-// A catalog knows the toolchains of this machine and of its images, each probed in
+// Options are what a Catalog is made of.
+type Options struct {
+	// Dir is where the results of probes are kept, in a directory of their own.
+	Dir string
+	// Runner runs one program in the sandbox; Sandbox is its name.
+	Runner  sandbox.Runner
+	Sandbox string
+	// Views is an enterable directory: what runs without walls is given it.
+	Views string
+	// Search are the prefixes where toolchains are looked for; nil means Path and
+	// drivers.DefaultPrefixes. Path is the PATH of the compilers.
+	Search []string
+	Path   string
+	// Images are those that toolchains are served of as well; nil means none. Rows say
+	// which of them must be there, and what is served of them.
+	Images Images
+	Rows   []config.Image
+	Log    logrus.FieldLogger
+}
+
+// A Catalog knows the toolchains of this machine and of its images, each probed in
 // the sandbox that jobs get (X3).
-type catalog struct {
+type Catalog struct {
 	o       Options
-	host    *place
-	shelf   *shelf // nil: no images
+	host    *Place
+	shelf   *Shelf // nil: no images
 	cache   *drivers.Cache
 	closure sandbox.Closures                  // of the toolchains' programs
 	tell    func(map[string]broker.PeerState) // by peer; "" is all others
@@ -50,36 +82,39 @@ type catalog struct {
 	again   chan struct{} // holds a token when the machine should be looked at soon
 
 	mu     sync.Mutex         // guards what follows; none of the lists is changed in place
-	own    []located          // of this machine; nil before the first round
+	own    []Located          // of this machine; nil before the first round
 	shelfs map[string]onShelf // by owner; "" is everybody's
-	found  []located          // all, sorted
+	found  []Located          // all, sorted
 	told   map[string]broker.PeerState
 }
 
 // onShelf is what one shelf has.
 type onShelf struct {
-	found []located
+	found []Located
 	told  []broker.ImageState
 }
 
-// A located toolchain is one with the place where it lies.
-type located struct {
+// A Located toolchain is one with the place where it lies.
+type Located struct {
 	toolchains.Toolchain
-	digest  string   // of the image; "" for this machine
+	Digest     string // of the image; "" for this machine
+	SearchPath string // PATH of its programs
+	Owner      string // the one peer that it serves; "" serves all
+
 	target  string   // the one target that it serves; "" when the toolchain says
-	path    string   // PATH of its programs
-	private *private // of an image's, which does not change; else nil
-	owner   string   // the one peer that it serves; "" serves all
-	shelf   *shelf   // that has the image
+	private *Private // of an image's, which does not change; else nil
+	shelf   *Shelf   // that has the image
 }
 
-func newCatalog(o Options, tell func(map[string]broker.PeerState)) (*catalog, error) {
+// New makes a catalog that knows nothing until Watch. It calls tell with what each peer
+// is to be told, whenever that is news; "" is all who have sent no pack.
+func New(o Options, tell func(map[string]broker.PeerState)) (*Catalog, error) {
 	root, err := rootfs.At("/")
 	if err != nil {
 		return nil, err
 	}
-	c := &catalog{
-		o: o, host: &place{root: root, path: o.Path}, tell: tell, ready: make(chan struct{}), again: make(chan struct{}, 1),
+	c := &Catalog{
+		o: o, host: &Place{Root: root, Path: o.Path}, tell: tell, ready: make(chan struct{}), again: make(chan struct{}, 1),
 		cache:   &drivers.Cache{Dir: filepath.Join(o.Dir, "probes")},
 		closure: sandbox.Closures{List: sandbox.Lister(o.Runner)},
 	}
@@ -89,13 +124,21 @@ func newCatalog(o Options, tell func(map[string]broker.PeerState)) (*catalog, er
 	return c, nil
 }
 
-func (c *catalog) close() error { return c.host.root.Close() }
+// Close ends the use of this machine's files. No other method runs, or is called after.
+func (c *Catalog) Close() error { return c.host.Root.Close() }
 
-// watch looks at the machine now and then, until ctx ends.
-func (c *catalog) watch(ctx context.Context) {
+// Ready is closed when the toolchains of this machine were looked at once.
+func (c *Catalog) Ready() <-chan struct{} { return c.ready }
+
+// Host is this machine.
+func (c *Catalog) Host() *Place { return c.host }
+
+// Watch looks at the machine now and then, until ctx ends.
+func (c *Catalog) Watch(ctx context.Context) {
 	if c.shelf != nil {
-		defer c.shelf.work.Wait()
-		c.shelf.work.Go(func() { c.shelf.watch(ctx) })
+		looked := make(chan struct{})
+		defer func() { <-looked }()
+		go func() { defer close(looked); c.shelf.Watch(ctx) }()
 	}
 	tick := time.NewTicker(rescan)
 	defer tick.Stop()
@@ -113,7 +156,7 @@ func (c *catalog) watch(ctx context.Context) {
 
 // scan probes every driver that is there. A driver that can't be probed is
 // left out with a line in the log.
-func (c *catalog) scan(ctx context.Context) {
+func (c *Catalog) scan(ctx context.Context) {
 	paths, err := c.drivers()
 	if err != nil {
 		c.o.Log.WithError(err).Warn("looking for compilers")
@@ -141,7 +184,7 @@ func (c *catalog) scan(ctx context.Context) {
 
 // derived are the toolchains that a gcc is besides, for targets that a word leads to.
 // One that does not take the word is none.
-func (c *catalog) derived(ctx context.Context, at *place, of toolchains.Toolchain) []toolchains.Toolchain {
+func (c *Catalog) derived(ctx context.Context, at *Place, of toolchains.Toolchain) []toolchains.Toolchain {
 	var list []toolchains.Toolchain
 	if of.Family != argv.GCC {
 		return nil
@@ -157,18 +200,18 @@ func (c *catalog) derived(ctx context.Context, at *place, of toolchains.Toolchai
 	return list
 }
 
-func (c *catalog) drivers() ([]string, error) {
+func (c *Catalog) drivers() ([]string, error) {
 	if c.o.Search != nil {
-		return drivers.Discover(c.host.root, "", c.o.Search)
+		return drivers.Discover(c.host.Root, "", c.o.Search)
 	}
-	return drivers.Discover(c.host.root, c.o.Path, drivers.DefaultPrefixes())
+	return drivers.Discover(c.host.Root, c.o.Path, drivers.DefaultPrefixes())
 }
 
 // set replaces what was found on this machine.
-func (c *catalog) set(found []toolchains.Toolchain) {
-	own := []located{}
+func (c *Catalog) set(found []toolchains.Toolchain) {
+	own := []Located{}
 	for _, tc := range found {
-		own = append(own, located{Toolchain: tc, path: c.host.path})
+		own = append(own, Located{Toolchain: tc, SearchPath: c.host.Path})
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -178,7 +221,7 @@ func (c *catalog) set(found []toolchains.Toolchain) {
 }
 
 // setImages replaces what one shelf has.
-func (c *catalog) setImages(owner string, now onShelf) {
+func (c *Catalog) setImages(owner string, now onShelf) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	news := !slices.Equal(c.shelfs[owner].told, now.told)
@@ -189,8 +232,8 @@ func (c *catalog) setImages(owner string, now onShelf) {
 	c.merge(news)
 }
 
-// forget takes away what the shelf of a peer had.
-func (c *catalog) forget(owner string) {
+// Forget takes away what the shelf of a peer had.
+func (c *Catalog) Forget(owner string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.shelfs, owner)
@@ -198,16 +241,16 @@ func (c *catalog) forget(owner string) {
 }
 
 // merge makes one list, and tells of it when it is news. mu is held.
-func (c *catalog) merge(news bool) {
+func (c *Catalog) merge(news bool) {
 	list := slices.Clone(c.own)
 	for _, on := range c.shelfs {
 		list = append(list, on.found...)
 	}
-	slices.SortFunc(list, func(a, b located) int {
-		return cmp.Or(strings.Compare(a.Identity.String(), b.Identity.String()), strings.Compare(a.owner, b.owner),
+	slices.SortFunc(list, func(a, b Located) int {
+		return cmp.Or(strings.Compare(a.Identity.String(), b.Identity.String()), strings.Compare(a.Owner, b.Owner),
 			strings.Compare(a.Image, b.Image), strings.Compare(a.Driver(), b.Driver()))
 	})
-	changed := !slices.EqualFunc(c.found, list, func(a, b located) bool { return same(a.Toolchain, b.Toolchain) && a.owner == b.owner })
+	changed := !slices.EqualFunc(c.found, list, func(a, b Located) bool { return Same(a.Toolchain, b.Toolchain) && a.Owner == b.Owner })
 	if c.found = list; changed || news || c.told == nil {
 		c.told = c.peerStates(changed)
 		c.tell(c.told)
@@ -216,7 +259,7 @@ func (c *catalog) merge(news bool) {
 
 // peerStates are what each peer is told. A list that did not change stays the one
 // that it was: who watches knows it by that. mu is held.
-func (c *catalog) peerStates(changed bool) map[string]broker.PeerState {
+func (c *Catalog) peerStates(changed bool) map[string]broker.PeerState {
 	now := map[string]broker.PeerState{"": {}}
 	for owner := range c.shelfs {
 		now[owner] = broker.PeerState{}
@@ -226,7 +269,7 @@ func (c *catalog) peerStates(changed bool) map[string]broker.PeerState {
 		if state.Toolchains = before.Toolchains; changed || !known {
 			state.Toolchains = []toolchains.Toolchain{}
 			for _, l := range c.found {
-				if l.owner == "" || l.owner == owner {
+				if l.Owner == "" || l.Owner == owner {
 					state.Toolchains = append(state.Toolchains, l.Toolchain)
 				}
 			}
@@ -239,21 +282,21 @@ func (c *catalog) peerStates(changed bool) map[string]broker.PeerState {
 	return now
 }
 
-// same reports whether two looks saw one toolchain.
-func same(a, b toolchains.Toolchain) bool {
+// Same reports whether two looks saw one toolchain.
+func Same(a, b toolchains.Toolchain) bool {
 	return a.Identity == b.Identity && a.Image == b.Image && a.Path == b.Path && a.CXXPath == b.CXXPath && a.Fingerprint.Equal(b.Fingerprint)
 }
 
-// match finds the toolchain for a job, or says why there is none: the one that the
+// Match finds the toolchain for a job, or says why there is none: the one that the
 // job names, else one that is identical to the client's. Of what else might do a
 // client would have to have proof. Programs that changed since the last look are
 // seen: what was found then only says where to look first. An image does not
 // change.
-func (c *catalog) match(ctx context.Context, j *broker.Job, lang argv.Language) (located, error) {
+func (c *Catalog) Match(ctx context.Context, j *broker.Job, lang argv.Language) (Located, error) {
 	c.mu.Lock()
 	list := slices.Clone(c.found)
 	c.mu.Unlock()
-	slices.SortStableFunc(list, func(a, b located) int {
+	slices.SortStableFunc(list, func(a, b Located) int {
 		_, fitsA := misfit(j, lang, a.Toolchain)
 		_, fitsB := misfit(j, lang, b.Toolchain)
 		return cmp.Compare(rank(fitsB), rank(fitsA))
@@ -261,7 +304,7 @@ func (c *catalog) match(ctx context.Context, j *broker.Job, lang argv.Language) 
 	var near []string
 	var failed error
 	for _, l := range list {
-		if l.owner != "" && l.owner != j.Peer {
+		if l.Owner != "" && l.Owner != j.Peer {
 			continue
 		}
 		if l.Family != j.Identity.Family || !l.serves(j.Identity.Target) {
@@ -273,7 +316,7 @@ func (c *catalog) match(ctx context.Context, j *broker.Job, lang argv.Language) 
 			c.lookAgain()
 			continue
 		}
-		if !same(now.Toolchain, l.Toolchain) {
+		if !Same(now.Toolchain, l.Toolchain) {
 			c.lookAgain()
 		}
 		why, fits := misfit(j, lang, now.Toolchain)
@@ -284,22 +327,22 @@ func (c *catalog) match(ctx context.Context, j *broker.Job, lang argv.Language) 
 		near = append(near, why)
 	}
 	if failed != nil {
-		return located{}, failed
+		return Located{}, failed
 	}
 	if len(near) == 0 {
 		near = []string{"has no " + j.Identity.Family.String() + " for " + j.Identity.Target}
 	}
-	return located{}, broker.Refusef(ReasonNoMatch, "%s", strings.Join(slices.Compact(near), ", and "))
+	return Located{}, broker.Refusef(ReasonNoMatch, "%s", strings.Join(slices.Compact(near), ", and "))
 }
 
 // serves reports whether a toolchain is worth asking for a target.
-func (l located) serves(target string) bool {
+func (l Located) serves(target string) bool {
 	return l.CanTarget(target) && (l.target == "" || l.target == triple.Canonical(target) || l.Family == argv.GCC)
 }
 
 // now is a toolchain as it stands at this moment.
-func (c *catalog) now(ctx context.Context, l located) (located, error) {
-	if l.digest != "" {
+func (c *Catalog) now(ctx context.Context, l Located) (Located, error) {
+	if l.Digest != "" {
 		return l, nil
 	}
 	var as *triple.Derivation
@@ -311,26 +354,26 @@ func (c *catalog) now(ctx context.Context, l located) (located, error) {
 	return l, err
 }
 
-// hold keeps the place of a toolchain until it is released.
-func (c *catalog) hold(ctx context.Context, l located) (*place, error) {
-	if l.digest == "" {
+// Hold keeps the place of a toolchain until it is released.
+func (c *Catalog) Hold(ctx context.Context, l Located) (*Place, error) {
+	if l.Digest == "" {
 		return c.host, nil
 	}
-	at, err := l.shelf.hold(ctx, l.digest)
+	at, err := l.shelf.hold(ctx, l.Digest)
 	if err != nil && ctx.Err() == nil {
 		return nil, broker.Refusef(ReasonNoMatch, "has no image %s any more: %v", l.Image, err)
 	}
 	return at, err
 }
 
-// private are the directories of a toolchain where no tree may have files.
-func (c *catalog) privateOf(l located) (private, error) {
+// PrivateOf are the directories of a toolchain where no tree may have files.
+func (c *Catalog) PrivateOf(l Located) (Private, error) {
 	if l.private != nil {
 		return *l.private, nil
 	}
 	binds, err := c.closure.Of(l.Programs, "")
 	if err != nil {
-		return private{}, fmt.Errorf("files of %s: %w", l.Driver(), err)
+		return Private{}, fmt.Errorf("files of %s: %w", l.Driver(), err)
 	}
 	return privateOf(l.Toolchain, binds), nil
 }
@@ -343,7 +386,7 @@ func rank(fits bool) int {
 }
 
 // lookAgain has the machine looked at soon: its clients should know what it has.
-func (c *catalog) lookAgain() {
+func (c *Catalog) lookAgain() {
 	select {
 	case c.again <- struct{}{}:
 	default:

@@ -1,4 +1,4 @@
-package helper
+package catalog
 
 import (
 	"cmp"
@@ -68,9 +68,9 @@ const (
 	maxDrivers = 256
 )
 
-// A shelf knows the images of a helper and what is in them.
-type shelf struct {
-	c      *catalog
+// A Shelf knows the images of a helper and what is in them.
+type Shelf struct {
+	c      *Catalog
 	owner  string // the one peer that is served of it; "" is everybody's
 	images Images
 	rows   []config.Image
@@ -99,24 +99,35 @@ type shelved struct {
 	failures int
 	after    time.Time // when it may be tried again
 	looked   bool
-	found    []located
+	found    []Located
 	told     broker.ImageState
 	said     time.Time // when told was published last
 }
 
-func newShelf(c *catalog, owner string, images Images, rows []config.Image) *shelf {
-	return &shelf{
+// NewShelf makes a shelf with images of a peer's, which serve it alone. What is asked of
+// them is asked between slot and its release, and what went wrong is tried again after
+// retry. Watch has to run; Forget ends what the catalog has of it.
+func (c *Catalog) NewShelf(owner string, images Images, retry time.Duration, slot func(context.Context) (release func(), err error)) *Shelf {
+	s := newShelf(c, owner, images, nil)
+	s.retry, s.slot = func(int) time.Duration { return retry }, slot
+	return s
+}
+
+func newShelf(c *Catalog, owner string, images Images, rows []config.Image) *Shelf {
+	return &Shelf{
 		c: c, owner: owner, images: images, rows: rows, one: make(chan struct{}, 1), all: map[string]*shelved{},
 		retry: func(failures int) time.Duration { return min(firstRetry<<min(failures, 16), lastRetry) },
 	}
 }
 
-// watch looks at the images now and then, until ctx ends.
-func (s *shelf) watch(ctx context.Context) {
+// Watch looks at the images now and then, until ctx ends, and returns when nothing of
+// that runs any more.
+func (s *Shelf) Watch(ctx context.Context) {
+	defer s.work.Wait()
 	tick := time.NewTicker(imageRound)
 	defer tick.Stop()
 	for {
-		s.round(ctx)
+		s.Round(ctx)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -125,8 +136,8 @@ func (s *shelf) watch(ctx context.Context) {
 	}
 }
 
-// round compares the store with what is known, and starts what is to be done.
-func (s *shelf) round(ctx context.Context) {
+// Round compares the store with what is known, and starts what is to be done.
+func (s *Shelf) Round(ctx context.Context) {
 	kept, err := s.images.List()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -151,7 +162,7 @@ func (s *shelf) round(ctx context.Context) {
 }
 
 // match brings what is known in line with what is kept. mu is held.
-func (s *shelf) match(kept []Image) {
+func (s *Shelf) match(kept []Image) {
 	wanted := map[string]*shelved{}
 	for _, row := range s.rows {
 		name := row.Reference.String()
@@ -191,7 +202,7 @@ func allDigests(k Image) string {
 }
 
 // advance takes one image a step on: gets it, or looks at it.
-func (s *shelf) advance(ctx context.Context, one *shelved) {
+func (s *Shelf) advance(ctx context.Context, one *shelved) {
 	select {
 	case s.one <- struct{}{}:
 		defer func() { <-s.one }()
@@ -199,7 +210,7 @@ func (s *shelf) advance(ctx context.Context, one *shelved) {
 		return
 	}
 	var err error
-	var found []located
+	var found []Located
 	fetched := one.digest == ""
 	if fetched {
 		err = s.fetch(ctx, one)
@@ -229,7 +240,7 @@ func (s *shelf) advance(ctx context.Context, one *shelved) {
 	s.publish()
 }
 
-func (s *shelf) fetch(ctx context.Context, one *shelved) error {
+func (s *Shelf) fetch(ctx context.Context, one *shelved) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, imageTime, fmt.Errorf("not here after %s", imageTime))
 	defer cancel()
 	s.say(one, broker.ImageFetching, "")
@@ -237,7 +248,7 @@ func (s *shelf) fetch(ctx context.Context, one *shelved) error {
 }
 
 // say tells how far an image is while it is worked on, now and then.
-func (s *shelf) say(one *shelved, phase broker.ImagePhase, text string) {
+func (s *Shelf) say(one *shelved, phase broker.ImagePhase, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if one.told.Phase == phase && time.Since(one.said) < time.Second {
@@ -249,13 +260,13 @@ func (s *shelf) say(one *shelved, phase broker.ImagePhase, text string) {
 }
 
 // tell notes what is said of an image. mu is held.
-func (s *shelf) tell(one *shelved, phase broker.ImagePhase, text string) {
+func (s *Shelf) tell(one *shelved, phase broker.ImagePhase, text string) {
 	one.told = broker.ImageState{Name: one.name, Phase: phase, Detail: text, Toolchains: len(one.found), Digests: one.digests}
 }
 
 // publish hands what is known to the catalog. mu is held.
-func (s *shelf) publish() {
-	var found []located
+func (s *Shelf) publish() {
+	var found []Located
 	var told []broker.ImageState
 	for _, one := range s.all {
 		found = append(found, one.found...)
@@ -266,7 +277,7 @@ func (s *shelf) publish() {
 }
 
 // hold shows an image's files until the place is released.
-func (s *shelf) hold(ctx context.Context, digest string) (*place, error) {
+func (s *Shelf) hold(ctx context.Context, digest string) (*Place, error) {
 	r, err := s.images.Use(ctx, digest)
 	if err != nil {
 		return nil, err
@@ -275,7 +286,7 @@ func (s *shelf) hold(ctx context.Context, digest string) (*place, error) {
 }
 
 // look asks an image for the compilers that it has.
-func (s *shelf) look(ctx context.Context, one *shelved) ([]located, error) {
+func (s *Shelf) look(ctx context.Context, one *shelved) ([]Located, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, lookTime, fmt.Errorf("not looked at after %s", lookTime))
 	defer cancel()
 	if s.c.o.Sandbox == "none" {
@@ -293,16 +304,16 @@ func (s *shelf) look(ctx context.Context, one *shelved) ([]located, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer at.release()
-	if os.Geteuid() == 0 && !enterable(at.dir) {
-		return nil, fmt.Errorf("the sandbox's user can't enter %s: chmod o+x each directory above it, or keep the state elsewhere (--state)", at.dir)
+	defer at.Release()
+	if os.Geteuid() == 0 && !Enterable(at.Dir) {
+		return nil, fmt.Errorf("the sandbox's user can't enter %s: chmod o+x each directory above it, or keep the state elsewhere (--state)", at.Dir)
 	}
 	s.say(one, broker.ImageProbing, "")
 	rows := one.rows
 	if len(rows) == 0 {
 		rows = []config.Image{{}}
 	}
-	var found []located
+	var found []Located
 	for _, row := range rows {
 		list, err := s.lookFor(ctx, one, row, at)
 		if err != nil {
@@ -314,12 +325,12 @@ func (s *shelf) look(ctx context.Context, one *shelved) ([]located, error) {
 }
 
 // lookFor finds what one row serves.
-func (s *shelf) lookFor(ctx context.Context, one *shelved, row config.Image, at *place) ([]located, error) {
+func (s *Shelf) lookFor(ctx context.Context, one *shelved, row config.Image, at *Place) ([]Located, error) {
 	drivers, err := driversOf(at, row)
 	if err != nil {
 		return nil, err
 	}
-	var found []located
+	var found []Located
 	var why error
 	for _, driver := range drivers {
 		tc, err := s.c.probe(ctx, at, driver, nil)
@@ -346,11 +357,11 @@ func (s *shelf) lookFor(ctx context.Context, one *shelved, row config.Image, at 
 }
 
 // driversOf are the compilers of an image that a row speaks of.
-func driversOf(at *place, row config.Image) ([]string, error) {
+func driversOf(at *Place, row config.Image) ([]string, error) {
 	if row.Compiler != "" {
 		return []string{row.Compiler}, nil
 	}
-	list, err := drivers.Discover(at.root, at.path, append(drivers.DefaultPrefixes(), at.drivers...))
+	list, err := drivers.Discover(at.Root, at.Path, append(drivers.DefaultPrefixes(), at.drivers...))
 	if err == nil && len(list) > maxDrivers {
 		err = fmt.Errorf("it has %d compilers, which is more than %d", len(list), maxDrivers)
 	}
@@ -374,9 +385,9 @@ func narrow(row config.Image, tc *toolchains.Toolchain) bool {
 
 // locate works out what a job with a toolchain of an image, of those that one
 // compiler is, needs to know of it, and adds those that the row serves to found.
-func (s *shelf) locate(ctx context.Context, all []toolchains.Toolchain, one *shelved, row config.Image, at *place, found *[]located) error {
+func (s *Shelf) locate(ctx context.Context, all []toolchains.Toolchain, one *shelved, row config.Image, at *Place, found *[]Located) error {
 	for _, tc := range all {
-		binds, err := s.c.closure.Of(tc.Programs, at.dir)
+		binds, err := s.c.closure.Of(tc.Programs, at.Dir)
 		if err != nil {
 			return fmt.Errorf("files of %s: %w", tc.Driver(), err)
 		}
@@ -384,9 +395,9 @@ func (s *shelf) locate(ctx context.Context, all []toolchains.Toolchain, one *she
 			continue
 		}
 		own := privateOf(tc, binds)
-		l := located{Toolchain: tc, digest: one.digest, target: triple.Canonical(row.Target), path: at.path, private: &own, owner: s.owner, shelf: s}
+		l := Located{Toolchain: tc, Digest: one.digest, target: triple.Canonical(row.Target), SearchPath: at.Path, private: &own, Owner: s.owner, shelf: s}
 		if s.slot != nil { // all that may be asked is asked now: a job asks before it has its slot
-			if _, err := s.c.asksNative(ctx, at, l); err != nil {
+			if _, err := s.c.AsksNative(ctx, at, l); err != nil {
 				s.c.o.Log.WithError(err).WithField("image", one.name).Debug("specs of " + tc.Driver())
 			}
 		}
@@ -397,8 +408,8 @@ func (s *shelf) locate(ctx context.Context, all []toolchains.Toolchain, one *she
 
 // foreign says that a program is for machines of another kind than this one; nil
 // when it is not, or can't be told.
-func foreign(at *place, program string) error {
-	theirs, err := machineOf(at.root.Open(program))
+func foreign(at *Place, program string) error {
+	theirs, err := machineOf(at.Root.Open(program))
 	ours, errOurs := machineOf(os.Open("/proc/self/exe"))
 	if err != nil || errOurs != nil || theirs.Code == ours.Code || theirs.Format != triple.ELF {
 		return nil
