@@ -103,6 +103,7 @@ type Located struct {
 
 	target  string   // the one target that it serves; "" when the toolchain says
 	private *Private // of an image's, which does not change; else nil
+	native  *bool    // what AsksNative says, of a peer's own
 	shelf   *Shelf   // that has the image
 }
 

@@ -79,6 +79,9 @@ func (c *Catalog) Probe(ctx context.Context, at *Place, path string) (toolchains
 // AsksNative reports whether all that a gcc asks of the CPU is in the one spec that a
 // helper answers.
 func (c *Catalog) AsksNative(ctx context.Context, at *Place, l Located) (bool, error) {
+	if l.native != nil {
+		return *l.native, nil
+	}
 	return native.Taken(ctx, c.system(at, l.Driver()), l.Driver(), l.Toolchain)
 }
 

@@ -396,10 +396,12 @@ func (s *Shelf) locate(ctx context.Context, all []toolchains.Toolchain, one *she
 		}
 		own := privateOf(tc, binds)
 		l := Located{Toolchain: tc, Digest: one.digest, target: triple.Canonical(row.Target), SearchPath: at.Path, private: &own, Owner: s.owner, shelf: s}
-		if s.slot != nil { // all that may be asked is asked now: a job asks before it has its slot
-			if _, err := s.c.AsksNative(ctx, at, l); err != nil {
+		if s.slot != nil { // a job asks before it has its slot; what was just unpacked is not remembered
+			ok, err := s.c.AsksNative(ctx, at, l)
+			if err != nil {
 				s.c.o.Log.WithError(err).WithField("image", one.name).Debug("specs of " + tc.Driver())
 			}
+			l.native = &ok
 		}
 		*found = append(*found, l)
 	}
