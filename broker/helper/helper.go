@@ -12,7 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -24,6 +24,7 @@ import (
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/config"
 	"github.com/crosscc/crosscc/broker/helper/catalog"
+	"github.com/crosscc/crosscc/broker/helper/packs"
 	"github.com/crosscc/crosscc/broker/helper/views"
 	"github.com/crosscc/crosscc/broker/store"
 	"github.com/crosscc/crosscc/sandbox"
@@ -77,7 +78,7 @@ type Options struct {
 	// say which of them must be there, and what is served of them.
 	Images catalog.Images
 	Rows   []config.Image
-	// Packs says that peers may send their own compilers (packs.go).
+	// Packs says that peers may send their own compilers (package packs).
 	Packs bool
 	// Slots is how many jobs run at once; at least 1.
 	Slots int
@@ -91,7 +92,7 @@ type Options struct {
 type Helper struct {
 	o       Options
 	catalog *catalog.Catalog
-	packs   packs
+	packs   *packs.Packs
 	slots   *semaphore.Weighted
 	pools   []*views.Pool       // where a job's view is looked for, in this order
 	looks   *semaphore.Weighted // held to look through a text (admit.go)
@@ -138,14 +139,14 @@ func New(o Options) (*Helper, error) {
 		return nil, err
 	}
 	h.catalog = c
-	h.packs = packs{h: h, now: time.Now, one: make(chan struct{}, 1), peers: map[string]*peerPacks{}}
-	if err := os.RemoveAll(packsDir(o)); err != nil {
+	h.packs, err = packs.New(packs.Options{Dir: filepath.Join(o.Dir, "packs"), Store: o.Store, Catalog: c, Slot: h.acquire, State: h.State, Log: o.Log})
+	if err != nil {
 		stop(errClosed)
-		return nil, errors.Join(fmt.Errorf("packs of the helper before this one: %w", err), c.Close())
+		return nil, errors.Join(err, c.Close())
 	}
 	h.work.Go(func() { c.Watch(ctx) })
 	if o.Packs {
-		h.work.Go(func() { h.packs.watch(ctx) })
+		h.work.Go(func() { h.packs.Watch(ctx) })
 	}
 	return h, nil
 }
@@ -212,7 +213,7 @@ func (h *Helper) Run(ctx context.Context, j *broker.Job) (broker.Result, error) 
 	defer cancel(nil)
 	defer context.AfterFunc(h.ctx, func() { cancel(errClosed) })()
 
-	defer h.packs.use(j.Peer)()
+	defer h.packs.Use(j.Peer)()
 	began := time.Now()
 	res, err := h.run(ctx, j)
 	log := h.o.Log.WithFields(logrus.Fields{"compiler": j.Name, "target": j.Identity.Target, "time": time.Since(began).Round(time.Millisecond)})
@@ -224,6 +225,29 @@ func (h *Helper) Run(ctx context.Context, j *broker.Job) (broker.Result, error) 
 	}
 	return res, err
 }
+
+// TakePack adds a pack, a blob of the store, for the peer that sent it: packs.Packs.Take.
+func (h *Helper) TakePack(ctx context.Context, from broker.Peer, d broker.Digest, say func(string)) error {
+	switch {
+	case !h.o.Packs:
+		return broker.Refusef(packs.Reason, "takes no packs (packs = true in its configuration)")
+	case h.o.Sandbox == "none":
+		return broker.Refusef(packs.Reason, "has no sandbox to run a pack in")
+	}
+	done, err := h.begin()
+	if err != nil {
+		return err
+	}
+	defer done()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(h.ctx, func() { cancel(errClosed) })()
+	return h.packs.Take(ctx, from, d, say)
+}
+
+// Heard notes that a peer with packs has something done, though it be answered without a
+// run.
+func (h *Helper) Heard(peer string) { h.packs.Heard(peer) }
 
 // Drain takes no new jobs and returns when the running ones are done or ctx
 // ends.
@@ -248,7 +272,7 @@ func (h *Helper) Close() error {
 	for _, p := range h.pools {
 		p.Close()
 	}
-	return errors.Join(h.catalog.Close(), os.RemoveAll(packsDir(h.o)), closeAll(h.closers))
+	return errors.Join(h.packs.Close(), h.catalog.Close(), closeAll(h.closers))
 }
 
 func (h *Helper) begin() (done func(), err error) {

@@ -3,6 +3,7 @@ package helper
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/sirupsen/logrus"
@@ -18,9 +20,11 @@ import (
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/helper/catalog"
+	"github.com/crosscc/crosscc/broker/helper/packs"
 	"github.com/crosscc/crosscc/broker/pack"
 	"github.com/crosscc/crosscc/images"
 	"github.com/crosscc/crosscc/images/imagestore"
+	"github.com/crosscc/crosscc/sandbox"
 	"github.com/crosscc/crosscc/sandbox/bubblewrap"
 	"github.com/crosscc/crosscc/toolchains"
 )
@@ -137,7 +141,7 @@ func from(name string) broker.Peer { return broker.Peer{Name: name, Address: "10
 // gets what it made.
 func TestPackServesItsPeer(t *testing.T) {
 	const peer, other = "one", "other"
-	h, now := placed(t, nil)
+	h := newPacked(t, nil)
 	d := packOf(t, h, "/usr/bin/gcc-12")
 	for range 2 { // sent twice it is the same pack
 		if err := h.TakePack(t.Context(), from(peer), d, quiet); err != nil {
@@ -178,8 +182,7 @@ func TestPackServesItsPeer(t *testing.T) {
 		t.Errorf("another peer's: %+v, %v", res, err)
 	}
 	// A peer whose place was given back sends its pack again, and is served again.
-	*now = now.Add(placeTime)
-	h.packs.sweep(t.Context())
+	h.packs.Sweep(t.Context(), time.Now().Add(packs.PlaceTime))
 	for _, who := range []string{peer, other} {
 		k.Peer = who
 		if _, err := h.Run(t.Context(), &k); err == nil {
@@ -254,7 +257,7 @@ func TestPackRefused(t *testing.T) {
 	bomb := blobOf(t, h, func(w io.Writer) error {
 		z, err := gzip.NewWriterLevel(w, gzip.BestSpeed)
 		if err == nil {
-			_, err = io.CopyN(z, zeros{}, maxPack+1)
+			_, err = io.CopyN(z, zeros{}, packs.MaxBytes+1)
 		}
 		return errors.Join(err, z.Close())
 	})
@@ -268,7 +271,7 @@ func TestPackRefused(t *testing.T) {
 		{"not allowed", "a", good, func(o *Options) { o.Packs = false }, "takes no packs"},
 		{"no sandbox", "a", good, func(o *Options) { o.Sandbox = "none" }, "no sandbox"},
 		{"from who has no secret", "", good, nil, "whose the pack is"},
-		{"too large", "a", broker.Digest{Hash: good.Hash, Size: maxPack + 1}, nil, "at most"},
+		{"too large", "a", broker.Digest{Hash: good.Hash, Size: packs.MaxBytes + 1}, nil, "at most"},
 		{"not there", "a", broker.DigestOf([]byte("x")), nil, "no such blob"},
 		{"no image", "a", text("hello"), nil, "can't read the pack"},
 		{"nothing in it", "a", empty, nil, "has no compiler"},
@@ -283,15 +286,64 @@ func TestPackRefused(t *testing.T) {
 			}
 			err := h.TakePack(t.Context(), from(tc.peer), tc.blob, quiet)
 			r, ok := errors.AsType[*broker.Refusal](err)
-			if !ok || r.Reason != ReasonPack || !strings.Contains(r.Text, tc.want) {
+			if !ok || r.Reason != packs.Reason || !strings.Contains(r.Text, tc.want) {
 				t.Errorf("got %v, want %s", err, tc.want)
 			}
 		})
 	}
-	if left, err := os.ReadDir(packsDir(h.o)); len(h.packs.peers) != 0 || err != nil || len(left) != 0 {
-		t.Errorf("peers of whom nothing was taken have places: %v, %v, %v", h.packs.peers, left, err)
+	if left, err := os.ReadDir(filepath.Join(h.o.Dir, "packs")); err != nil || len(left) != 0 {
+		t.Errorf("peers of whom nothing was taken have places: %v, %v", left, err)
 	}
 	if s, _ := h.State(); len(s.Peers) != 1 {
 		t.Errorf("they are told of: %v", s.Peers)
+	}
+}
+
+// A pack's programs run in a job's slot: while jobs have all of them, none runs.
+func TestPackWaitsForASlot(t *testing.T) {
+	var h *Helper
+	ran, took := make(chan struct{}, 1000), make(chan error, 1)
+	h = newPacked(t, func(o *Options) {
+		o.Slots = 1
+		run := o.Runner
+		o.Runner = func(ctx context.Context, s *sandbox.Spec) (*sandbox.Outcome, error) {
+			if state, _ := h.State(); state.Running != 1 {
+				t.Errorf("a program of the pack runs, and %d of 1 slots are taken", state.Running)
+			}
+			ran <- struct{}{}
+			return run(ctx, s)
+		}
+	})
+	d := packOf(t, h, "/usr/bin/gcc-12")
+	release, err := h.acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { took <- h.TakePack(t.Context(), from("one"), d, quiet) }()
+	await(t, h, "the pack to wait", func(s broker.State) bool { return s.Queued == 1 })
+	if len(ran) > 0 {
+		t.Error("a program ran")
+	}
+	release()
+	if err := <-took; err != nil || len(ran) == 0 {
+		t.Errorf("%d programs ran, %v", len(ran), err)
+	}
+	if s, _ := h.State(); s.Running != 0 {
+		t.Errorf("%d slots are still taken", s.Running)
+	}
+	// A job asks what native means before it has its slot; that is known by now.
+	s, _ := h.State()
+	before := len(ran)
+	for _, tc := range s.For("one").Toolchains {
+		l, err := h.catalog.Match(t.Context(), &broker.Job{Identity: tc.Identity, Fingerprint: tc.Fingerprint, With: tc.Digest(), Peer: "one"}, argv.C)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := h.takesNative(t.Context(), l); err != nil && len(tc.Derived) == 0 {
+			t.Error(err)
+		}
+	}
+	if len(ran) != before {
+		t.Errorf("%d programs ran without a slot", len(ran)-before)
 	}
 }

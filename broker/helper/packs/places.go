@@ -1,4 +1,4 @@
-package helper
+package packs
 
 import (
 	"context"
@@ -12,9 +12,9 @@ import (
 // and each may have 2 GiB of the disk.
 
 const (
-	// placeTime is how long a peer that has nothing done keeps its packs: longer than
+	// PlaceTime is how long a peer that has nothing done keeps its packs: longer than
 	// the pauses of a day's work, and sending a compiler again takes seconds.
-	placeTime = 4 * time.Hour
+	PlaceTime = 4 * time.Hour
 	// placeRest is how long it keeps them where another has none: a build has pauses
 	// (its links, its tests), and would only drive out the other in its turn.
 	placeRest = 10 * time.Minute
@@ -24,34 +24,34 @@ const (
 
 // Heard notes that a peer with packs has something done, though it be answered without a
 // run.
-func (h *Helper) Heard(peer string) {
-	h.packs.mu.Lock()
-	defer h.packs.mu.Unlock()
-	if p := h.packs.peers[peer]; p != nil {
-		p.heard = h.packs.now()
+func (s *Packs) Heard(peer string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.peers[peer]; p != nil {
+		p.heard = s.o.Now()
 	}
 }
 
-// use keeps the packs of a peer, if it has some, until done.
-func (s *packs) use(peer string) (done func()) {
+// Use keeps the packs of a peer, if it has some, until done.
+func (s *Packs) Use(peer string) (done func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.peers[peer]
 	if p == nil {
 		return func() {}
 	}
-	p.uses, p.heard = p.uses+1, s.now()
+	p.uses, p.heard = p.uses+1, s.o.Now()
 	return func() { s.used(p) }
 }
 
-func (s *packs) used(p *peerPacks) {
+func (s *Packs) used(p *place) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p.uses, p.heard = p.uses-1, s.now()
+	p.uses, p.heard = p.uses-1, s.o.Now()
 }
 
 // giveBackEmpty is for a peer of whom nothing was taken. one is held.
-func (s *packs) giveBackEmpty(p *peerPacks) {
+func (s *Packs) giveBackEmpty(p *place) {
 	if kept, err := p.store.List(); err != nil || len(kept) > 0 {
 		return
 	}
@@ -68,7 +68,7 @@ func (s *packs) giveBackEmpty(p *peerPacks) {
 
 // victim takes the place of a peer away that one more of an address needs: nil when
 // there are enough. mu is held.
-func (s *packs) victim(address string) (*peerPacks, error) {
+func (s *Packs) victim(address string) (*place, error) {
 	near := 0
 	for _, p := range s.peers {
 		if p.from.Address == address {
@@ -78,11 +78,11 @@ func (s *packs) victim(address string) (*peerPacks, error) {
 	if near < maxOfAddress && len(s.peers) < maxPeers {
 		return nil, nil
 	}
-	var found *peerPacks
+	var found *place
 	for _, p := range s.peers {
 		switch {
 		case near >= maxOfAddress && p.from.Address != address:
-		case p.uses > 0 || s.now().Sub(p.heard) < placeRest:
+		case p.uses > 0 || s.o.Now().Sub(p.heard) < placeRest:
 		case found == nil || p.heard.Before(found.heard):
 			found = p
 		}
@@ -92,39 +92,39 @@ func (s *packs) victim(address string) (*peerPacks, error) {
 		return found, nil
 	}
 	if near >= maxOfAddress {
-		return nil, broker.Refusef(ReasonPack, "has packs of %d peers of this address, which is all that it takes, and each had something done within %s", near, placeRest)
+		return nil, broker.Refusef(Reason, "has packs of %d peers of this address, which is all that it takes, and each had something done within %s", near, placeRest)
 	}
-	return nil, broker.Refusef(ReasonPack, "has packs of %d peers, which is all that it takes, and each had something done within %s", len(s.peers), placeRest)
+	return nil, broker.Refusef(Reason, "has packs of %d peers, which is all that it takes, and each had something done within %s", len(s.peers), placeRest)
 }
 
 // clear ends what is left of a place that nobody finds any more, and gives its disk back.
 // one is held, so that the peer has no new place yet.
-func (s *packs) clear(p *peerPacks, why string) {
+func (s *Packs) clear(p *place, why string) {
 	p.leave()
-	s.h.catalog.Forget(p.from.Name)
-	log := s.h.o.Log.WithField("address", p.from.Address)
+	s.o.Catalog.Forget(p.from.Name)
+	log := s.o.Log.WithField("address", p.from.Address)
 	if err := os.RemoveAll(p.dir); err != nil {
 		log.WithError(err).Warn("packs of a peer that are not wanted any more")
 	}
 	log.Infof("packs of a peer are gone: %s", why)
 }
 
-// watch gives back what was not used for long, until ctx ends.
-func (s *packs) watch(ctx context.Context) {
+// Watch gives back what was not used for long, until ctx ends.
+func (s *Packs) Watch(ctx context.Context) {
 	tick := time.NewTicker(placeRound)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-			s.sweep(ctx)
+			s.Sweep(ctx, s.o.Now())
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// sweep gives back the places of peers that had nothing done for long.
-func (s *packs) sweep(ctx context.Context) {
+// Sweep gives back the places of peers that had nothing done for long, as it is now.
+func (s *Packs) Sweep(ctx context.Context, now time.Time) {
 	select {
 	case s.one <- struct{}{}:
 		defer func() { <-s.one }()
@@ -132,15 +132,15 @@ func (s *packs) sweep(ctx context.Context) {
 		return
 	}
 	s.mu.Lock()
-	var old []*peerPacks
+	var old []*place
 	for name, p := range s.peers {
-		if p.uses == 0 && s.now().Sub(p.heard) >= placeTime {
+		if p.uses == 0 && now.Sub(p.heard) >= PlaceTime {
 			old = append(old, p)
 			delete(s.peers, name)
 		}
 	}
 	s.mu.Unlock()
 	for _, p := range old {
-		s.clear(p, "it had nothing done for "+placeTime.String())
+		s.clear(p, "it had nothing done for "+PlaceTime.String())
 	}
 }

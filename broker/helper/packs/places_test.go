@@ -1,46 +1,93 @@
-package helper
+package packs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
-	"github.com/crosscc/crosscc/argv"
+	"github.com/sirupsen/logrus"
+
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/helper/catalog"
+	"github.com/crosscc/crosscc/broker/store"
 	"github.com/crosscc/crosscc/images"
 	"github.com/crosscc/crosscc/images/imagestore"
 	"github.com/crosscc/crosscc/sandbox"
 )
 
-// placed is a helper that takes packs, with a clock of the test's.
-func placed(t *testing.T, change func(*Options)) (*Helper, *time.Time) {
+// placed takes packs, with a clock of the test's; no program of them runs. It also tells
+// what a helper would tell.
+func placed(t *testing.T) (*Packs, *time.Time, func() map[string]broker.PeerState) {
+	t.Helper()
+	st, err := store.Open(t.TempDir(), store.Options{MaxBytes: 1 << 30})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	run := func(context.Context, *sandbox.Spec) (*sandbox.Outcome, error) {
+		return nil, errors.New("nothing runs here")
+	}
+	var mu sync.Mutex
+	var told map[string]broker.PeerState
+	c, err := catalog.New(catalog.Options{Dir: t.TempDir(), Runner: run, Sandbox: "bwrap", Search: []string{"/nowhere"}, Log: log}, func(peers map[string]broker.PeerState) {
+		mu.Lock()
+		defer mu.Unlock()
+		told = peers
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	now := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
-	h := newPacked(t, change)
-	h.packs.now = func() time.Time { return now }
-	return h, &now
+	s, err := New(Options{
+		Dir: filepath.Join(t.TempDir(), "packs"), Store: st, Catalog: c, Log: log, Now: func() time.Time { return now },
+		Slot: func(context.Context) (func(), error) { return func() {}, nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(s.Close(), c.Close()); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(s.o.Dir); !os.IsNotExist(err) {
+			t.Errorf("the directory of packs: %v", err)
+		}
+	})
+	return s, &now, func() map[string]broker.PeerState {
+		mu.Lock()
+		defer mu.Unlock()
+		return told
+	}
 }
 
-// takePlace gives a peer a place, as TakePack does.
-func takePlace(h *Helper, peer broker.Peer) (*peerPacks, error) {
-	h.packs.one <- struct{}{}
-	defer func() { <-h.packs.one }()
-	p, err := h.packs.of(peer)
+// from is a peer of that name; all are behind one address.
+func from(name string) broker.Peer { return broker.Peer{Name: name, Address: "10.0.0.1"} }
+
+// takePlace gives a peer a place, as Take does.
+func takePlace(s *Packs, peer broker.Peer) (*place, error) {
+	s.one <- struct{}{}
+	defer func() { <-s.one }()
+	p, err := s.of(peer)
 	if err == nil {
-		h.packs.used(p)
+		s.used(p)
 	}
 	return p, err
 }
 
-func here(h *Helper) (names []string) {
-	h.packs.mu.Lock()
-	defer h.packs.mu.Unlock()
-	for name := range h.packs.peers {
+func here(s *Packs) (names []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name := range s.peers {
 		names = append(names, name)
 	}
 	slices.Sort(names)
@@ -51,65 +98,65 @@ func here(h *Helper) (names []string) {
 // with it; not while a job runs, however long that takes, and not when the peer is heard
 // though nothing of it runs.
 func TestPlacesAreGivenBack(t *testing.T) {
-	h, now := placed(t, nil)
+	s, now, told := placed(t)
 	for _, name := range []string{"busy", "heard", "idle"} {
-		if _, err := takePlace(h, from(name)); err != nil {
+		if _, err := takePlace(s, from(name)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	done := h.packs.use("busy")
-	*now = now.Add(placeTime / 2)
-	h.Heard("heard")
-	h.Heard("unknown")
-	*now = now.Add(placeTime / 2)
-	idle := h.packs.peers["idle"].dir
-	h.packs.sweep(t.Context())
-	if got := here(h); !slices.Equal(got, []string{"busy", "heard"}) {
+	done := s.Use("busy")
+	*now = now.Add(PlaceTime / 2)
+	s.Heard("heard")
+	s.Heard("unknown")
+	*now = now.Add(PlaceTime / 2)
+	idle := s.peers["idle"].dir
+	s.Sweep(t.Context(), *now)
+	if got := here(s); !slices.Equal(got, []string{"busy", "heard"}) {
 		t.Errorf("left are %q", got)
 	}
 	if _, err := os.Stat(idle); !os.IsNotExist(err) {
 		t.Errorf("its disk: %v", err)
 	}
-	if s, _ := h.State(); len(s.Peers) != 3 { // everybody, and those two
-		t.Errorf("told are %v", s.Peers)
+	if told := told(); len(told) != 3 { // everybody, and those two
+		t.Errorf("told are %v", told)
 	}
-	*now = now.Add(10 * placeTime)
-	h.packs.sweep(t.Context())
-	if got := here(h); !slices.Equal(got, []string{"busy"}) {
+	*now = now.Add(10 * PlaceTime)
+	s.Sweep(t.Context(), *now)
+	if got := here(s); !slices.Equal(got, []string{"busy"}) {
 		t.Errorf("left are %q", got)
 	}
 	done()
-	h.packs.sweep(t.Context())
-	if got := here(h); !slices.Equal(got, []string{"busy"}) {
+	s.Sweep(t.Context(), *now)
+	if got := here(s); !slices.Equal(got, []string{"busy"}) {
 		t.Errorf("a job that has just ended: left are %q", got)
 	}
-	*now = now.Add(placeTime)
-	h.packs.sweep(t.Context())
-	if got := here(h); len(got) != 0 {
+	*now = now.Add(PlaceTime)
+	s.Sweep(t.Context(), *now)
+	if got := here(s); len(got) != 0 {
 		t.Errorf("left are %q", got)
 	}
-	h.packs.use("nobody")()
+	s.Use("nobody")()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	h.packs.one <- struct{}{} // one is taken
-	h.packs.sweep(ctx)
-	h.packs.watch(ctx)
+	s.one <- struct{}{} // one is taken
+	s.Sweep(ctx, *now)
+	s.Watch(ctx)
 }
 
 // When places are few the one goes that was not used for the longest time; none that is
 // in use or was a moment ago, and none of another address where one address has many.
 func TestPlacesForOthers(t *testing.T) {
-	h, now := placed(t, nil)
+	s, now, _ := placed(t)
 	at := func(i, address int) broker.Peer {
 		return broker.Peer{Name: fmt.Sprintf("%02d", i), Address: fmt.Sprint("10.0.0.", address)}
 	}
 	takes := func(what string, p broker.Peer, gone string) {
 		t.Helper()
-		before := here(h)
-		if _, err := takePlace(h, p); err != nil {
+		before := here(s)
+		if _, err := takePlace(s, p); err != nil {
 			t.Errorf("%s: %v", what, err)
 		}
-		after := here(h)
+		after := here(s)
 		lost := slices.DeleteFunc(before, func(name string) bool { return slices.Contains(after, name) })
 		if fmt.Sprint(lost) != fmt.Sprintf("[%s]", gone) {
 			t.Errorf("%s: %v are gone, not %s", what, lost, gone)
@@ -117,9 +164,9 @@ func TestPlacesForOthers(t *testing.T) {
 	}
 	refuses := func(what string, p broker.Peer) {
 		t.Helper()
-		before := here(h)
-		if _, err := takePlace(h, p); err == nil || !slices.Equal(before, here(h)) {
-			t.Errorf("%s: %v, there are %v", what, err, here(h))
+		before := here(s)
+		if _, err := takePlace(s, p); err == nil || !slices.Equal(before, here(s)) {
+			t.Errorf("%s: %v, there are %v", what, err, here(s))
 		}
 	}
 	n := 0
@@ -135,26 +182,26 @@ func TestPlacesForOthers(t *testing.T) {
 		takes("others", next(1000+n), "")
 	}
 	takes("an address with many, when all places are taken", next(1), "01") // 18
-	h.Heard("02")
-	done := h.packs.use("03")
+	s.Heard("02")
+	done := s.Use("03")
 	*now = now.Add(placeRest)
-	h.Heard("02")
+	s.Heard("02")
 	takes("another address, when all places are taken", next(2), "04") // 19
 	*now = now.Add(placeRest)
-	for name := range all(h) {
+	for name := range all(s) {
 		if name != "03" && name != "19" {
-			h.Heard(name)
+			s.Heard(name)
 		}
 	}
 	done()
-	h.Heard("03")
+	s.Heard("03")
 	takes("the one that is left", next(3), "19")
 	refuses("none is left", next(4))
 }
 
-func all(h *Helper) map[string]bool {
+func all(s *Packs) map[string]bool {
 	set := map[string]bool{}
-	for _, name := range here(h) {
+	for _, name := range here(s) {
 		set[name] = true
 	}
 	return set
@@ -162,22 +209,22 @@ func all(h *Helper) map[string]bool {
 
 // Of one peer's packs the one goes for a new one that was not used for the longest time.
 func TestPackMakesRoom(t *testing.T) {
-	h, _ := placed(t, nil)
-	p, err := takePlace(h, from("one"))
+	s, _, _ := placed(t)
+	p, err := takePlace(s, from("one"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.leave() // which uses them too, to look at them
 	add := func(i int) string {
-		d := blobOf(t, h, func(w io.Writer) error {
-			_, err := images.BuildPack(w, []images.File{{Path: fmt.Sprint("/usr/bin/", i), Mode: fs.ModeDir | 0o755}}, nil)
-			return err
-		})
-		f, err := h.o.Store.Open(d)
+		f, err := os.Create(filepath.Join(t.TempDir(), "pack"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		id, err := p.add(t.Context(), f, quiet)
+		if _, err := images.BuildPack(f, []images.File{{Path: fmt.Sprint("/usr/bin/", i), Mode: fs.ModeDir | 0o755}}, nil); err != nil {
+			t.Fatal(err)
+		}
+		id, err := p.add(t.Context(), f, func(string) {})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -215,54 +262,5 @@ func TestPackMakesRoom(t *testing.T) {
 	}
 	if !slices.ContainsFunc(kept, func(e imagestore.Entry) bool { return e.ID.String() == ids[0] }) {
 		t.Error("one that is in use is gone")
-	}
-}
-
-// A pack's programs run in a job's slot: while jobs have all of them, none runs.
-func TestPackWaitsForASlot(t *testing.T) {
-	var h *Helper
-	ran, took := make(chan struct{}, 1000), make(chan error, 1)
-	h, _ = placed(t, func(o *Options) {
-		o.Slots = 1
-		run := o.Runner
-		o.Runner = func(ctx context.Context, s *sandbox.Spec) (*sandbox.Outcome, error) {
-			if state, _ := h.State(); state.Running != 1 {
-				t.Errorf("a program of the pack runs, and %d of 1 slots are taken", state.Running)
-			}
-			ran <- struct{}{}
-			return run(ctx, s)
-		}
-	})
-	d := packOf(t, h, "/usr/bin/gcc-12")
-	release, err := h.acquire(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	go func() { took <- h.TakePack(t.Context(), from("one"), d, quiet) }()
-	await(t, h, "the pack to wait", func(s broker.State) bool { return s.Queued == 1 })
-	if len(ran) > 0 {
-		t.Error("a program ran")
-	}
-	release()
-	if err := <-took; err != nil || len(ran) == 0 {
-		t.Errorf("%d programs ran, %v", len(ran), err)
-	}
-	if s, _ := h.State(); s.Running != 0 {
-		t.Errorf("%d slots are still taken", s.Running)
-	}
-	// A job asks what native means before it has its slot; that is known by now.
-	s, _ := h.State()
-	before := len(ran)
-	for _, tc := range s.For("one").Toolchains {
-		l, err := h.catalog.Match(t.Context(), &broker.Job{Identity: tc.Identity, Fingerprint: tc.Fingerprint, With: tc.Digest(), Peer: "one"}, argv.C)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := h.takesNative(t.Context(), l); err != nil && len(tc.Derived) == 0 {
-			t.Error(err)
-		}
-	}
-	if len(ran) != before {
-		t.Errorf("%d programs ran without a slot", len(ran)-before)
 	}
 }
