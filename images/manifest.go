@@ -44,6 +44,7 @@ func parseIndex(data []byte) (manifests []ocispec.Descriptor, ok bool, err error
 		MediaType     string               `json:"mediaType"`
 		SchemaVersion int                  `json:"schemaVersion"`
 		Manifests     []ocispec.Descriptor `json:"manifests"`
+		Config        json.RawMessage      `json:"config"`
 		Layers        json.RawMessage      `json:"layers"`
 		FSLayers      json.RawMessage      `json:"fsLayers"`
 	}
@@ -53,8 +54,11 @@ func parseIndex(data []byte) (manifests []ocispec.Descriptor, ok bool, err error
 	if strings.HasPrefix(doc.MediaType, dockerSchema1) || doc.FSLayers != nil {
 		return nil, false, errors.New("manifest: its form is Docker's schema 1, which does not name layers by what is in them; push the image again with a newer Docker")
 	}
-	if doc.Manifests == nil || doc.Layers != nil {
+	if doc.Manifests == nil {
 		return nil, false, nil
+	}
+	if doc.Config != nil || doc.Layers != nil {
+		return nil, false, errors.New("manifest: it is an index as well, and would be one image for us and another for others")
 	}
 	for _, m := range doc.Manifests {
 		if err := checkDescriptor(m, maxManifest); err != nil {

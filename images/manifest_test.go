@@ -22,6 +22,12 @@ func TestManifests(t *testing.T) {
 		{`{"config": ` + d + `, "layers": [` + strings.Replace(d, "gzip", "encrypted", 1) + `]}`, `layer 1 is of type "application/vnd.oci.image.layer.v1.tar+encrypted", which is no layer of files`},
 		{`{"config": ` + d + `, "layers": [` + strings.Replace(d, ".image.layer.v1.tar+gzip", ".empty.v1+json", 1) + `]}`, "which is no layer of files"},
 		{`{"config": ` + d + `, "layers": [` + strings.TrimSuffix(strings.Repeat(d+",", 257), ",") + `]}`, "257 layers; 256 are the limit"},
+		{`{"manifests": [], "layers": []}`, "it is an index as well"},
+		{`{"manifests": [], "config": ` + d + `}`, "it is an index as well"},
+		{`{"config": ` + d + `, "layers": {}}`, "manifest: json: cannot unmarshal object"},
+		{`{"config": ` + d + `, "layers": [` + strings.Replace(d, ".image.layer.v1.tar+gzip", ".image.manifest.v1+json", 1) + `]}`, "which is no layer of files"},
+		{`[]`, "manifest: json: cannot unmarshal array"},
+		{`{} {}`, "manifest: invalid character '{' after top-level value"},
 		{`{"manifests": [{"digest": "../x", "size": 3}]}`, `index: "../x" is not a digest`},
 	}
 	for _, tt := range tests {

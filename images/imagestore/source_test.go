@@ -3,6 +3,7 @@ package imagestore
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -12,6 +13,7 @@ import (
 	"path"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -174,6 +176,7 @@ func TestRefused(t *testing.T) {
 		check(t, err)
 		check(t, os.WriteFile(path, f(data), 0o644))
 	}
+	tarLayer, noTar := imagetest.Tar(t, imagetest.Entry{"a", "b"}), bytes.Repeat([]byte("no tar"), 100)
 	tests := []struct {
 		name string
 		make func() string
@@ -222,6 +225,40 @@ func TestRefused(t *testing.T) {
 			check(t, err)
 			return imagetest.Layout(t, bad)
 		}, "it has 1 layers of type \"layers\", and the manifest 2"},
+		{"more diff ids", func() string {
+			config, err := img.ConfigFile()
+			check(t, err)
+			config = config.DeepCopy()
+			config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, config.RootFS.DiffIDs[0])
+			bad, err := mutate.ConfigFile(img, config)
+			check(t, err)
+			return imagetest.Layout(t, bad)
+		}, "it has 3 layers of type \"layers\", and the manifest 2"},
+		{"diff ids in another order", func() string {
+			config, err := img.ConfigFile()
+			check(t, err)
+			config = config.DeepCopy()
+			slices.Reverse(config.RootFS.DiffIDs)
+			bad, err := mutate.ConfigFile(img, config)
+			check(t, err)
+			return imagetest.Layout(t, bad)
+		}, "layer 1 of 2, " + imagetest.Digest(t, blobs[0]).String() + ": expanded it has the digest"},
+		{"a configuration that is no JSON", func() string { return byHand(t, "no JSON", gzipLayer, tarLayer) }, "configuration: invalid character"},
+		{"a configuration that is an artifact's", func() string { return byHand(t, `{"name": "chart"}`, gzipLayer, tarLayer) }, `configuration: it has 0 layers of type ""`},
+		{"a configuration with something behind it", func() string { return byHand(t, configOf(tarLayer)+"{}", gzipLayer, tarLayer) }, "configuration: invalid character '{' after top-level value"},
+		{"a layer whose type says that it is compressed", func() string { return byHand(t, configOf([]byte("other")), gzipLayer, tarLayer) }, "expanded it has the digest"},
+		{"a layer that is no tar", func() string { return byHand(t, configOf(noTar), gzipLayer, noTar) }, "read tar: archive/tar: invalid tar header"},
+		{"garbage behind a compressed layer", func() string {
+			layer := append(gzipOf(t, tarLayer), "garbage behind"...)
+			return byHand(t, configOf(tarLayer), gzipLayer, layer)
+		}, "gzip: invalid header"},
+		{"a manifest that is an index as well", func() string {
+			config := configOf(tarLayer)
+			return imagetest.ByHand(t, []byte(config), tarLayer, fmt.Appendf(nil, `{"config": {"digest": %q, "size": %d}, "layers": [], "manifests": []}`, digest.FromString(config), len(config)))
+		}, "manifest: it is an index as well"},
+		{"an index of what is no manifest", func() string {
+			return imagetest.ByHand(t, tarLayer, fmt.Appendf(nil, `{"manifests": [{"digest": %q, "size": %d}]}`, digest.FromBytes(tarLayer), len(tarLayer)))
+		}, "manifest: invalid character"},
 		{"a layer that climbs", func() string {
 			return imagetest.Layout(t, imagetest.Image(t, compression.GZip, imagetest.Tar(t, imagetest.Entry{"../x", "out"})))
 		}, `entry "../x": its name leads out of the image`},
@@ -255,6 +292,66 @@ func TestRefused(t *testing.T) {
 			}
 			nothing(t, s, above)
 		})
+	}
+}
+
+// gzipLayer is the type of a layer that is said to be compressed.
+const gzipLayer = "application/vnd.oci.image.layer.v1.tar+gzip"
+
+// configOf is the configuration of an image with one layer, expanded.
+func configOf(layer []byte) string {
+	return fmt.Sprintf(`{"rootfs": {"type": "layers", "diff_ids": [%q]}}`, digest.FromBytes(layer))
+}
+
+func gzipOf(t *testing.T, data []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, err := w.Write(data)
+	check(t, errors.Join(err, w.Close()))
+	return b.Bytes()
+}
+
+// byHand is a layout of an image with one layer.
+func byHand(t *testing.T, config, kind string, layer []byte) string {
+	t.Helper()
+	manifest := fmt.Appendf(nil, `{"config": {"digest": %q, "size": %d}, "layers": [{"mediaType": %q, "digest": %q, "size": %d}]}`,
+		digest.FromString(config), len(config), kind, digest.FromBytes(layer), len(layer))
+	return imagetest.ByHand(t, []byte(config), layer, manifest)
+}
+
+// What a layer's type says of its compression counts for nothing: its content says it.
+// What stands behind a tar's end belongs to its digest, and to no file.
+func TestTypeOfLayer(t *testing.T) {
+	one := imagetest.Tar(t, imagetest.Entry{"a", "b"})
+	two := append(bytes.Clone(one), imagetest.Tar(t, imagetest.Entry{"c", "d"})...)
+	for name, dir := range map[string]string{
+		"plain, said to be compressed": byHand(t, configOf(one), gzipLayer, one),
+		"compressed, said to be plain": byHand(t, configOf(one), "application/vnd.oci.image.layer.v1.tar", gzipOf(t, one)),
+		"one tar behind another":       byHand(t, configOf(two), gzipLayer, gzipOf(t, two)),
+	} {
+		s := storeIn(t, Options{})
+		e, err := add(t, s, dir)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if got := imagetest.Show(t, mustUse(t, s, e.ID).Dir); got != "a = b" {
+			t.Errorf("%s: there is\n%s", name, got)
+		}
+	}
+}
+
+// An image with whatever names is what its list says.
+func TestOddNames(t *testing.T) {
+	s := storeIn(t, Options{})
+	var entries []imagetest.Entry
+	for _, name := range []string{"a\nb", "\xff\xfe", "\"q\"", "back\\slash", " lead", "trail ", "-rf", "\t", "🙂", "a\u2028b", ".wh", "..."} {
+		entries = append(entries, imagetest.Entry{name, "x"}, imagetest.Entry{"d/" + name + "/l", "-> " + name})
+	}
+	e := mustAdd(t, s, imagetest.Tar(t, entries...))
+	if damage, err := s.Verify(context.Background(), e.ID); err != nil || damage != nil || e.Entries != 3*12+2 {
+		t.Errorf("%+v, %v, of %d entries", damage, err, e.Entries)
 	}
 }
 

@@ -3,10 +3,13 @@ package unpack
 import (
 	"bufio"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -34,25 +37,42 @@ type Item struct {
 	Err error
 }
 
-// Walk tells of everything in dir, in the order of names. Each file is read.
+// Walk tells of everything in dir, in the order of names, of whatever bytes they are:
+// package fs has names of UTF-8 only. Each file is read.
 func Walk(dir string, visit func(Item, fs.FileInfo) error) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	sums := make(map[uint64]string) // of inodes that have several names
-	return fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
+	return walk(root, ".", make(map[uint64]string), visit)
+}
+
+// walk is Walk from one name on. sums are of inodes that have several names.
+func walk(root *os.Root, name string, sums map[uint64]string, visit func(Item, fs.FileInfo) error) error {
+	info, err := root.Lstat(name)
+	if err != nil {
+		return err
+	}
+	what, err := describe(root, name, info, sums)
+	if err := visit(Item{Path: name, What: what, Err: err}, info); err != nil || !info.IsDir() {
+		return err
+	}
+	d, err := root.Open(name)
+	if err != nil {
+		return err
+	}
+	names, err := d.Readdirnames(-1)
+	if err := errors.Join(err, d.Close()); err != nil {
+		return err
+	}
+	slices.Sort(names)
+	for _, n := range names {
+		if err := walk(root, path.Join(name, n), sums, visit); err != nil {
 			return err
 		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		what, err := describe(root, name, info, sums)
-		return visit(Item{Path: name, What: what, Err: err}, info)
-	})
+	}
+	return nil
 }
 
 // describe is an item's What.

@@ -173,6 +173,17 @@ func TestLayers(t *testing.T) {
 		{"the root itself", []headers{{dir("./"), dir("/"), file("a", "1")}}, "a = 1"},
 		{"a global header", []headers{{{Typeflag: tar.TypeXGlobalHeader, PAXRecords: map[string]string{"comment": "x"}}, file("a", "1")}}, "a = 1"},
 		{"a hard link to itself", []headers{{file("a", "1"), link("a", "./a")}}, "a = 1"},
+		{"one name twice", []headers{{file("a", "1"), file("b", "1"), dir("c"), file("c/x", "1"), file("a", "2"), dir("b"), file("b/y", "2"), file("c", "2"), symlink("d", "c"), symlink("d", "a")}},
+			"a = 2\nb/\nb/y = 2\nc = 2\nd -> a"},
+		{"one name twice, by way of a link", []headers{{dir("usr/lib"), symlink("lib", "usr/lib"), file("lib/x", "1"), file("usr/lib/x", "2"), file("./lib//x", "3")}},
+			"lib -> usr/lib\nusr/\nusr/lib/\nusr/lib/x = 3"},
+		{"a whiteout of what the layer has twice", []headers{{file("d/a", "1")}, {file("d/a", "2"), file("d/.wh.a", ""), file("d/a", "3"), file("d/.wh.a", "")}}, "d/\nd/a = 3"},
+		{"a hard link to a link is a link, and replaced as one", []headers{{file("a", "1"), symlink("s", "a"), link("hs", "s")}, {file("hs", "2")}}, "a = 1\nhs = 2\ns -> a"},
+		{"a hard link that was replaced", []headers{{file("a", "1"), link("h", "a")}, {file("a", "2"), link("h2", "h")}}, "a = 2\nh = 1\nh2 = 1"},
+		{"a hard link to what a whiteout takes", []headers{{file("a", "1"), link("h", "a")}, {file(".wh.a", "")}}, "h = 1"},
+		{"a whiteout of a link takes what it leads to not", []headers{{file("d/a", "1"), symlink("s", "d")}, {file(".wh.s", "")}}, "d/\nd/a = 1"},
+		{"opaque where nothing is", []headers{{file("no/where/.wh..wh..opq", ""), file("a", "1")}}, "a = 1"},
+		{"opaque in the place of a file", []headers{{file("a", "1")}, {dir("a"), file("a/.wh..wh..opq", ""), file("a/b", "2")}}, "a/\na/b = 2"},
 		{"odd names", []headers{{file("a\nb", "1"), file("-", "2"), file("\xff", "3"), file(".wh", "4"), file("..a", "5"), file("a..", "6")}},
 			"- = 2\n..a = 5\n.wh = 4\na\nb = 1\na.. = 6\n\xff = 3"},
 	}
@@ -213,6 +224,13 @@ func TestRefused(t *testing.T) {
 		{"removes through a link", [][]byte{layer(t, symlink("a", "..")), layer(t, file("a/.wh.neighbour", ""))}, "leads out of the image"},
 		{"removes ..", [][]byte{layer(t, file(".wh...", ""))}, "a whiteout of no name"},
 		{"removes .", [][]byte{layer(t, file("d/.wh..", ""))}, "a whiteout of no name"},
+		{"removes the root", [][]byte{layer(t, file(".wh..", ""))}, "a whiteout of no name"},
+		{"removes the root, with slashes", [][]byte{layer(t, dir("/.//.wh../"))}, "a whiteout of no name"},
+		{"opaque below a file", [][]byte{layer(t, file("a", "")), layer(t, file("a/.wh..wh..opq", ""))}, "/a on the way to it is no directory"},
+		{"a whiteout below a file", [][]byte{layer(t, file("a", "")), layer(t, file("a/.wh.b", ""))}, "/a on the way to it is no directory"},
+		{"writes through a hard link to a link", [][]byte{layer(t, symlink("s", "/tmp"), link("hs", "s"), file("hs/x", ""))}, "/hs on the way to it is a symbolic link to \"/tmp\", and absolute ones"},
+		{"hard link to a link that leads out", [][]byte{layer(t, symlink("s", "../.."), link("hs", "s"), link("h", "hs/neighbour"))}, "leads out of the image"},
+		{"hard link to what a whiteout took", [][]byte{layer(t, file("a", "")), layer(t, file(".wh.a", ""), link("h", "a"))}, "which is not there"},
 		{"removes nothing", [][]byte{layer(t, file(".wh.", ""))}, "a whiteout of no name"},
 		{"is below a whiteout", [][]byte{layer(t, file(".wh.a/b", ""))}, "a whiteout is no directory"},
 		{"opaque out", [][]byte{layer(t, symlink("a", "..")), layer(t, file("a/.wh..wh..opq", ""))}, "leads out of the image"},
@@ -233,6 +251,19 @@ func TestRefused(t *testing.T) {
 		{"a hard link by way of a link", [][]byte{layer(t, file("f", ""), dir(deep), symlink("l", deep[:126]), link("l/d/x", "f"))}, "65 directories deep"},
 		{"a long name by way of a link", [][]byte{layer(t, dir(strings.Repeat("n", 200)+"/"+strings.Repeat("n", 200)), symlink("l", strings.Repeat("n", 200)+"/"+strings.Repeat("n", 200)),
 			dir("l/"+strings.Repeat("n", 200)+"/"+strings.Repeat("n", 200)), symlink("m", "l/"+strings.Repeat("n", 200)+"/"+strings.Repeat("n", 200)), file("m/"+strings.Repeat("n", 200)+"/x/"+strings.Repeat("n", 100), ""))}, "64 and 1024 are the limits"},
+		{"a long part of a name", [][]byte{layer(t, file(strings.Repeat("n", 256), ""))}, "file name too long"},
+		{"a long name of pax", [][]byte{pax(t, "path", strings.Repeat("n/", 300_000)+"n")}, "its name has 600001 bytes; 1024 are the limit"},
+		{"a name of pax that climbs", [][]byte{pax(t, "path", "../neighbour")}, "its name leads out of the image"},
+		{"a name of pax with a zero", [][]byte{pax(t, "path", "a\x00b")}, "invalid tar header"},
+		{"a long link of pax", [][]byte{append(typed(t, 'x', layer(t, file("p", record("linkpath", strings.Repeat("n", 500_000))))), layer(t, symlink("a", "b"))...)}, "a symbolic link of 500000 bytes"},
+		{"more pax than tar reads", [][]byte{pax(t, "comment", strings.Repeat("c", 1<<20))}, "expands to more than 1048576 bytes"},
+		{"pax that is not one", [][]byte{append(typed(t, 'x', layer(t, file("p", "99999999999999999999 path=x\n"))), layer(t, file("a", ""))...)}, "invalid tar header"},
+		{"a size of pax", [][]byte{pax(t, "size", "1125899906842624")}, "its 1125899906842624 bytes are too many"},
+		{"a size of pax below nothing", [][]byte{pax(t, "size", "-1")}, "invalid tar header"},
+		{"a sparse bomb of pax", [][]byte{append(typed(t, 'x', layer(t, file("p", record("GNU.sparse.major", "1")+record("GNU.sparse.minor", "0")+record("GNU.sparse.realsize", "1099511627776")))),
+			layer(t, file("a", fmt.Sprintf("%-512sx", "1\n1099511627775\n1\n")))...)}, "its 1099511627776 bytes are too many"},
+		{"a sparse bomb of pax, in its older form", [][]byte{pax(t, "GNU.sparse.major", "0", "GNU.sparse.minor", "1", "GNU.sparse.numblocks", "1", "GNU.sparse.map", "1099511627775,1", "GNU.sparse.size", "1099511627776")}, "its 1099511627776 bytes are too many"},
+		{"a sparse map of many pieces", [][]byte{pax(t, "GNU.sparse.major", "0", "GNU.sparse.minor", "1", "GNU.sparse.numblocks", "99999999999", "GNU.sparse.map", "0,1", "GNU.sparse.size", "1")}, "invalid tar header"},
 		{"a long link", [][]byte{layer(t, symlink("a", strings.Repeat("x", 4096)))}, "a symbolic link of 4096 bytes; 4095 are the limit"},
 		{"a large file", [][]byte{layer(t, file("a", strings.Repeat("x", 1<<20+1)))}, "its 1048577 bytes are too many"},
 		{"large files", [][]byte{layer(t, file("a", strings.Repeat("x", 1<<19))), layer(t, file("b", strings.Repeat("x", 1<<19)), file("c", "x"))}, "expands to more than 1048576 bytes"},
@@ -240,6 +271,12 @@ func TestRefused(t *testing.T) {
 		{"cut off in a header", [][]byte{layer(t, file("a", ""))[:300]}, "it is cut off"},
 		{"no tar", [][]byte{bytes.Repeat([]byte("no tar "), 200)}, "read tar: archive/tar: invalid tar header"},
 		{"gzip cut off", [][]byte{gzipped(t, layer(t, file("a", strings.Repeat("x", 5000))))[:100]}, "it is cut off"},
+		{"garbage behind a gzip", [][]byte{append(gzipped(t, layer(t, file("a", ""))), "garbage behind"...)}, "gzip: invalid header"},
+		{"the second gzip of one cut off", [][]byte{append(gzipped(t, layer(t, file("a", ""))[:1024]), gzipped(t, make([]byte, 5000))[:20]...)}, "it is cut off"},
+		{"garbage behind a zstd", [][]byte{append(zstded(t, layer(t, file("a", ""))), "garbage behind"...)}, "magic number mismatch"},
+		{"a zstd with a window of 3 GiB", [][]byte{{0x28, 0xb5, 0x2f, 0xfd, 0, 0xac, 1, 0, 0}}, "window size exceeded"},
+		{"a zstd that says it has 1 EiB", [][]byte{{0x28, 0xb5, 0x2f, 0xfd, 0xe0, 0, 0, 0, 0, 0, 0, 0, 0x10, 1, 0, 0}}, "decompressed size exceeds"},
+		{"what is compressed in another way", [][]byte{append([]byte("\xfd7zXZ\x00"), make([]byte, 600)...)}, "invalid tar header"},
 		{"zstd cut off", [][]byte{zstded(t, layer(t, file("a", strings.Repeat("x", 5000))))[:60]}, "it is cut off"},
 		{"zip bomb", [][]byte{gzipped(t, make([]byte, 10<<20))}, "expands to more than 1048576 bytes"},
 		{"zip bomb behind the archive", [][]byte{gzipped(t, append(layer(t, file("a", "")), make([]byte, 10<<20)...))}, "expands to more than 1048576 bytes"},
@@ -261,6 +298,40 @@ func TestRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// typed is a layer of one entry, of the kind, whose end is left out.
+func typed(t testing.TB, kind byte, data []byte) []byte {
+	t.Helper()
+	data = data[:len(data)-1024]
+	data[156] = kind
+	copy(data[148:156], "        ")
+	sum := 0
+	for _, c := range data[:512] {
+		sum += int(c)
+	}
+	copy(data[148:156], fmt.Sprintf("%06o\x00 ", sum))
+	return data
+}
+
+// record is one of a pax header.
+func record(key, value string) string {
+	rest := fmt.Sprintf(" %s=%s\n", key, value)
+	n := len(rest) + len(fmt.Sprint(len(rest)))
+	if len(fmt.Sprint(n)) > len(fmt.Sprint(len(rest))) {
+		n++
+	}
+	return fmt.Sprint(n) + rest
+}
+
+// pax is a layer of a file whose pax header says the pairs.
+func pax(t testing.TB, pairs ...string) []byte {
+	t.Helper()
+	text := ""
+	for i := 0; i < len(pairs); i += 2 {
+		text += record(pairs[i], pairs[i+1])
+	}
+	return append(typed(t, 'x', layer(t, file("p", text))), layer(t, file("a", ""))...)
 }
 
 func gzipped(t testing.TB, data []byte) []byte {
@@ -429,7 +500,11 @@ func TestModes(t *testing.T) {
 func TestCompression(t *testing.T) {
 	plain := layer(t, file("a", strings.Repeat("hello ", 5000)))
 	sum := sha256.Sum256(plain)
-	for name, data := range map[string][]byte{"plain": plain, "gzip": gzipped(t, plain), "zstd": zstded(t, plain)} {
+	for name, data := range map[string][]byte{
+		"plain": plain, "gzip": gzipped(t, plain), "zstd": zstded(t, plain),
+		"several gzips": slices.Concat(gzipped(t, plain[:700]), gzipped(t, nil), gzipped(t, plain[700:])),
+		"several zstds": slices.Concat(zstded(t, plain[:700]), zstded(t, plain[700:])),
+	} {
 		tree, root := place(t, testLimits)
 		got, err := tree.Layer(context.Background(), bytes.NewReader(data))
 		if err != nil || got != hex.EncodeToString(sum[:]) {
