@@ -46,6 +46,12 @@ func ParsePin(s string) (Pin, error) {
 	if len(s) > maxReference {
 		return Pin{}, fmt.Errorf("image %.40q…: longer than %d bytes", s, maxReference)
 	}
+	if sha256Digest.MatchString(s) {
+		return Pin{}, fmt.Errorf("image %s: a digest alone does not say where it is: NAME@%[1]s, or docker:%[1]s for one of the Docker Engine", s)
+	}
+	if scheme, _, ok := strings.Cut(s, "://"); ok {
+		return Pin{}, fmt.Errorf("image %q: leave %s:// out: NAME is looked for in its registry, docker:NAME in the Docker Engine", s, scheme)
+	}
 	before, sum, pinned := strings.Cut(s, "@")
 	parts := repository.FindStringSubmatch(before)
 	if parts == nil {

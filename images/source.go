@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"regexp"
 	"runtime"
@@ -77,7 +78,7 @@ var ErrNowhere = errors.New("the image is nowhere to be had")
 // Open finds the image that reference names:
 //
 //   - a path (it begins with / or ., or there is a file of that name and it is no
-//     pin), alone or with @sha256:HEX: a directory in OCI layout, an OCI archive, or a
+//     pin, or the name ends as archives' do), alone or with @sha256:HEX: a directory in OCI layout, an OCI archive, or a
 //     docker archive (docker save). With a digest the image must have it; without one
 //     the place must hold a single image;
 //   - docker:NAME@sha256:HEX, docker:sha256:HEX: only in the Docker Engine, which
@@ -90,7 +91,7 @@ func Open(ctx context.Context, reference string, o SourceOptions) (*Source, erro
 	if path, want, ok := cutPath(reference); ok {
 		return openPath(path, want, o)
 	}
-	if rest, ok := strings.CutPrefix(reference, "docker:"); ok {
+	if rest, ok := cutEngine(reference); ok {
 		pin, err := parseEngine(rest)
 		if err != nil {
 			return nil, err
@@ -122,7 +123,7 @@ func openPin(ctx context.Context, pin Pin, o SourceOptions) (*Source, error) {
 	}
 	src, err := openRegistry(ctx, pin)
 	if err != nil {
-		return nil, fmt.Errorf("image %s: %w", pin, errors.Join(err, away))
+		return nil, fmt.Errorf("image %s: %w; %w", pin, err, away)
 	}
 	return src, nil
 }
@@ -139,15 +140,35 @@ func cutPath(reference string) (path string, want digest.Digest, ok bool) {
 	if strings.HasPrefix(path, "/") || strings.HasPrefix(path, ".") {
 		return path, want, true
 	}
-	if _, err := ParsePin(reference); err != nil {
-		_, err := os.Stat(path)
-		return path, want, err == nil
+	_, absent := os.Stat(path)
+	_, err := ParsePin(reference)
+	switch archive := archiveName.MatchString(path); {
+	case absent == nil && (err != nil || archive), err != nil && archive: // of which the error speaks then
+		return path, want, true
 	}
 	return "", "", false
 }
 
+// archiveName is the end of a name that people give to archives and not to images.
+var archiveName = regexp.MustCompile(`\.(tar|tgz|gz|zst|xz|oci)$`)
+
+// cutEngine takes the word docker: off a reference. docker://NAME is other tools' word
+// for a registry.
+func cutEngine(reference string) (rest string, ok bool) {
+	rest, ok = strings.CutPrefix(reference, "docker:")
+	if !ok || strings.HasPrefix(rest, "//") {
+		return reference, false
+	}
+	return rest, true
+}
+
 func openPath(path string, want digest.Digest, o SourceOptions) (*Source, error) {
 	im, err := archive.Open(path, want, o.archive())
+	if file, sum, ok := strings.Cut(path, "@sha256:"); ok && errors.Is(err, fs.ErrNotExist) {
+		if _, no := ParseDigest("sha256:" + sum); no != nil {
+			return nil, fmt.Errorf("image in %s: %w", file, no)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("image in %s: %w", path, err)
 	}
@@ -167,10 +188,19 @@ func ofArchive(im *archive.Image, from string, want digest.Digest) *Source {
 
 // parseEngine reads what follows docker: a pin, or an ID alone.
 func parseEngine(s string) (Pin, error) {
-	if d, err := ParseDigest(s); err == nil {
-		return Pin{Digest: d}, nil
+	if d, err := ParseDigest(s); err == nil || strings.HasPrefix(s, "sha256:") {
+		return Pin{Digest: d}, err
 	}
-	return ParsePin(s)
+	pin, err := ParsePin(s)
+	if err != nil {
+		return Pin{}, inEngine(err)
+	}
+	return pin, nil
+}
+
+// inEngine makes of a command that pins a tag the one that asks the Engine.
+func inEngine(err error) error {
+	return errors.New(strings.Replace(err.Error(), "crossctl image pin ", "crossctl image pin docker:", 1))
 }
 
 // openEngine finds an image in the Docker Engine, by what a registry calls it or by
@@ -178,7 +208,7 @@ func parseEngine(s string) (Pin, error) {
 // digest is the Engine's word.
 func openEngine(ctx context.Context, pin Pin, o SourceOptions) (*Source, error) {
 	if o.Engine == "off" {
-		return nil, fmt.Errorf("%w: %w", ErrNowhere, engine.ErrAway)
+		return nil, fmt.Errorf("%w: %w", ErrNowhere, errOff)
 	}
 	e, err := engine.Open(o.Engine)
 	if err != nil {
@@ -218,6 +248,9 @@ func openEngine(ctx context.Context, pin Pin, o SourceOptions) (*Source, error) 
 	}
 	return src, nil
 }
+
+// errOff is what SourceOptions.Engine forbids.
+var errOff = fmt.Errorf("%w: it is off (--docker)", engine.ErrAway)
 
 // findHere is findInEngine, and content only with what the pin means on this machine. An
 // Engine can have another platform's image under the digest of an index (docker pull
@@ -266,19 +299,22 @@ func Resolve(ctx context.Context, reference string, o SourceOptions) (pin Pin, f
 	if path, want, ok := cutPath(reference); ok {
 		return resolvePath(path, want, o)
 	}
-	rest, inEngine := strings.CutPrefix(reference, "docker:")
-	if pin, err := ParsePin(rest); err == nil {
-		return pin, "", nil
-	}
+	rest, ofEngine := cutEngine(reference)
+	pin, err = ParsePin(rest)
 	m := repository.FindStringSubmatch(rest)
-	if m == nil {
+	switch {
+	case err == nil:
+		return pin, "", nil
+	case strings.Contains(rest, "@"), strings.Contains(rest, "://"), sha256Digest.MatchString(rest):
+		return Pin{}, "", err // that is not for want of a digest
+	case m == nil:
 		return Pin{}, "", fmt.Errorf("image %.200q: %q is no name such as debian:bookworm or ghcr.io/me/tools:2", reference, rest)
 	}
 	tag := m[2]
 	if tag == "" {
 		tag = "latest"
 	}
-	if inEngine || !o.Pull {
+	if ofEngine || !o.Pull {
 		return resolveEngine(ctx, m[1], tag, o)
 	}
 	r, err := registry.Open(m[1])
@@ -331,7 +367,7 @@ func (s *Source) digest() (digest.Digest, error) {
 
 func resolveEngine(ctx context.Context, name, tag string, o SourceOptions) (Pin, string, error) {
 	if o.Engine == "off" {
-		return Pin{}, "", engine.ErrAway
+		return Pin{}, "", errOff
 	}
 	e, err := engine.Open(o.Engine)
 	if err != nil {

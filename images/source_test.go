@@ -51,7 +51,12 @@ func TestOpenErrors(t *testing.T) {
 		{host + "/a@" + someDigest, true, "registry " + host},
 		{host + "/b@" + imagetest.Digest(t, img).String(), true, "registry " + host},
 		{"127.0.0.1:1/b@" + someDigest, true, "connection refused"},
-		{"docker:debian:12", false, "pin it: crossctl image pin debian:12"},
+		{"docker:debian:12", false, "pin it: crossctl image pin docker:debian:12"},
+		{"docker:sha256:12", false, "\"sha256:12\" is not a digest"},
+		{"docker://debian:12", false, "leave docker:// out"},
+		{someDigest, false, "a digest alone does not say where it is"},
+		{"no-such.tar", false, "image in no-such.tar: stat no-such.tar: no such file"},
+		{one + "@sha256:12", false, "image in " + one + ": \"sha256:12\" is not a digest"},
 		{"docker:debian@" + someDigest, true, "the Docker Engine cannot be asked"},
 		{"docker:" + someDigest, true, "the Docker Engine cannot be asked"},
 		{"/no/such/file", false, "image in /no/such/file: stat /no/such/file: no such file"},
@@ -62,12 +67,37 @@ func TestOpenErrors(t *testing.T) {
 		{cut, false, "the archive is cut off"},
 		{one + "@" + someDigest, false, "it has " + imagetest.Digest(t, img).String() + ", and not " + someDigest},
 		{two, false, "it has several images: name one by PATH@DIGEST, with one of " + imagetest.Digest(t, img).String()},
-		{imagetest.Saved(t, img, "a:1", imagetest.SomeLayers(t)...) + "@" + imagetest.Digest(t, img).String(), false, "it has the images " + imagetest.ID(t, img).String() + ", and not"},
+		{imagetest.Saved(t, img, "a:1", imagetest.SomeLayers(t)...) + "@" + imagetest.Digest(t, img).String(), false, "it has the images " + imagetest.ID(t, img).String() + " a:1, and not"},
 	}
 	for _, tt := range tests {
 		src, err := images.Open(context.Background(), tt.reference, images.SourceOptions{Engine: "off", Pull: tt.pull})
 		if err == nil || !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("%s: %+v, %v\nwant %s", tt.reference, src, err, tt.says)
+		}
+	}
+}
+
+// A file whose name could be an image's is one where it ends as archives' do.
+func TestFileOrName(t *testing.T) {
+	t.Chdir(t.TempDir())
+	img := imagetest.Image(t, compression.GZip, imagetest.SomeLayers(t)...)
+	d := imagetest.Digest(t, img).String()
+	layout := imagetest.Layout(t, img)
+	check(t, os.Rename(imagetest.Archive(t, layout), "tools.tar"))
+	check(t, os.Rename(layout, "tools"))
+	for reference, says := range map[string]string{
+		"tools.tar": "", "tools.tar@" + d: "", "./tools@" + d: "", "tools": "",
+		"tools.tar@" + someDigest: "image in tools.tar: it has " + d + ", and not",
+		"tools@" + d:              "the image is nowhere to be had",
+		"none.tar@" + d:           "the image is nowhere to be had",
+		"none.tar":                "stat none.tar: no such file",
+	} {
+		src, err := images.Open(t.Context(), reference, offline)
+		if err == nil {
+			check(t, src.Close())
+		}
+		if says == "" && err != nil || says != "" && (err == nil || !strings.Contains(err.Error(), says)) {
+			t.Errorf("%s: %v, want %q", reference, err, says)
 		}
 	}
 }
@@ -93,7 +123,7 @@ func TestResolve(t *testing.T) {
 		}
 	}
 	for reference, says := range map[string]string{
-		host + "/me/tools:2": "registry " + host, "docker:a:1": "the Docker Engine cannot be asked", "A": "is no name such as", "/no/such": "no such file",
+		host + "/me/tools:2": "registry " + host, "docker:a:1": "the Docker Engine cannot be asked", "A": "is no name such as", "a@sha256:1": "\"sha256:1\" is not a digest", "https://a/b:1": "leave https:// out", someDigest: "a digest alone", "no-such.tgz": "stat no-such.tgz: no such file", "/no/such": "no such file",
 	} {
 		if pin, _, err := images.Resolve(context.Background(), reference, pull); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %s, %v", reference, pin, err)

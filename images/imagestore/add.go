@@ -133,7 +133,7 @@ func (s *Store) fetchLayers(ctx context.Context, src *images.Source, layers []im
 		d := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayer, Digest: l.Digest, Size: l.Size}
 		err := s.fetch(ctx, src, d, false, func(n int64) { progress(Progress{"fetch", l.Digest, done + n, total}) })
 		if err != nil {
-			return fmt.Errorf("layer %d of %d: %w", i+1, len(layers), err)
+			return &part{fmt.Errorf("layer %d of %d: %w", i+1, len(layers), err)}
 		}
 		done += l.Size
 		progress(Progress{"fetch", l.Digest, done, total})

@@ -76,7 +76,16 @@ var (
 	ErrInUse = errors.New("in use")
 	// ErrFull: the store may not grow.
 	ErrFull = errors.New("the store of images is full")
+	// ErrPart: not all of an image came. What came is kept for a day, and the next Add
+	// has it.
+	ErrPart = errors.New("not all of the image came")
 )
+
+// A part is an error for which not all of an image came.
+type part struct{ error }
+
+func (p *part) Unwrap() error        { return p.error }
+func (p *part) Is(target error) bool { return target == ErrPart }
 
 // folders are what is below a store's directory. Only the unpacked images are for
 // everybody's eyes: jobs run as another user.

@@ -142,6 +142,8 @@ func expanded(f *os.File, temp string, maxBytes int64) (*os.File, error) {
 			defer z.Close()
 		}
 		in = z
+	case bytes.Equal(head, []byte("\xfd7zX")), bytes.HasPrefix(head, []byte("BZh")):
+		return nil, errors.New("it is compressed with xz or bzip2: expand it first (unxz, bunzip2), or use gzip or zstd")
 	default:
 		return f, nil
 	}

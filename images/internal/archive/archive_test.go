@@ -135,7 +135,11 @@ func TestRefused(t *testing.T) {
 		{"many layers", tarOf(t, entry{"manifest.json", `[{"Config": "c", "Layers": [` + strings.Repeat(`"l",`, 256) + `"l"]}]`},
 			entry{"c", `{"rootfs": {"diff_ids": [` + strings.Repeat(`"",`, 256) + `""]}}`}, entry{"l", "\x1f\x8b"}), "it has 257 layers; 256 are the limit"},
 		{"long names", tarOf(t, slices.Repeat([]entry{{strings.Repeat("n", 1<<19), ""}}, 65)...), "the names of its members have more than 33554432 bytes"},
-		{"two", tarOf(t, entry{"manifest.json", `[{"Config": "c"}, {"Config": "d"}]`}, entry{"c", "{}"}), "it has 2 images"},
+		{"two", tarOf(t, entry{"manifest.json", `[{"Config": "c", "RepoTags": ["a:1"]}, {"Config": "d"}]`}, entry{"c", "{}"}, entry{"d", "{ }"}),
+			"it has 2 images: name one by PATH@ID, with one of " + digest.FromString("{}").String() + " a:1, " + digest.FromString("{ }").String()},
+		{"two, of which one is not there", tarOf(t, entry{"manifest.json", `[{"Config": "c"}, {"Config": "d"}]`}, entry{"c", "{}"}), `configuration "d": open d`},
+		{"xz", append([]byte("\xfd7zXZ\x00"), make([]byte, 600)...), "it is compressed with xz or bzip2: expand it first (unxz"},
+		{"bzip2", append([]byte("BZh91AY"), make([]byte, 600)...), "it is compressed with xz or bzip2"},
 	}
 	for _, tt := range tests {
 		im, err := OpenFile(fileOf(t, tt.data), "", options)

@@ -43,9 +43,6 @@ func findSaved(in files, want digest.Digest) (*Image, error) {
 	if len(all) == 0 {
 		return nil, errors.New("it has no image")
 	}
-	if want == "" && len(all) > 1 {
-		return nil, fmt.Errorf("it has %d images: name one by PATH@ID (docker images --no-trunc)", len(all))
-	}
 	var ids []string
 	for _, s := range all {
 		config, err := document(in, path.Clean(s.Config))
@@ -53,10 +50,13 @@ func findSaved(in files, want digest.Digest) (*Image, error) {
 			return nil, fmt.Errorf("configuration %.100q: %w", s.Config, hide(err))
 		}
 		id := digest.FromBytes(config)
-		if want == "" || id == want {
+		if want == "" && len(all) == 1 || id == want {
 			return s.image(in, config)
 		}
-		ids = append(ids, id.String())
+		ids = append(ids, strings.Join(append([]string{id.String()}, s.RepoTags...), " "))
+	}
+	if want == "" {
+		return nil, fmt.Errorf("it has %d images: name one by PATH@ID, with one of %.1000s", len(all), strings.Join(ids, ", "))
 	}
 	return nil, fmt.Errorf("it has the images %.1000s, and not %s; a docker archive knows images by their IDs, not by what a registry calls them", strings.Join(ids, ", "), want)
 }

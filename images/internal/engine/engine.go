@@ -57,6 +57,9 @@ func Open(host string) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ask the Docker Engine: %w", err)
 	}
+	if strings.HasPrefix(c.DaemonHost(), "ssh://") {
+		return nil, fmt.Errorf("%w: %s is not spoken to by ssh here; `docker save NAME -o FILE` makes a file of an image", ErrAway, c.DaemonHost())
+	}
 	return &Engine{
 		client: c, tls: host == "" && os.Getenv(client.EnvOverrideCertPath) != "" && os.Getenv(client.EnvTLSVerify) != "",
 		waits: waits{answer: 30 * time.Second, save: 15 * time.Minute, pull: 5 * time.Minute, more: 2 * time.Minute},

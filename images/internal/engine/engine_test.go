@@ -171,6 +171,18 @@ func TestCredentialsInTheClear(t *testing.T) {
 	}
 }
 
+func TestOpen(t *testing.T) {
+	for host, want := range map[string]string{"frob": "unable to parse docker host", "ssh://somewhere": "ssh://somewhere is not spoken to by ssh here; `docker save NAME -o FILE`"} {
+		if _, err := Open(host); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", host, err)
+		}
+		t.Setenv("DOCKER_HOST", host)
+		if _, err := Open(""); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", host, err)
+		}
+	}
+}
+
 // certsOf are a client's files for a server.
 func certsOf(t *testing.T, s *httptest.Server) string {
 	t.Helper()

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -228,6 +229,9 @@ func (c *control) addOne(ctx context.Context, st *imagestore.Store, reference st
 			note(c.env.Stderr, fmt.Sprintf("%s %s of %s", p.Stage, size(p.Done), size(p.Total)))
 		}
 	})
+	if errors.Is(err, imagestore.ErrPart) {
+		return imagestore.Entry{}, &fault{msg: err.Error(), hints: []string{"what came is kept for a day: the same command goes on from there"}, status: exitFinding, err: err}
+	}
 	if err != nil {
 		return imagestore.Entry{}, err
 	}
@@ -393,10 +397,8 @@ func imageNamed(e imagestore.Entry, word string) bool {
 	if pin, err := images.ParsePin(word); err == nil {
 		word = pin.Digest.String()
 	}
-	for _, n := range e.Names {
-		if n == word {
-			return true
-		}
+	if word == e.Pin().Name || slices.Contains(e.Names, word) {
+		return true
 	}
 	digits := strings.TrimPrefix(word, "sha256:")
 	for _, d := range append(e.Digests, e.ID) {

@@ -1,11 +1,19 @@
 package control
 
 import (
+	"archive/tar"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
+	"path"
 	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -74,6 +82,9 @@ func TestImages(t *testing.T) {
 	var results []verifiedImage
 	if got := p.image("verify", "--json"); got.exit != 1 || json.Unmarshal([]byte(got.stdout), &results) != nil || len(results) != 2 || len(results[0].Damage)+len(results[1].Damage) != 1 {
 		t.Errorf("verify --json says %+v", got)
+	}
+	if got := p.image("rm", "local"); got.exit != 2 || !strings.Contains(got.stderr, `image: "local" is 2 images; say a digest`) {
+		t.Errorf("rm of two says %+v", got)
 	}
 	if got := p.image("rm", "local@"+one); got != (said{"", "", 0}) {
 		t.Errorf("rm says %+v", got)
@@ -179,7 +190,10 @@ func TestImageErrors(t *testing.T) {
 		{"rm", 2, "crossctl: error: image rm: no image given" + see},
 		{"--frob", 2, "crossctl: error: image: unknown flag: --frob" + see},
 		{"add debian:12", 1, "and a tag may lead to another image tomorrow; pin it: crossctl image pin debian:12\n"},
-		{"add docker:debian:12", 1, "pin it: crossctl image pin debian:12\n"},
+		{"add docker:debian:12", 1, "pin it: crossctl image pin docker:debian:12\n"},
+		{"add docker://debian:12", 1, "leave docker:// out: NAME is looked for in its registry"},
+		{"add tools.tar", 1, "crossctl: error: image in tools.tar: stat tools.tar: no such file or directory\n"},
+		{"pin debian@sha256:12", 1, `"sha256:12" is not a digest`},
 		{"add /no/such", 1, "crossctl: error: image in /no/such: stat /no/such: no such file or directory\n"},
 		{"pin /no/such", 1, "crossctl: error: image in /no/such: stat /no/such"},
 		{"pin docker:debian:12", 1, "the Docker Engine cannot be asked"},
@@ -198,6 +212,77 @@ func TestImageErrors(t *testing.T) {
 			t.Errorf("crossctl %q says %+v", args, got)
 		}
 	}
+}
+
+// A fetch that is broken off goes on, when the same command is said again, behind the
+// layers that came.
+func TestImageResumes(t *testing.T) {
+	p := newPlace(t)
+	t.Setenv("DOCKER_CONFIG", p.path("bin")) // no credentials of the user's
+	one := layerOf(t, "one")
+	two := layerOf(t, "two")
+	blobs := map[string][]byte{}
+	blob := func(data []byte) (sum string) {
+		sum = digest.FromBytes(data).String()
+		blobs[sum] = data
+		return sum
+	}
+	config := fmt.Appendf(nil, `{"os": "linux", "architecture": %q, "rootfs": {"type": "layers", "diff_ids": [%q, %q]}}`, runtime.GOARCH, blob(one), blob(two))
+	const kind = "application/vnd.oci.image.layer.v1.tar"
+	manifest := fmt.Appendf(nil, `{"schemaVersion": 2, "mediaType": %q, "config": {"digest": %q, "size": %d}, "layers": [{"mediaType": %[4]q, "digest": %[5]q, "size": %[6]d}, {"mediaType": %[4]q, "digest": %[7]q, "size": %[8]d}]}`,
+		"application/vnd.oci.image.manifest.v1+json", blob(config), len(config), kind, blob(one), len(one), blob(two), len(two))
+	pin := blob(manifest)
+	var fetched []string
+	broken := true
+	registry := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		data, ok := blobs[path.Base(r.URL.Path)]
+		switch sum := path.Base(r.URL.Path); {
+		case r.URL.Path == "/v2/":
+		case !ok:
+			w.WriteHeader(http.StatusNotFound)
+		case sum == pin:
+			w.Header().Set("Content-Type", "application/vnd.oci.image.manifest.v1+json")
+			_, _ = w.Write(data)
+		case broken && sum == digest.FromBytes(two).String():
+			w.Header().Set("Content-Length", strconv.Itoa(len(data)))
+			_, _ = w.Write(data[:len(data)/2])
+			panic(http.ErrAbortHandler)
+		default:
+			fetched = append(fetched, sum)
+			_, _ = w.Write(data)
+		}
+	}))
+	t.Cleanup(registry.Close)
+	reference := strings.TrimPrefix(registry.URL, "http://") + "/me/tools@" + pin
+	got := p.image("add", reference)
+	if got.exit != 1 || got.stdout != "" || !strings.Contains(got.stderr, "layer 2 of 2: blob "+digest.FromBytes(two).String()) ||
+		!strings.HasSuffix(got.stderr, "\ncrossctl: hint: what came is kept for a day: the same command goes on from there\n") {
+		t.Errorf("broken off, add says %+v", got)
+	}
+	broken, fetched = false, nil
+	if got := p.image("add", reference); got != (said{reference + "\n", "", 0}) {
+		t.Errorf("add says %+v", got)
+	}
+	if want := []string{digest.FromBytes(two).String()}; !slices.Equal(fetched, want) {
+		t.Errorf("fetched again are %q, want %q", fetched, want)
+	}
+	if got := p.image("verify"); got.exit != 0 || !strings.HasPrefix(got.stdout, "ok ") {
+		t.Errorf("verify says %+v", got)
+	}
+}
+
+// layerOf is a layer with one file.
+func layerOf(t *testing.T, name string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	if err := errors.Join(w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: 5000}), func() error {
+		_, err := w.Write(bytes.Repeat([]byte("x"), 5000))
+		return err
+	}(), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }
 
 // Root makes nothing in the state directory of a helper that is another user's.
