@@ -16,8 +16,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -41,7 +43,9 @@ type Events struct {
 // A Group is this process's: it holds the leaves, and bounds them together.
 type Group struct {
 	trees []*tree
+	all   Limits
 	next  atomic.Int64
+	mu    sync.Mutex // held while a leaf is made, and trees' dir may change
 }
 
 // A tree is a group in one hierarchy of the kernel's.
@@ -69,7 +73,7 @@ func open(h host, all Limits) (_ *Group, err error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Group{}
+	g := &Group{all: all}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, g.Close())
@@ -95,6 +99,12 @@ func (t *tree) open(all Limits) error {
 			return err
 		}
 	}
+	return t.hold(all)
+}
+
+// hold makes the group that holds the leaves, in place of one that is gone.
+func (t *tree) hold(all Limits) error {
+	t.held = slices.DeleteFunc(t.held, func(f *os.File) bool { return f.Name() == t.dir && f.Close() == nil })
 	dir, err := t.makeLocked(jobsPrefix)
 	if err != nil {
 		return err
@@ -288,32 +298,51 @@ func (t *tree) leave() {
 // A Leaf is the group of one job.
 type Leaf struct {
 	group *Group
-	name  string
+	dirs  []string // one in each of the group's trees
 }
 
-// Leaf makes a group for one job.
+// Leaf makes a group for one job. Whoever manages this machine's groups may have
+// removed ours while it was empty: then it is made again.
 func (g *Group) Leaf(l Limits) (*Leaf, error) {
-	leaf := &Leaf{group: g, name: "job-" + strconv.FormatInt(g.next.Add(1), 10)}
-	for i, t := range g.trees {
-		dir := filepath.Join(t.dir, leaf.name)
-		err := t.mkdir(dir)
-		if err == nil {
-			if err = t.limit(dir, l); err != nil {
-				err = errors.Join(err, t.remove(dir))
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	leaf := &Leaf{group: g}
+	name := "job-" + strconv.FormatInt(g.next.Add(1), 10)
+	for _, t := range g.trees {
+		dir, err := t.leaf(name, l)
+		if errors.Is(err, fs.ErrNotExist) && t.gone() {
+			if err = t.hold(g.all); err == nil {
+				dir, err = t.leaf(name, l)
 			}
 		}
 		if err != nil {
-			for _, made := range g.trees[:i] {
-				err = errors.Join(err, made.remove(filepath.Join(made.dir, leaf.name)))
-			}
-			return nil, fmt.Errorf("group for a job: %w", err)
+			return nil, errors.Join(fmt.Errorf("group for a job: %w", err), leaf.Close())
 		}
-		if t.v2 {
-			// All of it goes, not the largest process alone.
-			_ = write(dir, "memory.oom.group", "1") // Linux 4.19
-		}
+		leaf.dirs = append(leaf.dirs, dir)
 	}
 	return leaf, nil
+}
+
+// gone reports whether the group that holds the leaves was removed.
+func (t *tree) gone() bool {
+	_, err := os.Stat(t.dir)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// leaf makes the part of a leaf in this tree.
+func (t *tree) leaf(name string, l Limits) (string, error) {
+	dir := filepath.Join(t.dir, name)
+	if err := t.mkdir(dir); err != nil {
+		return "", err
+	}
+	if err := t.limit(dir, l); err != nil {
+		return "", errors.Join(err, t.remove(dir))
+	}
+	if t.v2 {
+		// All of it goes, not the largest process alone.
+		_ = write(dir, "memory.oom.group", "1") // Linux 4.19
+	}
+	return dir, nil
 }
 
 // Start starts cmd in the leaf; what it starts is in there too. The caller has
@@ -323,8 +352,8 @@ func (g *Group) Leaf(l Limits) (*Leaf, error) {
 // (an RCU grace period, several ms on large machines). So nothing is moved but
 // this thread, in version 1; in version 2 the process is born there.
 func (l *Leaf) Start(cmd *exec.Cmd) (err error) {
-	for _, t := range l.group.trees {
-		dir := filepath.Join(t.dir, l.name)
+	for i, t := range l.group.trees {
+		dir := l.dirs[i]
 		if t.v2 {
 			f, err := os.Open(dir)
 			if err != nil {
@@ -357,8 +386,8 @@ func (t *tree) back() error {
 
 // Events are what happened in the leaf so far. What can't be read did not happen.
 func (l *Leaf) Events() (e Events) {
-	for _, t := range l.group.trees {
-		dir := filepath.Join(t.dir, l.name)
+	for i, t := range l.group.trees {
+		dir := l.dirs[i]
 		if t.has("memory") && t.v2 {
 			e.Killed += field(dir, "memory.events", "oom_kill")
 			e.Refused += field(dir, "memory.events", "max")
@@ -377,8 +406,8 @@ func (l *Leaf) Events() (e Events) {
 // Close removes the leaf. All that was in it must have ended.
 func (l *Leaf) Close() error {
 	var errs []error
-	for _, t := range l.group.trees {
-		errs = append(errs, t.remove(filepath.Join(t.dir, l.name)))
+	for i, dir := range l.dirs {
+		errs = append(errs, l.group.trees[i].remove(dir))
 	}
 	return errors.Join(errs...)
 }

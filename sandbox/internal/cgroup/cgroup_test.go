@@ -301,7 +301,7 @@ func TestVersion2InAMadeUpTree(t *testing.T) {
 		t.Fatal(err)
 	}
 	jobs := g.trees[0].dir
-	leaf := filepath.Join(jobs, l.name)
+	leaf := l.dirs[0]
 	for name, want := range map[string]string{
 		own + "/cgroup.subtree_control": "+memory +pids", jobs + "/cgroup.subtree_control": "+memory +pids",
 		jobs + "/memory.max": strconv.Itoa(9 << 30), jobs + "/pids.max": "",
@@ -410,4 +410,42 @@ func BenchmarkLeaf(b *testing.B) {
 	}
 	b.Run("without", func(b *testing.B) { run(b, false) })
 	b.Run("with", func(b *testing.B) { run(b, true) })
+}
+
+// TestRemovedUnderUs: whoever manages the machine's groups may remove an empty one of
+// ours; the next job has one all the same, as bounded as before.
+func TestRemovedUnderUs(t *testing.T) {
+	g := forReal(t, Limits{Memory: 1 << 30})
+	for _, dir := range g.dirs() {
+		if err := unix.Rmdir(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l, err := g.Leaf(Limits{Memory: 32 << 20, Processes: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd, err := start(t, l, `for i in 1 2 3 4 5 6; do sleep 0.1 & done; wait`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if l.Events().Unforked == 0 {
+		t.Error("it is not bounded")
+	}
+	for _, tr := range g.trees {
+		if len(tr.held) != 1 {
+			t.Errorf("%d locks are held", len(tr.held))
+		}
+	}
+	for i, tr := range g.trees {
+		if tr.has("memory") && !tr.v2 {
+			if limit, err := read(g.dirs()[i], "memory.limit_in_bytes"); err != nil || strings.TrimSpace(limit) != strconv.Itoa(1<<30) {
+				t.Errorf("all together: %s, %v", limit, err)
+			}
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
 }
