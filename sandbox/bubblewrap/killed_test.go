@@ -1,6 +1,10 @@
 package bubblewrap
 
 import (
+	"errors"
+	"strings"
+
+	"github.com/crosscc/crosscc/sandbox"
 	"github.com/crosscc/crosscc/sandbox/internal/rig"
 
 	"bufio"
@@ -80,4 +84,60 @@ func killEarly(t *testing.T, who *syscall.Credential, self, p string) {
 		t.Fatal(err)
 	}
 	_ = helper.Wait()
+}
+
+// TestBubblewrapKilledAtAnyMoment: SIGKILL for bubblewrap, as the kernel does it when
+// memory is out, is the machine's fault however far the start has come, and nothing
+// stays.
+func TestBubblewrapKilledAtAnyMoment(t *testing.T) {
+	p := rig.Build(t, `int main() { return 3; }`)
+	r, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var verdicts, faults int
+	for range 80 {
+		stop := make(chan struct{})
+		go killChild(time.Duration(rand.IntN(12_000))*time.Microsecond, stop)
+		o, err := r(rig.Context(t), rig.Spec(p))
+		close(stop)
+		f, ok := errors.AsType[*sandbox.Failure](err)
+		switch {
+		case err == nil && o.ExitCode == 3:
+			verdicts++
+		case ok && (f.Kind == sandbox.Setup || f.Kind == sandbox.Killed):
+			faults++
+		default:
+			t.Errorf("got %+v, %v", o, err)
+		}
+	}
+	t.Logf("%d verdicts, %d faults of the machine", verdicts, faults)
+	if faults == 0 {
+		t.Error("bubblewrap was never killed")
+	}
+	rig.Await(t, p, func(found []string) bool { return len(found) == 0 })
+}
+
+// killChild kills a bubblewrap of this process's, some time after it was started.
+func killChild(after time.Duration, stop <-chan struct{}) {
+	for {
+		lists, _ := filepath.Glob("/proc/self/task/*/children")
+		for _, list := range lists {
+			b, _ := os.ReadFile(list)
+			for _, word := range strings.Fields(string(b)) {
+				pid, err := strconv.Atoi(word)
+				comm, _ := os.ReadFile("/proc/" + word + "/comm")
+				if err == nil && string(comm) == "bwrap\n" {
+					time.Sleep(after)
+					_ = syscall.Kill(pid, syscall.SIGKILL)
+					return
+				}
+			}
+		}
+		select {
+		case <-stop:
+			return
+		default:
+		}
+	}
 }
