@@ -36,6 +36,7 @@ func signs() []sign {
 		{"Resource temporarily unavailable", sandbox.Processes, "gcc: vfork failed"},
 		{"Too many open files", sandbox.Processes, "strerror(EMFILE)"},
 		{"signal terminated program", sandbox.Killed, "gcc: cc1 or as was killed"},
+		{"terminated with signal", sandbox.Killed, "collect2, lto-wrapper: ld, or a compiler of its, was killed"},
 		{"failed due to signal", sandbox.Killed, "clang: its compiler was killed"},
 		{"internal compiler error", sandbox.Killed, "gcc: cc1 caught its own SIGSEGV; even where the source is the cause, its words name this machine"},
 		{"PLEASE submit a bug report", sandbox.Killed, "clang: the same"},

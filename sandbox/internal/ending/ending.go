@@ -65,6 +65,8 @@ func (e *Ending) killed(l sandbox.Limits) *sandbox.Failure {
 		return sandbox.Failf(sandbox.Disk, "a file grew over %d bytes", l.FileSize)
 	case e.nearMemory(l):
 		return sandbox.Failf(sandbox.Memory, "%s with %d MiB in use", name, e.Usage.MaxRSS>>20)
+	case e.Signal == unix.SIGBUS && (full(e.Out) || full(e.Tmp)): // a mapped file could not grow
+		return sandbox.Failf(sandbox.Disk, "%s: no room left for a file", name)
 	case e.Signal == unix.SIGABRT: // by itself; clang has said why
 		if f := readSigns(e.Stderr); f != nil {
 			return f
