@@ -34,6 +34,7 @@ func (a *Agent) asText(c *compile.Compile, extra []string, why *reason.Treeless)
 	if err != nil {
 		return compile.Answer{}, refused(c, err)
 	}
+	got.Text = src.Blob.Digest
 	return got, diagnostics.OfText(c, src.Source, src.Text, got.Result)
 }
 

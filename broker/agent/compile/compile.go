@@ -47,6 +47,7 @@ type Answer struct {
 	Form  broker.Form
 	Match toolchains.Match // of the helper's toolchain and the local one
 	Tree  *headers.Tree    // of a job in that form
+	Text  broker.Digest    // of a job in the other
 }
 
 // Find is the output with a name of the job's.

@@ -19,7 +19,8 @@ import (
 // A Text is a preprocessed source, with what the diagnostics need of it.
 type Text struct {
 	Text   []byte
-	Source []byte // the file itself; nil when it can't be read
+	Source []byte      // the file itself; nil when it can't be read
+	Blob   broker.Blob // the text for a job
 }
 
 // Preprocess has the client's compiler make the text. The dependency file, if
@@ -51,6 +52,7 @@ func (m *Maker) Preprocess(c *compile.Compile) (Text, error) {
 	if why := preprocessed.Unsendable(src.Text, c.Toolchain.Family, c.IsCXX()); why != "" {
 		return Text{}, reason.Stay(reason.Text, "%s", why)
 	}
+	src.Blob = broker.BytesBlob(src.Text)
 	return src, nil
 }
 
@@ -89,7 +91,7 @@ func (src Text) Job(c *compile.Compile, extra []string) (*broker.Job, error) {
 		// gcc takes the directory from the text, and code names none.
 	}
 	j.Root = new(broker.Dir)
-	j.Root.Put(path.Join(j.Dir, in), broker.File{Blob: broker.BytesBlob(src.Text)})
+	j.Root.Put(path.Join(j.Dir, in), broker.File{Blob: src.Blob})
 	if name := sourceIn(c, j.Dir); src.Source != nil && name != "" {
 		j.Root.Put(name, broker.File{Blob: broker.BytesBlob(src.Source)})
 	}

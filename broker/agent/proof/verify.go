@@ -92,7 +92,8 @@ func (pr *Prover) distrust(c *compile.Compile, got compile.Answer, differs strin
 // was asked: then the two compiles were not one.
 func (pr *Prover) moved(c *compile.Compile, got compile.Answer) bool {
 	if got.Tree == nil {
-		return false
+		now, err := pr.Input.Preprocess(c)
+		return err != nil || now.Blob.Digest != got.Text
 	}
 	_, now, err := pr.Input.Scan(c)
 	return err != nil || !slices.Equal(contents(now.Root), contents(got.Tree.Root))
