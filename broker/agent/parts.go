@@ -33,10 +33,10 @@ func (a *Agent) deliverParts(c *compile.Compile) error {
 	g, _ := errgroup.WithContext(c.Session.Context())
 	g.SetLimit(partsAtOnce)
 	for i, cmd := range c.Split.Compiles {
-		part := *c
-		part.Cmd, list[i] = cmd, &part
+		part := c.Part(cmd)
+		list[i] = part
 		g.Go(func() (err error) {
-			answers[i], err = a.deliverPart(&part)
+			answers[i], err = a.deliverPart(part)
 			return err
 		})
 	}

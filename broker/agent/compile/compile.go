@@ -16,8 +16,7 @@ import (
 )
 
 // A Compile is one command on its way to a job. Parse, the settings, Compilers.Identify
-// and Compilers.Resolve fill it, in this order; from then on it is only read. A part of
-// a command is a copy with another Cmd.
+// and Compilers.Resolve fill it, in this order; from then on it is only read.
 type Compile struct {
 	Session   *session.Session
 	Settings  session.Settings
@@ -30,6 +29,13 @@ type Compile struct {
 	Native    native.Answer // what native in Cmd means, or meant
 	Unlike    bool          // the configuration asks for another object than the local one
 	explicit  *[]string     // what Extra found
+}
+
+// Part is one of the compiles of a command that is done in parts.
+func (c *Compile) Part(cmd *argv.Command) *Compile {
+	part := *c
+	part.Cmd, part.explicit = cmd, nil // of another language the compiler is told other words
+	return &part
 }
 
 // Failed is a step that went wrong without a word on the code: the local

@@ -31,9 +31,7 @@ func prepared(t *testing.T, words []string, env ...string) (*compile.Compile, []
 	}
 	var list []*compile.Compile
 	for _, cmd := range c.Split.Compiles {
-		part := *c
-		part.Cmd = cmd
-		list = append(list, &part)
+		list = append(list, c.Part(cmd))
 	}
 	return c, list
 }
