@@ -3,9 +3,11 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -37,6 +39,9 @@ func startHelper(ts *testscript.TestScript, neg bool, args []string) {
 	state, ready, logName := s.file(name, ""), s.file(name, ".ready"), s.file(name, ".log")
 	ts.Check(os.MkdirAll(state, 0o755))
 	ts.Check(os.RemoveAll(ready))
+	if opts["-disk"] == "" && !slices.Contains(args, "--sandbox") {
+		ts.Check(recallProbes(state))
+	}
 	words := []string{bin("crossccd"), "serve", "--config", s.emptyConfig(), "--grpc", "127.0.0.1:0",
 		"--distcc", "off", "--http", "off", "--ready-file", ready, "--state", state}
 	words = append(words, args[1:]...)
@@ -66,6 +71,20 @@ func startHelper(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Setenv(name, doors["grpc"])
 	ts.Setenv(name+"_http", doors["http"])
+}
+
+// recallProbes gives a helper with the usual sandbox what this machine's compilers
+// have told others before it: there are some dozens, and each script starts helpers.
+func recallProbes(state string) error {
+	asked := filepath.Join(root, "asked")
+	if err := os.MkdirAll(asked, 0o700); err != nil {
+		return err
+	}
+	err := os.Symlink(asked, filepath.Join(state, "probes"))
+	if errors.Is(err, fs.ErrExist) { // it was here before
+		return nil
+	}
+	return err
 }
 
 // file is a name for what belongs to a helper.
