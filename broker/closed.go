@@ -3,6 +3,7 @@ package broker
 import (
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -29,6 +30,29 @@ var closedTops = [...]string{"proc", "dev", "sys", "etc", "run"}
 
 // openBelow are directories below /usr where people keep what they compile.
 var openBelow = [...]string{"/usr/src", "/usr/obj", "/usr/local/src"}
+
+// cmakeFiles are the directories below which CMake has sources that it compiles to learn
+// what a compiler is. No program looks for anything in there but CMake.
+var cmakeFiles = regexp.MustCompile(`^/usr/(local/)?share/cmake(-[0-9.]+)?/Modules/`)
+
+// OfCMake reports whether a file of this absolute clean name is one of CMake's own sources.
+func OfCMake(name string) bool { return cmakeFiles.MatchString(name) }
+
+// Shown reports whether an entry of a directory of a root is the client's to send where an
+// image defines the compile. dir is absolute and clean, "" for the root.
+func Shown(dir, name string) bool {
+	switch dir {
+	case "":
+		return !OfImage(name) || name == "usr"
+	case "/usr":
+		return name == "share" || name == "local"
+	case "/usr/local":
+		return name == "share"
+	case "/usr/share", "/usr/local/share":
+		return cmakeFiles.MatchString(dir + "/" + name + "/Modules/")
+	}
+	return true
+}
 
 // OfImage reports whether what lies below a top-level directory of this name is an
 // image's, where an image defines the compile: the client's is not looked at.
@@ -153,6 +177,9 @@ func closedPlace(name string, whole bool) string {
 		if strings.HasPrefix(name, open+"/") || whole && name == open {
 			return ""
 		}
+	}
+	if OfCMake(name) {
+		return ""
 	}
 	for below != "" {
 		part, rest, isDir := strings.Cut(below, "/")

@@ -11,6 +11,8 @@ func TestClosed(t *testing.T) {
 		"/usr/lib/x86_64-linux-gnu/glib-2.0/include/glibconfig.h": true, "/usr/local/include/x.h": true,
 		"/usr/aarch64-unknown-linux-gnu/sys-include/x.h": true, "/usr/lib64/dbus-1.0/include/d.h": true, "/lib/include/x.h": true,
 		"/usr/src/linux/init/main.c": true, "/usr/obj/a.c": true, "/usr/local/src/p/a.c": true,
+		"/usr/share/cmake-3.25/Modules/CMakeCCompilerABI.c": true, "/usr/local/share/cmake/Modules/x/a.h": true, "/usr/share/cmake-3.25/Modules": false,
+		"/usr/share/cmake-3.25/Modules/specs": false, "/usr/share/cmake/libx.so": false, "/usr/share/cmake-3.25/a.c": false, "/usr/share/cmakes/Modules/a.c": false,
 		"/home/u/p/a.c": true, "/root/a.c": true, "/tmp/b/a.c": true, "/var/tmp/portage/x/work/a.c": true, "/opt/q/include/x.h": true,
 		"/work/a.c": true, "/a.c": true, "/build/lib/a.c": true, "/nix/store/h-glibc-dev/include/stdio.h": true, "/home/u/specs/a.c": true,
 		// The system's places.

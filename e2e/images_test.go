@@ -28,6 +28,20 @@ import (
 var imageCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"image":   makeImage,
 	"awaited": awaited,
+	"source":  fetchSource,
+}
+
+// fetchSource is `source PACKAGE DIR`: the source of a package of Debian's, without Debian's patches.
+func fetchSource(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: source PACKAGE DIR")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	packages, err := debian.Open("../.cache/demo")
+	ts.Check(err)
+	_, err = packages.Source(ctx, args[0], ts.MkAbs(args[1]))
+	ts.Check(err)
 }
 
 // crossImage is an image with Debian's cross gcc for riscv64, as packages and no

@@ -59,7 +59,7 @@ type worldKey struct {
 func (s *Scanner) newWorld(key worldKey) *world {
 	w := &world{World: s.cache.World()}
 	if key.image {
-		w.Hide(broker.OfImage)
+		w.Show(broker.Shown)
 	}
 	return w
 }

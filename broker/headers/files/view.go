@@ -339,7 +339,7 @@ func (v *View) look(d *Dir, name string, asDir bool) (*entry, error) {
 	if err := v.Charge(1); err != nil {
 		return nil, err
 	}
-	if d == v.Root && v.w.hidden != nil && v.w.hidden(name) {
+	if d.depth <= maxShown && v.w.shown != nil && !v.w.shown(d.Name, name) {
 		return &nothing, nil
 	}
 	e := d.kids[name]

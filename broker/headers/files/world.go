@@ -21,7 +21,7 @@ type World struct {
 	cost atomic.Int64  // bytes of memory, roughly
 
 	root   *Dir
-	hidden func(name string) bool // entries of the root that are not looked at; may be nil
+	shown  func(dir, name string) bool // which entries near the root are looked at; nil means all
 	// epoch changes when something that was relied on is no longer so: a name
 	// came or went, a directory or a link is another. Contents are no part of it.
 	epoch int64
@@ -47,9 +47,13 @@ func (c *Cache) World() *World {
 	return w
 }
 
-// Hide keeps entries of the root directory from being looked at: they are not there.
-// It comes before the first View.
-func (w *World) Hide(hidden func(name string) bool) { w.hidden = hidden }
+// Show keeps other entries near the root from being looked at: they are not there. dir is the
+// directory's name, "" for the root; those deeper than maxShown are not asked for. It comes
+// before the first View.
+func (w *World) Show(shown func(dir, name string) bool) { w.shown = shown }
+
+// maxShown is how deep the directories are that Show counts for: /usr/local/share.
+const maxShown = 3
 
 // Cost is about how many bytes of memory the World takes.
 func (w *World) Cost() int64 { return w.cost.Load() }

@@ -54,7 +54,7 @@ func (p Private) Closed(name string, link bool) string {
 		return ""
 	}
 	for dir := path.Dir(name); ; dir = path.Dir(dir) {
-		if p.dirs[dir] || p.prefixes[dir] && ownPart(part) {
+		if p.dirs[dir] || p.prefixes[dir] && ownPart(part) && !broker.OfCMake(name) {
 			return path.Join(dir, part) + " is the toolchain's"
 		}
 		if dir == "/" {
