@@ -62,6 +62,9 @@ type Task struct {
 	words  []option.Word
 	links  []linkerPart
 	pieces []piece // of a tool
+
+	handed     int    // which word, counted from 1, hands the dependencies' name to the preprocessor; 0 for none
+	handedFlag string // -MD or -MMD in it
 }
 
 // MapOutput is the job's name of a linker's map.
@@ -153,8 +156,10 @@ func (t *Task) Words(rename func(job string) string) []string {
 		switch {
 		case w.Kind == option.KindOutput:
 			continue
-		case w.Name == "-MF" && t.Kind == Preprocess:
+		case w.Name == "-MF" && slices.ContainsFunc(t.Outputs, func(o argv.Output) bool { return o.Job == taskDeps }):
 			text = []string{"-MF", rename(taskDeps)}
+		case i+1 == t.handed:
+			text = []string{"-Wp," + t.handedFlag + "," + rename(taskDeps)}
 		}
 		for ; link < len(t.links) && t.links[link].word == i; link++ {
 			if p := t.links[link]; p.output {
@@ -278,7 +283,7 @@ func (t *Task) link(c *argv.Command, env argv.Env) error {
 	var part []string
 	for _, w := range c.Options() {
 		switch {
-		case w.Kind == option.KindInput, w.Kind == option.KindLanguage, w.Kind == option.KindOutput, w.Kind == option.KindLinker, isLinkOnly(w):
+		case w.Kind == option.KindInput, w.Kind == option.KindLanguage, w.Kind == option.KindOutput, w.Kind == option.KindLinker, w.Kind == option.KindDependency, isLinkOnly(w), depsWord(w):
 		default:
 			part = append(part, w.Text...)
 		}
@@ -301,6 +306,9 @@ func (t *Task) link(c *argv.Command, env argv.Env) error {
 		}
 	}
 	if err := t.linkWords(c); err != nil {
+		return err
+	}
+	if err := t.linkDeps(c, c.Family()); err != nil {
 		return err
 	}
 	name := "a.out"
@@ -334,7 +342,7 @@ func (t *Task) linkWords(c *argv.Command) error {
 			}
 		case option.KindExtra, option.KindReads, option.KindDump, option.KindNamed, option.KindOptInfo, option.KindDependency, option.KindToCPP:
 			// Words of compiles, which builds give to their links as well: without a source nothing comes of them.
-			if len(t.Sources) > 0 && w.Kind != option.KindToCPP {
+			if len(t.Sources) > 0 && w.Kind != option.KindToCPP && w.Kind != option.KindDependency {
 				return fmt.Errorf("%s in a command that links makes or reads files besides: compile with -c first", w.Text[0])
 			}
 			if err := argv.AdmitWord(w); err != nil {
