@@ -44,6 +44,8 @@ type Task struct {
 	Verbose bool
 	// Sources are the sources that are read, each as the compile that the driver makes of it.
 	Sources []*argv.Command
+	// Stdin says that one of the sources is standard input: it is called [StdinName].
+	Stdin bool
 	// Reads are files that the linker opens, or may: some need not be there. Relative names are from the working directory.
 	Reads []string
 	// Dirs are the directories of -L and the like, and of LIBRARY_PATH. They are searched for what Reads has already.
@@ -66,6 +68,9 @@ type Task struct {
 	handed     int    // which word, counted from 1, hands the dependencies' name to the preprocessor; 0 for none
 	handedFlag string // -MD or -MMD in it
 }
+
+// StdinName is what a source from standard input is called in Task.Sources, and in a job's tree, in the working directory.
+const StdinName = "<stdin>"
 
 // MapOutput is the job's name of a linker's map.
 const MapOutput = "map"
@@ -102,7 +107,10 @@ func Read(args []string, env argv.Env) (*Task, error) {
 	case slices.ContainsFunc(t.words, preprocesses):
 		t.Kind = Preprocess
 		return t, t.preprocess(c, env)
-	case !slices.ContainsFunc(t.words, func(w option.Word) bool { return w.Kind == option.KindMode }):
+	case slices.ContainsFunc(c.Inputs(), isStdin) && slices.ContainsFunc(t.words, ends):
+		t.Kind = Preprocess
+		return t, t.fromStdin(c, env)
+	case !slices.ContainsFunc(t.words, ends):
 		t.Kind = Link
 		return t, t.link(c, env)
 	}
@@ -130,6 +138,30 @@ const VerboseWord = "-v"
 
 func preprocesses(w option.Word) bool { return w.Kind == option.KindPreprocess }
 
+func ends(w option.Word) bool { return w.Kind == option.KindMode }
+
+func isStdin(in argv.Input) bool { return in.Name == "-" }
+
+// fromStdin reads a compile of standard input.
+func (t *Task) fromStdin(c *argv.Command, env argv.Env) error {
+	if err := t.preprocess(c, env); err != nil {
+		return err
+	}
+	object := slices.ContainsFunc(t.words, func(w option.Word) bool { return w.Name == "-c" })
+	switch {
+	case c.Inputs()[0].X == "":
+		return fmt.Errorf("a source from standard input without -x has no language")
+	case len(c.Named()) != 1 || c.Named()[0] == "-" && object:
+		return fmt.Errorf("a compile of standard input needs a name for what it makes: say -o")
+	case len(t.Sources[0].Outputs("a.o", "a.d")) != 1:
+		return fmt.Errorf("a compile of standard input makes one file")
+	}
+	if object {
+		t.Outputs[len(t.Outputs)-1].Kind = argv.Object
+	}
+	return nil
+}
+
 // unsaid words a verdict that keeps a command from going.
 func unsaid(v argv.Verdict) error {
 	for _, doc := range option.Reasons() {
@@ -154,6 +186,7 @@ func (t *Task) Words(rename func(job string) string) []string {
 	for i, w := range t.words {
 		text := w.Text
 		switch {
+		case w.Kind == option.KindOutput && w.Value == "-" && t.Kind == Preprocess: // standard output
 		case w.Kind == option.KindOutput:
 			continue
 		case w.Name == "-MF" && slices.ContainsFunc(t.Outputs, func(o argv.Output) bool { return o.Job == taskDeps }):
@@ -220,8 +253,8 @@ var moreCPP = regexp.MustCompile(`^(-P|-C|-CC|-d[DIMNU]|-fdirectives-only|-v|-H)
 
 // preprocess reads -E, -M and -MM of one source.
 func (t *Task) preprocess(c *argv.Command, env argv.Env) error {
-	if len(c.Inputs()) != 1 || c.Inputs()[0].Name == "-" {
-		return fmt.Errorf("%s of %s: one source that is a file can be preprocessed by an image's compiler", t.words[slices.IndexFunc(t.words, preprocesses)].Text[0], c.Inputs()[len(c.Inputs())-1].Name)
+	if len(c.Inputs()) != 1 {
+		return fmt.Errorf("%d sources: one can be preprocessed by an image's compiler", len(c.Inputs()))
 	}
 	rules := slices.ContainsFunc(c.Options(), func(w option.Word) bool { return w.Kind == option.KindPreprocess && w.Name != "-E" })
 	part := []string{}
@@ -259,6 +292,15 @@ func (t *Task) source(in argv.Input, words []string, env argv.Env) error {
 		in.Name = "null.c" // nothing is read; the words are judged all the same
 	}
 	part := slices.Clone(words)
+	if isStdin(in) {
+		if t.Stdin {
+			return fmt.Errorf("standard input is two sources")
+		}
+		in.Name, t.Stdin = StdinName, true
+		if in.X == "" {
+			in.X = "c"
+		}
+	}
 	if in.X != "" {
 		part = append(part, "-x", in.X)
 	}
@@ -293,8 +335,8 @@ func (t *Task) link(c *argv.Command, env argv.Env) error {
 		switch {
 		case strings.HasPrefix(in.Name, "@") || strings.ContainsRune(in.Name, 0) || in.Name == "":
 			return fmt.Errorf("input %q does not read as a file's name", in.Name)
-		case in.Name == "-":
-			return fmt.Errorf("a source from standard input can't be linked by an image's compiler")
+		case isStdin(in) && in.X == "":
+			return fmt.Errorf("a source from standard input without -x has no language")
 		case reason == "":
 			if err := t.source(in, part, env); err != nil {
 				return err

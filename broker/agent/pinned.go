@@ -40,6 +40,7 @@ type pinned struct {
 	helpers []fleet.Imaged       // that have the image: one and the same
 	tc      toolchains.Toolchain // of the image
 	task    *task.Task
+	input   []byte // of a task that reads standard input; nil: not read yet
 }
 
 // pinOf finds the image that defines a command; false when the local compiler does.

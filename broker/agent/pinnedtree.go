@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/argv/task"
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/headers"
@@ -57,6 +58,11 @@ func (p *pinned) tree(sources []*argv.Command, also, beside []string, linked boo
 	for _, cmd := range sources {
 		one := src
 		one.Cmd = cmd
+		if p.task.Stdin && cmd.Source() == task.StdinName {
+			if one.Stdin, err = p.stdin(); err != nil {
+				return nil, err
+			}
+		}
 		if cmd.Source() == "/dev/null" {
 			one.Cmd = nil
 		}
@@ -72,7 +78,25 @@ func (p *pinned) tree(sources []*argv.Command, also, beside []string, linked boo
 			return nil, p.cannot("%v; compile with -c first", err)
 		}
 	}
-	return all, nil
+	return p.withStdin(all)
+}
+
+// withStdin lays standard input into a tree, where the helper takes it from.
+func (p *pinned) withStdin(tree *headers.Tree) (*headers.Tree, error) {
+	if tree == nil || !p.task.Stdin {
+		return tree, nil
+	}
+	text, err := p.stdin()
+	if err != nil {
+		return nil, err
+	}
+	only := new(broker.Dir)
+	only.Put(path.Join(p.s.Request.Dir, task.StdinName), broker.File{Blob: broker.BytesBlob(text)})
+	tree, err = tree.With(&headers.Tree{Root: only})
+	if err != nil {
+		return nil, p.cannot("%v", err)
+	}
+	return tree, nil
 }
 
 func ofImage(name string) bool {

@@ -38,6 +38,9 @@ import (
 type Source struct {
 	// Cmd is the compile; nil: nothing is compiled, and Also is all that is read.
 	Cmd *argv.Command
+	// Stdin is the text of a source that has no file: one that Cmd names and that is not
+	// looked for. What it includes is looked for from Dir. nil: the source is a file.
+	Stdin []byte
 	// Dir is the client's working directory: absolute, in the spelling that
 	// the compiler sees (PWD), links and all.
 	Dir string

@@ -144,15 +144,9 @@ func (s *scan) run() error {
 	if err := s.besides(); err != nil || s.src.Cmd == nil {
 		return err
 	}
-	main, err := s.place(query{s.view.Cwd, nowhere, s.src.Cmd.Source()})
-	if err != nil {
+	if err := s.source(); err != nil {
 		return err
 	}
-	if main.File == nil {
-		return files.Unsoundf(Unreadable, "%s: no such file", s.src.Cmd.Source())
-	}
-	s.main = main.File
-	s.add(main, s.language())
 	if err := s.told(); err != nil {
 		return err
 	}
@@ -176,6 +170,44 @@ func (s *scan) run() error {
 			return nil
 		}
 	}
+}
+
+// source takes in the source itself.
+func (s *scan) source() error {
+	if s.src.Stdin != nil {
+		return s.stdin()
+	}
+	main, err := s.place(query{s.view.Cwd, nowhere, s.src.Cmd.Source()})
+	if err != nil {
+		return err
+	}
+	if main.File == nil {
+		return files.Unsoundf(Unreadable, "%s: no such file", s.src.Cmd.Source())
+	}
+	s.main = main.File
+	s.add(main, s.language())
+	return nil
+}
+
+// stdin follows the names in a text that is in no file.
+func (s *scan) stdin() error {
+	lang := lex.Source
+	switch s.language() {
+	case files.AsAsmSource:
+		lang = lex.AsmSource
+	case files.AsAsm:
+		lang = lex.Asm
+	}
+	facts := lex.File(s.src.Stdin, lang)
+	if err := s.note("standard input", facts); err != nil {
+		return err
+	}
+	for _, r := range facts.Refs {
+		if err := s.resolve(state{From: s.view.Cwd, index: direct, as: s.language()}, r); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // besides takes in what is read besides the source, and directories.

@@ -65,6 +65,11 @@ func (h *Helper) pin(j *broker.Job) (*plan, error) {
 		}
 		p.begins(t)
 	}
+	if t.Stdin {
+		if err := p.takeStdin(); err != nil {
+			return nil, err
+		}
+	}
 	return p, h.admitPinned(j, t)
 }
 
@@ -202,6 +207,23 @@ var pinnedVariables = []string{"CPATH=", "C_INCLUDE_PATH=", "CPLUS_INCLUDE_PATH=
 
 func pinnedVariable(kv string) bool {
 	return slices.ContainsFunc(pinnedVariables, func(name string) bool { return strings.HasPrefix(kv, name) })
+}
+
+// maxStdin bounds what a compiler reads from its standard input.
+const maxStdin = 16 << 20
+
+// takeStdin finds standard input in the tree.
+func (p *plan) takeStdin() error {
+	f, ok := p.job.Root.File(path.Join(p.job.Dir, task.StdinName))
+	if !ok {
+		return broker.Refusef(ReasonRejected, "the tree has no standard input")
+	}
+	if f.Blob.Digest.Size > maxStdin {
+		return broker.Refusef(ReasonRejected, "standard input has %d bytes, at most %d are read", f.Blob.Digest.Size, maxStdin)
+	}
+	var err error
+	p.stdin, err = f.Blob.Bytes(maxStdin)
+	return err
 }
 
 // outName is what the i-th output of a task is called below outDir.

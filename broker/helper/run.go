@@ -37,14 +37,15 @@ const localeUTF8 = "LC_ALL=C.UTF-8"
 
 // A plan is a job as this helper will run it.
 type plan struct {
-	job  *broker.Job
-	cmd  *argv.Command
-	cxx  bool        // the C++ driver was called
-	args []string    // the words after the program, outputs below outDir
-	env  []string    // but for PATH, which is the toolchain's
-	outs []string    // names below outDir, in the order of job.Outputs
-	root *broker.Dir // what the compiler sees: the job's tree, and links to outDir
-	tool *toolRun    // of a job of an image's that runs a program beside the compiler
+	job   *broker.Job
+	cmd   *argv.Command
+	cxx   bool        // the C++ driver was called
+	args  []string    // the words after the program, outputs below outDir
+	env   []string    // but for PATH, which is the toolchain's
+	outs  []string    // names below outDir, in the order of job.Outputs
+	root  *broker.Dir // what the compiler sees: the job's tree, and links to outDir
+	stdin []byte      // what the compiler reads
+	tool  *toolRun    // of a job of an image's that runs a program beside the compiler
 }
 
 // run is the path of one job through the helper.
@@ -241,7 +242,7 @@ func (h *Helper) compile(ctx context.Context, tc catalog.Located, p *plan) (brok
 	out, err := h.o.Runner(ctx, &sandbox.Spec{
 		// A driver's own messages begin with the name that it was called by.
 		Path: driver, Args: slices.Concat([]string{p.job.Name}, nativeWords(p.job), p.args), Env: p.environ(tc), Dir: p.job.Dir,
-		Programs: shown, Root: at.Dir, Tree: tree, Out: outDir, Outputs: p.outs, Begun: begun, Limits: h.o.Limits,
+		Programs: shown, Root: at.Dir, Tree: tree, Out: outDir, Outputs: p.outs, Begun: begun, Stdin: p.stdin, Limits: h.o.Limits,
 		Texts: nativeTexts(p.job), Whole: pinned,
 	})
 	f, ok := errors.AsType[*sandbox.Failure](err)

@@ -34,6 +34,9 @@ type Client struct {
 	Request Request
 	// Root and Dir are the wrapper's root and working directory, O_PATH.
 	Root, Dir *os.File
+	// Stdin is the wrapper's standard input where a word of the command is "-", else nil.
+	// It is the very file that the wrapper has: what is read from it nobody else reads.
+	Stdin *os.File
 
 	conn    *Conn
 	ctx     context.Context // ends with the connection
@@ -51,8 +54,8 @@ func NewClient(ctx context.Context, conn *Conn) (*Client, error) {
 	m, files, err := conn.Receive()
 	_ = conn.SetReadDeadline(time.Time{})
 	request, ok := m.(Request)
-	if err == nil && (!ok || len(files) != 2) {
-		err = fmt.Errorf("protocol error: %T with %d descriptors instead of a request with 2", m, len(files))
+	if err == nil && (!ok || len(files) != 2 && len(files) != 3) {
+		err = fmt.Errorf("protocol error: %T with %d descriptors instead of a request with 2 or 3", m, len(files))
 	}
 	if err != nil {
 		closeFiles(files)
@@ -61,6 +64,9 @@ func NewClient(ctx context.Context, conn *Conn) (*Client, error) {
 	}
 	c := &Client{Request: request, Root: files[0], Dir: files[1], conn: conn, replies: make(chan Message, 1)}
 	c.ctx, c.stop = context.WithCancelCause(ctx)
+	if len(files) == 3 {
+		c.Stdin = files[2]
+	}
 	var beating context.Context
 	beating, c.quiet = context.WithCancel(c.ctx)
 	go c.read()
@@ -79,6 +85,9 @@ func (c *Client) Close() {
 	_ = c.conn.Close()
 	c.Root.Close()
 	c.Dir.Close()
+	if c.Stdin != nil {
+		c.Stdin.Close()
+	}
 }
 
 func (c *Client) read() {

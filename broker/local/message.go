@@ -35,7 +35,8 @@ const (
 const VerbCompile = "compile"
 
 // A Request opens the conversation. Two descriptors go with it, opened with
-// O_PATH: the wrapper's root directory and its working directory.
+// O_PATH: the wrapper's root directory and its working directory. A third is its
+// standard input, where a word of Args is "-".
 type Request struct {
 	// Build is the sender's BuildID. An agent of another build drains, closes
 	// its listener and answers Replace.

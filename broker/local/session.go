@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -67,7 +68,7 @@ func (s *Session) Close() {
 }
 
 // Ask sends a Request, with this process's root and working directory, wherever
-// they are mounted.
+// they are mounted, and its standard input where the command names that.
 func (s *Session) Ask(r Request) error {
 	const flags = oPath | syscall.O_DIRECTORY | syscall.O_CLOEXEC
 	root, err := syscall.Open("/", flags, 0)
@@ -80,7 +81,15 @@ func (s *Session) Ask(r Request) error {
 		return &os.PathError{Op: "open", Path: ".", Err: err}
 	}
 	defer syscall.Close(dir)
+	if len(r.Args) > 1 && slices.Contains(r.Args[1:], "-") && isOpen(0) {
+		return s.send(r, root, dir, 0)
+	}
 	return s.send(r, root, dir)
+}
+
+func isOpen(fd int) bool {
+	var st syscall.Stat_t
+	return syscall.Fstat(fd, &st) == nil
 }
 
 // Send sends the Wrote that a Finish asks for.

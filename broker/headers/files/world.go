@@ -20,8 +20,8 @@ type World struct {
 	tick atomic.Int64  // the last job to arrive
 	cost atomic.Int64  // bytes of memory, roughly
 
-	root   *Dir
-	shown  func(dir, name string) bool // which entries near the root are looked at; nil means all
+	root  *Dir
+	shown func(dir, name string) bool // which entries near the root are looked at; nil means all
 	// epoch changes when something that was relied on is no longer so: a name
 	// came or went, a directory or a link is another. Contents are no part of it.
 	epoch int64
