@@ -159,7 +159,14 @@ func (t *Task) linkerWord(run []linkerWord) (int, error) {
 	if p.value == "" || p.value[0] == '@' || strings.ContainsRune(p.value, 0) {
 		return 0, refused
 	}
-	if p.use == writesMap {
+	if p.use == readsDir || p.use == readsDirs || p.use == readsRunDirs {
+		for dir := range strings.SplitSeq(p.value, ":") {
+			if err := underSysroot(dir); err != nil {
+				return 0, err
+			}
+		}
+	}
+	if p.use == writesMap && p.value != "-" { // which is standard output
 		p.output = true
 		t.Outputs = append(t.Outputs, argv.Output{Kind: argv.Extra, Name: p.value, Job: MapOutput})
 	}

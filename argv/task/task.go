@@ -72,6 +72,10 @@ type Task struct {
 // StdinName is what a source from standard input is called in Task.Sources, and in a job's tree, in the working directory.
 const StdinName = "<stdin>"
 
+// Untouched lies at a helper in the place of what a command makes, before it runs: after a command that failed it tells whether
+// the program would have taken away, or begun, what the client has there.
+const Untouched = "crosscc: nothing was written here\n"
+
 // MapOutput is the job's name of a linker's map.
 const MapOutput = "map"
 
@@ -415,7 +419,7 @@ func (t *Task) driverLink(w option.Word) error {
 		if w.Value == "" {
 			return fmt.Errorf("%s without a name", w.Name)
 		}
-		return nil
+		return underSysroot(w.Value)
 	case "-framework", "--ld-path=":
 		return fmt.Errorf("%q names a program or a kind of library that images have no use for", text)
 	}
@@ -424,6 +428,21 @@ func (t *Task) driverLink(w option.Word) error {
 	}
 	return nil
 }
+
+// underSysroot refuses a directory that ld looks for below its sysroot, which is the image's to say: but for those that are the
+// image's anyway they would be looked for among the client's files.
+func underSysroot(dir string) error {
+	rest, ok := strings.CutPrefix(dir, "=")
+	if !ok {
+		rest, ok = strings.CutPrefix(dir, "$SYSROOT")
+	}
+	if ok && !imagesDirs.MatchString(rest) {
+		return fmt.Errorf("%q means a directory below the image's sysroot; say it without that", dir)
+	}
+	return nil
+}
+
+var imagesDirs = regexp.MustCompile(`^/*(usr|opt|lib[a-z0-9]*)(/+[^/.][^/]*)*/*$`)
 
 var driverLinkWords = regexp.MustCompile(`^(-fuse-ld=[a-z0-9.]+|-f(no-)?use-linker-plugin|-flinker-output=[a-z-]+|--?(rtlib|unwindlib)=[a-z-]+|` +
 	`-static-libgcc|-static-libstdc\+\+|-shared-libgcc|-rdynamic|-nostdlib|-nodefaultlibs|-nostartfiles|-nolibc|-s)$`)
@@ -438,7 +457,7 @@ func (t *Task) search(env argv.Env) {
 		switch {
 		case w.Kind != option.KindLinker:
 		case w.Name == "-L":
-			t.Dirs = append(t.Dirs, w.Value)
+			t.Dirs = append(t.Dirs, w.Value) // of those below the sysroot nothing is the client's
 		case w.Name == "-rpath":
 			t.RunDirs = append(t.RunDirs, strings.Split(w.Value, ":")...)
 		case w.Name == "-l":

@@ -122,9 +122,13 @@ func (a *Agent) key(s *session.Session) (monitor.Key, error) {
 	}
 	if p, ok, err := a.pinOf(s); ok {
 		if err == nil {
-			err = fmt.Errorf("an image defines the command (%s); keys are told of the local compiler's", p.set.PinnedBy)
+			err = p.prepare()
 		}
-		return monitor.Key{}, err
+		if err != nil {
+			return monitor.Key{}, err
+		}
+		text, err := p.key()
+		return monitor.Key{Text: text}, err
 	}
 	c, prospects, err := a.prepare(s)
 	if err != nil {

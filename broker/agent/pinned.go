@@ -63,13 +63,10 @@ func (a *Agent) pinOf(s *session.Session) (*pinned, bool, error) {
 
 // prepare finds helpers, the image's compiler, and what the command is.
 func (p *pinned) prepare() error {
-	var err error
-	if p.helpers, err = p.imaged(); err != nil {
-		return p.lost(err, "crossctl status; a helper serves an image that its configuration names, or that crossctl image add has added there")
-	}
-	if err := p.choose(); err != nil {
+	if err := p.meet(); err != nil {
 		return err
 	}
+	var err error
 	p.task, err = task.ReadNamed(path.Base(p.s.Request.Args[0]), p.s.Request.Args[1:], argv.Env{
 		Family: p.tc.Family, Getenv: p.variable,
 		ReadFile: func(name string) ([]byte, error) { return p.s.Files.ReadFile(p.s.Abs(name), session.MaxWords) },
@@ -83,6 +80,14 @@ func (p *pinned) prepare() error {
 		}
 	}
 	return nil
+}
+
+// meet finds the helpers that have the image, and the compiler in it.
+func (p *pinned) meet() (err error) {
+	if p.helpers, err = p.imaged(); err != nil {
+		return p.lost(err, "crossctl status; a helper serves an image that its configuration names, or that crossctl image add has added there")
+	}
+	return p.choose()
 }
 
 // variable is the environment for the words of a command. What is preloaded into a
@@ -106,6 +111,17 @@ func (a *Agent) pinned(p *pinned) error {
 	if err := p.prepare(); err != nil {
 		return err
 	}
+	err := p.attempt()
+	if f, ok := errors.AsType[*reason.Failure](err); ok && f.Lost && p.meet() == nil {
+		err = p.attempt() // another helper may have come up meanwhile, and nothing else can be done
+	}
+	return err
+}
+
+// attempt does the command at the helpers that are known, and has the wrapper write what
+// came of it.
+func (p *pinned) attempt() error {
+	a := p.a
 	all, err := p.run()
 	if err != nil {
 		return err
@@ -169,5 +185,9 @@ func (p *pinned) lost(err error, hint string) error {
 	if _, ok := errors.AsType[*reason.Failure](err); ok || errors.Is(err, context.Canceled) {
 		return err
 	}
-	return &reason.Failure{Text: fmt.Sprintf("the toolchain is pinned (%s), and no helper can do this: %v", p.set.PinnedBy, err), Hint: hint, Status: reason.ExitNoHosts}
+	r, refused := errors.AsType[*broker.Refusal](err)
+	return &reason.Failure{
+		Text: fmt.Sprintf("the toolchain is pinned (%s), and no helper can do this: %v", p.set.PinnedBy, err), Hint: hint, Status: reason.ExitNoHosts,
+		Lost: !refused || r.Reason == fleet.ReasonLost,
+	}
 }

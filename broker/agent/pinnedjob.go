@@ -42,19 +42,65 @@ func (p *pinned) run() ([]made, error) {
 	return []made{m}, err
 }
 
+// An order is a job of a command's: how it is made, which may be done again, and what must
+// come of it.
+type order struct {
+	build func() (*broker.Job, error)
+	check func(*broker.Job, broker.Result) error
+}
+
+// key is the text under which a helper would keep what the command makes; of several
+// compiles the first one's.
+func (p *pinned) key() (string, error) {
+	cmd := p.task.Command
+	if p.task.Kind == task.Parts {
+		cmd = p.task.Sources[0]
+	}
+	o := p.wholeOrder()
+	if cmd != nil {
+		var err error
+		if _, o, err = p.compileOrder(cmd); err != nil {
+			return "", err
+		}
+	}
+	j, err := o.build()
+	if err != nil {
+		return "", err
+	}
+	return p.a.fleet.Key(p.s.Context(), p.prospects(), j)
+}
+
+func (p *pinned) prospects() []fleet.Prospect {
+	var list []fleet.Prospect
+	for _, h := range p.helpers {
+		list = append(list, h.Prospect)
+	}
+	return list
+}
+
 // compile does one plain compile.
 func (p *pinned) compile(cmd *argv.Command) (made, error) {
+	c, o, err := p.compileOrder(cmd)
+	if err != nil {
+		return made{}, err
+	}
+	res, err := p.send(o)
+	return made{res: res, outputs: c.Outputs(), removed: c.Removed(res)}, err
+}
+
+// compileOrder is one plain compile.
+func (p *pinned) compileOrder(cmd *argv.Command) (*compile.Compile, order, error) {
 	c := &compile.Compile{Session: p.s, Settings: p.set, Driver: p.driver, Cmd: cmd, Toolchain: p.tc}
 	if t := c.TargetWord(); t != "" && p.tc.Family == argv.Clang {
 		c.Toolchain = p.tc.For(t) // what the object must be for
 	}
 	outputs := c.Outputs()
 	if err := p.writable(outputs); err != nil {
-		return made{}, err
+		return c, order{}, err
 	}
 	also, ok := cmd.Reads(p.s.Request.Dir)
 	if !ok {
-		return made{}, p.cannot("where the compiler looks for a profile is not known")
+		return c, order{}, p.cannot("where the compiler looks for a profile is not known")
 	}
 	args := func() []string {
 		words := cmd.Whole(c.Object(), compile.DepsName, cmd.NameWords(p.s.Request.Dir)...)
@@ -63,7 +109,7 @@ func (p *pinned) compile(cmd *argv.Command) (made, error) {
 		}
 		return words
 	}
-	res, err := p.send(func() (*broker.Job, error) {
+	build := func() (*broker.Job, error) {
 		tree, err := p.tree([]*argv.Command{cmd}, also, c.WrittenIn(), false)
 		if err != nil {
 			return nil, err
@@ -71,8 +117,8 @@ func (p *pinned) compile(cmd *argv.Command) (made, error) {
 		j := p.job(tree, outputs)
 		j.Args, j.Debug = args(), cmd.Debug()
 		return j, nil
-	}, c.CheckOutputs)
-	return made{res: res, outputs: outputs, removed: c.Removed(res)}, err
+	}
+	return c, order{build, c.CheckOutputs}, nil
 }
 
 // whole does a link, a run of the preprocessor, or a question.
@@ -81,6 +127,30 @@ func (p *pinned) whole() (made, error) {
 	if err := p.writable(t.Outputs); err != nil {
 		return made{}, err
 	}
+	res, err := p.send(p.wholeOrder())
+	if err == nil {
+		err = p.nameInMap(&res)
+	}
+	p.like(&res)
+	m := made{res: res, outputs: t.Outputs}
+	for _, o := range t.Outputs {
+		back := slices.ContainsFunc(res.Outputs, func(got broker.Output) bool { return got.Path == o.Job })
+		made := o.Kind == argv.Object || o.Kind == argv.AssemblerText
+		if made && o.Name != "/dev/null" && !back {
+			m.removed = append(m.removed, o.Name)
+		}
+	}
+	m.res.Outputs = slices.DeleteFunc(slices.Clone(res.Outputs), untouched)
+	return m, err
+}
+
+// untouched reports whether an output of a command that failed is what lay in its place: what
+// the client has there stays.
+func untouched(o broker.Output) bool { return o.Blob.Digest == broker.DigestOf([]byte(task.Untouched)) }
+
+// wholeOrder is the job of whole.
+func (p *pinned) wholeOrder() order {
+	t := p.task
 	build := func() (*broker.Job, error) {
 		tree, err := p.inputs()
 		if err == nil {
@@ -96,9 +166,9 @@ func (p *pinned) whole() (made, error) {
 		}
 		return j, nil
 	}
-	res, err := p.send(build, func(j *broker.Job, res broker.Result) error {
+	return order{build, func(j *broker.Job, res broker.Result) error {
 		for _, o := range res.Outputs {
-			if !slices.Contains(j.Outputs, o.Path) {
+			if !slices.Contains(j.Outputs, o.Path) || res.ExitCode == 0 && untouched(o) {
 				return broker.Refusef(reason.BadOutput, "returned %s, which was not asked for", o.Path)
 			}
 		}
@@ -106,19 +176,7 @@ func (p *pinned) whole() (made, error) {
 			return broker.Refusef(reason.BadOutput, "returned %d outputs instead of %d", len(res.Outputs), len(j.Outputs))
 		}
 		return nil
-	})
-	if err == nil {
-		err = p.nameInMap(&res)
-	}
-	p.like(&res)
-	m := made{res: res, outputs: t.Outputs}
-	for _, o := range t.Outputs {
-		back := slices.ContainsFunc(res.Outputs, func(got broker.Output) bool { return got.Path == o.Job })
-		if o.Kind == argv.Object && o.Name != "/dev/null" && !back {
-			m.removed = append(m.removed, o.Name)
-		}
-	}
-	return m, err
+	}}
 }
 
 // maxMap bounds a linker's map.
@@ -130,6 +188,13 @@ var mapOutput = regexp.MustCompile(`(?m)^OUTPUT\(/\.crosscc/[0-9]+(\.[^ /]*)? `)
 
 // nameInMap has a linker's map say the name that the build's command says.
 func (p *pinned) nameInMap(res *broker.Result) error {
+	if len(p.task.Outputs) == 0 {
+		return nil
+	}
+	name := p.task.Outputs[len(p.task.Outputs)-1].Name
+	if p.task.Kind == task.Link {
+		res.Stdout = mapOutput.ReplaceAllLiteral(res.Stdout, []byte("OUTPUT("+name+" "))
+	}
 	at := slices.IndexFunc(p.task.Outputs, func(o argv.Output) bool { return o.Job == task.MapOutput })
 	i := slices.IndexFunc(res.Outputs, func(o broker.Output) bool { return o.Path == task.MapOutput })
 	if at < 0 || i < 0 {
@@ -139,7 +204,6 @@ func (p *pinned) nameInMap(res *broker.Result) error {
 	if err != nil {
 		return p.lost(err, "")
 	}
-	name := p.task.Outputs[len(p.task.Outputs)-1].Name
 	text = mapOutput.ReplaceAllLiteral(text, []byte("OUTPUT("+name+" "))
 	res.Outputs[i].Blob = broker.BytesBlob(text)
 	return nil
@@ -182,20 +246,16 @@ func (p *pinned) environ(tree *headers.Tree) []string {
 var epochDigits = regexp.MustCompile(`^[0-9]{1,12}$`)
 
 // send has a helper do a job. A file that changed while it was sent is read once more.
-func (p *pinned) send(build func() (*broker.Job, error), check func(*broker.Job, broker.Result) error) (broker.Result, error) {
-	var prospects []fleet.Prospect
-	for _, h := range p.helpers {
-		prospects = append(prospects, h.Prospect)
-	}
+func (p *pinned) send(o order) (broker.Result, error) {
 	for again := false; ; again = true {
-		j, err := build()
+		j, err := o.build()
 		if err != nil {
 			return broker.Result{}, err
 		}
 		if n := len(j.Args); n > broker.MaxArgs {
 			return broker.Result{}, p.cannot("%d words are more than a helper runs", n)
 		}
-		res, _, err := p.a.fleet.Run(p.s.Context(), prospects, j, func(res broker.Result) error { return check(j, res) })
+		res, _, err := p.a.fleet.Run(p.s.Context(), p.prospects(), j, func(res broker.Result) error { return o.check(j, res) })
 		if _, changed := errors.AsType[*broker.ChangedError](err); changed && !again {
 			continue
 		}

@@ -22,7 +22,10 @@ func (p *pinned) names() (*headers.Names, error) {
 	key := p.helpers[0].Image
 	names, err := p.a.imageNames.Get(p.s.Context(), key, nil, func() (*headers.Names, error) {
 		j := &broker.Job{Name: "gcc", Image: key, Dir: "/", Root: new(broker.Dir), Form: broker.Headers, Identity: p.tc.Identity}
-		res, err := p.send(func() (*broker.Job, error) { return j, nil }, func(*broker.Job, broker.Result) error { return nil })
+		res, err := p.send(order{
+			build: func() (*broker.Job, error) { return j, nil },
+			check: func(*broker.Job, broker.Result) error { return nil },
+		})
 		if err != nil {
 			return nil, err
 		}

@@ -37,15 +37,16 @@ const localeUTF8 = "LC_ALL=C.UTF-8"
 
 // A plan is a job as this helper will run it.
 type plan struct {
-	job   *broker.Job
-	cmd   *argv.Command
-	cxx   bool        // the C++ driver was called
-	args  []string    // the words after the program, outputs below outDir
-	env   []string    // but for PATH, which is the toolchain's
-	outs  []string    // names below outDir, in the order of job.Outputs
-	root  *broker.Dir // what the compiler sees: the job's tree, and links to outDir
-	stdin []byte      // what the compiler reads
-	tool  *toolRun    // of a job of an image's that runs a program beside the compiler
+	job    *broker.Job
+	cmd    *argv.Command
+	cxx    bool                   // the C++ driver was called
+	args   []string               // the words after the program, outputs below outDir
+	env    []string               // but for PATH, which is the toolchain's
+	outs   []string               // names below outDir, in the order of job.Outputs
+	root   *broker.Dir            // what the compiler sees: the job's tree, and links to outDir
+	stdin  []byte                 // what the compiler reads
+	starts map[string]broker.Blob // what lies in the place of outputs, by their names below outDir
+	tool   *toolRun               // of a job of an image's that runs a program beside the compiler
 }
 
 // run is the path of one job through the helper.
@@ -229,6 +230,7 @@ func (h *Helper) compile(ctx context.Context, tc catalog.Located, p *plan) (brok
 		if driver, err = toolOf(at, tc.Toolchain, p.tool); err != nil {
 			return broker.Result{}, err
 		}
+		p.tool.program = driver
 	}
 	begun, over, err := p.begun()
 	if err != nil {

@@ -22,21 +22,25 @@ import (
 
 // A toolRun is one run of such a program.
 type toolRun struct {
-	tool  task.Tool
-	names []string               // of the outputs, as the command says them
-	outs  []string               // the same below outDir
-	begun map[string]broker.File // what outputs are at the start, by their names below outDir
+	tool    task.Tool
+	program string   // where it is in the image
+	names   []string // of the outputs, as the command says them
+	outs    []string // the same below outDir
 }
 
-// begins fills in what a plan for a tool has besides.
+// begins fills in what a plan for a task that is no plain compile has besides.
 func (p *plan) begins(t *task.Task) {
-	tool, ok := task.ParseTool(p.job.Name)
-	if !ok {
-		return
+	if tool, ok := task.ParseTool(p.job.Name); ok {
+		p.tool = &toolRun{tool: tool}
 	}
-	p.tool = &toolRun{tool: tool, begun: map[string]broker.File{}}
+	p.starts = map[string]broker.Blob{}
 	for i, o := range t.Outputs {
-		p.tool.names, p.tool.outs = append(p.tool.names, o.Name), append(p.tool.outs, outName(i, o))
+		if p.tool != nil {
+			p.tool.names, p.tool.outs = append(p.tool.names, o.Name), append(p.tool.outs, outName(i, o))
+		}
+		if o.Kind == argv.Object || o.Kind == argv.AssemblerText {
+			p.starts[outName(i, o)] = broker.BytesBlob([]byte(task.Untouched))
+		}
 		if !slices.Contains(t.Changed, o.Job) {
 			continue
 		}
@@ -45,7 +49,7 @@ func (p *plan) begins(t *task.Task) {
 			name = p.job.Dir + "/" + name // not cleaned: links and `..` are the tree's to say
 		}
 		if _, e, ok := p.job.Root.Lookup(name); ok && e.File != nil {
-			p.tool.begun[outName(i, o)] = *e.File
+			p.starts[outName(i, o)] = e.File.Blob
 		}
 	}
 }
@@ -58,15 +62,12 @@ func (p *plan) begun() (list []sandbox.Begun, done func(), err error) {
 			_ = c.Close() // it was only read from
 		}
 	}
-	if p.tool == nil {
-		return nil, done, nil
-	}
 	for _, name := range p.outs {
-		f, ok := p.tool.begun[name]
+		blob, ok := p.starts[name]
 		if !ok {
 			continue
 		}
-		r, err := f.Blob.Open()
+		r, err := blob.Open()
 		if err != nil {
 			done()
 			return nil, nil, err
@@ -83,9 +84,13 @@ const calledDir = outDir + "-argv0/"
 
 // said is what a tool printed, with the names that the command has for its outputs.
 func (p *plan) said(text []byte) []byte {
-	if p.tool == nil || !bytes.Contains(text, []byte(outDir)) {
+	if p.tool == nil {
 		return text
 	}
+	if p.tool.program != "" && bytes.HasPrefix(text, []byte(p.tool.program)) { // they print argv[0] as it is
+		text = append([]byte(p.job.Name), text[len(p.tool.program):]...)
+	}
+	text = bytes.ReplaceAll(text, []byte("\n"+p.tool.program+": "), []byte("\n"+p.job.Name+": "))
 	text = bytes.ReplaceAll(text, []byte(calledDir), nil)
 	for i, name := range slices.Backward(p.tool.names) { // 11 before 1
 		text = bytes.ReplaceAll(text, []byte(path.Join(outDir, p.tool.outs[i])), []byte(name))

@@ -89,6 +89,10 @@ func TestTool(t *testing.T) {
 	if !bytes.Equal(first, want) || string(res.Stderr) != "riscv64-unknown-linux-gnu-ar: creating lib/x.a\n" {
 		t.Errorf("made %q, %q; want %q", first, res.Stderr, want)
 	}
+	failed, err := h.Run(t.Context(), toolJob(tc, "riscv64-linux-gnu-ar", "rD x.a a.o", []string{"out0.a"}, "a.o: one", "x.a: junk"))
+	if err != nil || failed.ExitCode != 1 || string(failed.Stderr) != "riscv64-linux-gnu-ar: x.a: file format not recognized\n" {
+		t.Errorf("a file that is no archive: %d %q, %v", failed.ExitCode, failed.Stderr, err)
+	}
 	if res := run("rD lib/x.a a.o", "a.o: one"); !res.Cached {
 		t.Error("the same again is run again")
 	}
@@ -102,7 +106,7 @@ func TestTool(t *testing.T) {
 	if got := outputOf(t, run("rD x.a b.o", "b.o: two", "y.a: "+string(first))); bytes.Equal(got, both) {
 		t.Error("another archive was changed")
 	}
-	res, err := h.Run(t.Context(), toolJob(tc, "riscv64-linux-gnu-ar", "t x.a", nil, "x.a: "+string(both)))
+	res, err = h.Run(t.Context(), toolJob(tc, "riscv64-linux-gnu-ar", "t x.a", nil, "x.a: "+string(both)))
 	if err != nil || string(res.Stdout) != "a.o\nb.o\n" {
 		t.Errorf("t: %q, %q, %v", res.Stdout, res.Stderr, err)
 	}

@@ -137,6 +137,8 @@ func (t *Treeless) Error() string { return t.Text }
 type Failure struct {
 	Text, Hint string
 	Status     int // of distcc's exit statuses, 100 to 120
+	// Lost says that a helper was lost on the way, and another may do it.
+	Lost bool
 }
 
 func (f *Failure) Error() string { return f.Text }
