@@ -24,6 +24,8 @@ func OfTree(c *compile.Compile, got broker.Result) error {
 	switch {
 	case got.ExitCode != 0 && c.MakesMore():
 		return reason.Stay(broker.Reason(option.ExtraOutput), "the compile fails, and may leave parts of its further outputs")
+	case got.ExitCode != 0 && len(got.Stderr) == 0: // no source is wrong without a word
+		return reason.Stay(reason.Diagnostics, "the compile fails with status %d, and the compiler says nothing", got.ExitCode)
 	case len(got.Stdout) == 0 && len(got.Stderr) == 0:
 		return nil
 	case temporary.Match(got.Stderr): // a client's TMPDIR may be another, and its name is a random one
