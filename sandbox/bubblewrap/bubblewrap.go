@@ -9,10 +9,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"runtime"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -81,7 +79,7 @@ func New(o Options) (sandbox.Runner, error) {
 		err = b.suit()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w; %s", err, advice(err.Error(), readSysctl))
+		return nil, fmt.Errorf("%w; %s", err, advice(err.Error(), "/proc/sys"))
 	}
 	b.closures.List = sandbox.Lister(b.run)
 	return b.run, nil
@@ -241,34 +239,4 @@ func (b *runner) words(s *sandbox.Spec, l sandbox.Limits, binds []sandbox.Bind) 
 		return nil, err
 	}
 	return append(words, root...), nil
-}
-
-func readSysctl(name string) string {
-	b, err := os.ReadFile("/proc/sys/" + name)
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(b))
-}
-
-// advice says what to change on a host where no sandbox can be built.
-func advice(said string, sysctl func(string) string) string {
-	n, err := strconv.Atoi(sysctl("user/max_user_namespaces"))
-	switch {
-	case sysctl("kernel/unprivileged_userns_clone") == "0":
-		return "allow user namespaces: sysctl kernel.unprivileged_userns_clone=1"
-	case err == nil && n == 0:
-		return "allow user namespaces: sysctl user.max_user_namespaces=10000"
-	case sysctl("kernel/apparmor_restrict_unprivileged_userns") == "1":
-		return "AppArmor restricts user namespaces: sysctl kernel.apparmor_restrict_unprivileged_userns=0, or a profile for bwrap with `userns,`"
-	case strings.Contains(said, "ENOSPC") || strings.Contains(said, "no space left on device"):
-		return "no more user namespaces are allowed, here or in the container around: sysctl user.max_user_namespaces=10000 there"
-	case strings.Contains(said, "setting up uid map"): // Linux 5.12: who maps a root must be able to set file capabilities
-		return "this root may not be shown in a user namespace: start the helper as an ordinary user (docker run --user 65534:65534), or leave it CAP_SETFCAP"
-	case strings.Contains(said, "fork/exec") && strings.Contains(said, "operation not permitted") && os.Geteuid() == 0:
-		return "root may not become an ordinary user here, as the sandbox does first: start the helper as one (docker run --user 65534:65534), or leave it CAP_SETUID and CAP_SETGID"
-	case strings.Contains(said, "No permissions to create") || strings.Contains(strings.ToLower(said), "operation not permitted"):
-		return "user namespaces are not permitted here; in a container, start it with a seccomp profile that allows unshare, clone with CLONE_NEWUSER, mount, umount2 and pivot_root (docker run --security-opt seccomp=PROFILE)"
-	}
-	return "bubblewrap must be able to make user, mount, pid, network, ipc and uts namespaces; --sandbox=none runs without walls"
 }

@@ -57,28 +57,6 @@ func TestRootIsNobody(t *testing.T) {
 	}
 }
 
-func TestAdvice(t *testing.T) {
-	for _, tc := range []struct{ sysctl, value, want string }{
-		{"kernel/unprivileged_userns_clone", "0", "kernel.unprivileged_userns_clone=1"},
-		{"user/max_user_namespaces", "0", "user.max_user_namespaces="},
-		{"kernel/apparmor_restrict_unprivileged_userns", "1", "AppArmor"},
-		{"", "", "--sandbox=none"},
-	} {
-		got := advice("", func(name string) string {
-			if name == tc.sysctl {
-				return tc.value
-			}
-			return ""
-		})
-		if !strings.Contains(got, tc.want) {
-			t.Errorf("%s=%s: %q", tc.sysctl, tc.value, got)
-		}
-	}
-	if _, err := New(Options{Program: "/none/bwrap"}); err == nil || !strings.Contains(err.Error(), "install bubblewrap") {
-		t.Errorf("got %v", err)
-	}
-}
-
 func TestMain(m *testing.M) {
 	if handled, exit := prove.Main(os.Args[1:]); handled {
 		os.Exit(exit)
