@@ -119,7 +119,8 @@ func runner(ctx context.Context, s Setup, dir string) (run sandbox.Runner, bound
 	switch s.Sandbox {
 	case "none":
 		s.Log.Warn("--sandbox=none: what a client sends runs with this user's rights, without walls")
-		return direct.New(direct.Options{Dir: dir}), nil, end, nil
+		bounds := groups.Open()
+		return direct.New(direct.Options{Dir: dir, Groups: bounds}), bounds, end, nil
 	case "bwrap":
 		bounds := groups.Open()
 		run, err := bubblewrap.New(bubblewrap.Options{Groups: bounds, Logf: s.Log.Debugf})

@@ -3,6 +3,7 @@ package direct
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -16,6 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/crosscc/crosscc/sandbox"
+	"github.com/crosscc/crosscc/sandbox/groups"
+	"github.com/crosscc/crosscc/sandbox/internal/cgroup"
 	"github.com/crosscc/crosscc/sandbox/internal/ending"
 	"github.com/crosscc/crosscc/sandbox/internal/process"
 	"github.com/crosscc/crosscc/sandbox/internal/view"
@@ -29,12 +32,16 @@ type Options struct {
 	// UID and GID are what programs run as when the helper itself is root; 0
 	// means nobody (65534). Otherwise they are not used.
 	UID, GID int
+	// Groups bound what one run takes as a whole, and find what leaves its process
+	// group; nil means that nothing does. Who opened them closes them, behind the last
+	// run.
+	Groups *groups.Set
 }
 
 // New makes a Runner without walls: the program sees
 // the host's files, network and processes. It keeps the rest of the contract as
 // far as that can be done without namespaces: limits, outputs, judging the end,
-// and killing the whole process group (not one that leaves its group).
+// and killing the whole process group (one that leaves it only with Options.Groups).
 //
 // Names inside are turned into names on the host: where a word holds Spec.Out,
 // one of Spec.Texts, or an entry of Spec.Tree, as the beginning of an absolute path, the host's
@@ -42,13 +49,16 @@ type Options struct {
 // and the temporary directory are plain directories: the sum of what is written
 // is bounded only for what is taken.
 func New(o Options) sandbox.Runner {
-	d := &runner{o.Dir, process.Nobody(o.UID, o.GID)}
+	o.Groups.Try()
+	d := &runner{o.Dir, process.Nobody(o.UID, o.GID), o.Groups}
 	return d.run
 }
 
 type runner struct {
 	dir string
 	who *syscall.Credential // nil: stay who we are
+
+	groups *groups.Set
 }
 
 func (d *runner) run(ctx context.Context, s *sandbox.Spec) (*sandbox.Outcome, error) {
@@ -75,7 +85,14 @@ func (d *runner) run(ctx context.Context, s *sandbox.Spec) (*sandbox.Outcome, er
 	if err != nil {
 		return nil, &sandbox.Failure{Kind: sandbox.Setup, Detail: s.Path, Err: err}
 	}
-	e, err := runTraced(ctx, cmd, s, l, stop)
+	leaf, err := d.groups.Leaf(l)
+	if err != nil {
+		return nil, &sandbox.Failure{Kind: sandbox.Setup, Detail: "limits", Err: err}
+	}
+	e, err := runTraced(ctx, cmd, s, l, leaf, stop)
+	if leaf != nil {
+		err = errors.Join(err, leaf.Kill(), leaf.Close())
+	}
 	if err != nil {
 		return nil, &sandbox.Failure{Kind: sandbox.Setup, Detail: s.Path, Err: err}
 	}
@@ -208,7 +225,7 @@ func (n names) of(word string) string {
 // runTraced starts cmd stopped at its first instruction (PTRACE_TRACEME), puts
 // the limits on it, and lets it go: it never runs without them. Tracing belongs
 // to a thread, so the thread is kept.
-func runTraced(ctx context.Context, cmd *exec.Cmd, s *sandbox.Spec, l sandbox.Limits, overflow func(error)) (*ending.Ending, error) {
+func runTraced(ctx context.Context, cmd *exec.Cmd, s *sandbox.Spec, l sandbox.Limits, leaf *cgroup.Leaf, overflow func(error)) (*ending.Ending, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	began := time.Now()
@@ -218,7 +235,11 @@ func runTraced(ctx context.Context, cmd *exec.Cmd, s *sandbox.Spec, l sandbox.Li
 	}
 	defer st.Close()
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = st.Stdin, st.Stdout, st.Stderr
-	err = cmd.Start()
+	start := cmd.Start
+	if leaf != nil {
+		start = func() error { return leaf.Start(cmd) }
+	}
+	err = start()
 	st.Given()
 	if err != nil {
 		return nil, err
@@ -237,13 +258,23 @@ func runTraced(ctx context.Context, cmd *exec.Cmd, s *sandbox.Spec, l sandbox.Li
 	kill()
 	_ = cmd.Wait()
 	e := &ending.Ending{Started: true, Code: cmd.ProcessState.ExitCode()}
-	e.Stdout, e.Stderr = st.Wait()
+	if leaf != nil { // or one that left its process group keeps the streams open
+		e.Events = leaf.Events()
+		err = errors.Join(err, leaf.Kill())
+	}
+	var ok bool
+	if e.Stdout, e.Stderr, ok = st.WaitFor(grace); !ok {
+		err = errors.Join(err, errors.New("a process of it lives on, and has its streams"))
+	}
 	e.Usage = process.UsageOf(cmd.ProcessState, time.Since(began))
 	if ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
 		e.Signal = ws.Signal()
 	}
 	return e, err
 }
+
+// grace is how long the kernel may take to end what was killed.
+const grace = 5 * time.Second
 
 // letGo waits for the stop at exec, sets the limits and detaches.
 func letGo(pid int, l sandbox.Limits) error {

@@ -3,7 +3,10 @@
 package groups
 
 import (
+	"errors"
 	"fmt"
+	"os/exec"
+	"runtime"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -55,6 +58,27 @@ func (g *Set) String() string {
 		return fmt.Sprintf("no cgroup limits: %v", err)
 	}
 	return g.group.String()
+}
+
+// Try starts a program that is not there in a group, and disables the groups where the
+// kernel refuses more than that. It is for a Runner that was just made and starts
+// programs as they are.
+func (g *Set) Try() {
+	leaf, err := g.Leaf(sandbox.Limits{Sum: 1 << 30, Processes: 64})
+	if leaf == nil && err == nil {
+		return
+	}
+	if err == nil {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		if err = leaf.Start(exec.Command("/dev/null/none")); errors.Is(err, unix.ENOTDIR) {
+			err = nil
+		}
+		err = errors.Join(err, leaf.Close())
+	}
+	if err != nil {
+		g.Disable(err)
+	}
 }
 
 // Close removes the groups. All runs must have ended.

@@ -403,6 +403,35 @@ func (l *Leaf) Events() (e Events) {
 	return e
 }
 
+// killTime is how long what is in a leaf may take to be gone, killed.
+const killTime = 10 * time.Second
+
+// Kill ends all that is in the leaf, and returns when nothing is. Nothing that is born
+// meanwhile escapes.
+func (l *Leaf) Kill() error {
+	for until := time.Now().Add(killTime); ; time.Sleep(time.Millisecond) {
+		var last string
+		for _, dir := range l.dirs {
+			text, err := read(dir, "cgroup.procs")
+			if err != nil {
+				return err
+			}
+			for word := range strings.FieldsSeq(text) {
+				if pid, err := strconv.Atoi(word); err == nil && pid > 1 {
+					last = word
+					_ = unix.Kill(pid, unix.SIGKILL)
+				}
+			}
+		}
+		switch {
+		case last == "":
+			return nil
+		case time.Now().After(until):
+			return fmt.Errorf("process %s does not end", last)
+		}
+	}
+}
+
 // Close removes the leaf. All that was in it must have ended.
 func (l *Leaf) Close() error {
 	var errs []error

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -65,6 +66,15 @@ func (st *Streams) Given() {
 
 // Wait returns what was said, after the last writer is gone.
 func (st *Streams) Wait() (stdout, stderr []byte) { return st.out.wait(), st.err.wait() }
+
+// WaitFor is Wait that has an end, for who can't be sure that all writers are: after
+// grace it gives up, and ok is false.
+func (st *Streams) WaitFor(grace time.Duration) (stdout, stderr []byte, ok bool) {
+	ours := st.ours
+	cut := time.AfterFunc(grace, func() { CloseAll(ours) })
+	stdout, stderr = st.Wait()
+	return stdout, stderr, cut.Stop()
+}
 
 // Close closes all ends. It may be called twice.
 func (st *Streams) Close() {
