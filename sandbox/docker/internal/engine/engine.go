@@ -259,14 +259,14 @@ func (e *Engine) OutOfMemory(ctx context.Context, id string) bool {
 	until := time.Now().Add(oomTime)
 	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
-	told, failed := e.c.Events(ctx, events.ListOptions{
+	told, _ := e.c.Events(ctx, events.ListOptions{
 		Since: "0", Until: strconv.FormatInt(until.Unix()+1, 10),
 		Filters: filters.NewArgs(filters.Arg("container", id), filters.Arg("event", string(events.ActionOOM))),
 	})
 	select {
 	case <-told:
 		return true
-	case <-failed: // its end, too
+	case <-ctx.Done():
 		return false
 	}
 }
