@@ -86,6 +86,9 @@ type server struct {
 	Setting
 	c      *net.UnixConn
 	placed []string // until the next sweep
+	// kept are the places in writable directories that are there for all jobs: mounts, and
+	// what is to be kept.
+	kept map[string]bool
 }
 
 // serve calls the helper and does what it says, until the wire is cut: then the
@@ -138,6 +141,9 @@ func serve(args []string) error {
 }
 
 func (s *server) greet() error {
+	if err := s.keep(); err != nil {
+		return err
+	}
 	out, err := openDir(filepath.Join(s.Root, s.Out))
 	if err != nil {
 		return err
@@ -199,7 +205,33 @@ func (s *server) place(places []string, keep bool) error {
 			return err
 		}
 	}
+	if keep {
+		return s.keep()
+	}
 	return nil
+}
+
+// keep notes what the writable directories have before the first job.
+func (s *server) keep() error {
+	s.kept = map[string]bool{}
+	for _, dir := range s.writable() {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			s.kept[filepath.Join(dir, e.Name())] = true
+		}
+	}
+	return nil
+}
+
+func (s *server) writable() []string {
+	dirs := []string{filepath.Join(s.Root, "tmp")}
+	if s.Out != "" {
+		dirs = append(dirs, filepath.Join(s.Root, s.Out))
+	}
+	return dirs
 }
 
 // run takes one program from its start to the end of the last process that it left.
@@ -276,12 +308,8 @@ func (s *server) sweep() error {
 		}
 	}
 	s.placed = nil
-	dirs := []string{filepath.Join(s.Root, "tmp")}
-	if s.Out != "" {
-		dirs = append(dirs, filepath.Join(s.Root, s.Out))
-	}
-	for _, dir := range dirs {
-		if err := s.as(func() error { return empty(dir, s.UID) }); err != nil {
+	for _, dir := range s.writable() {
+		if err := s.empty(dir); err != nil {
 			return err
 		}
 	}
@@ -298,31 +326,46 @@ func (s *server) sweep() error {
 	return nil
 }
 
-// empty removes what programs made in dir. What is not theirs is a mount's place.
-func empty(dir string, uid int) error {
+// empty removes from dir what was not there before the first job.
+func (s *server) empty(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		p := filepath.Join(dir, e.Name())
-		var st unix.Stat_t
-		if err := unix.Lstat(p, &st); err == nil && st.Uid != uint32(uid) {
-			continue
-		}
-		// A program may have taken its own rights to a directory away. A link is not
-		// followed: WalkDir has looked, and nobody else runs.
-		_ = filepath.WalkDir(p, func(p string, e fs.DirEntry, _ error) error {
-			if e != nil && e.IsDir() {
-				_ = os.Chmod(p, 0o700)
+	var others []string
+	err = s.as(func() error {
+		for _, e := range entries {
+			p := filepath.Join(dir, e.Name())
+			var st unix.Stat_t
+			if s.kept[p] {
+				continue
 			}
-			return nil
-		})
-		if err := os.RemoveAll(p); err != nil {
-			return err
+			if err := unix.Lstat(p, &st); err == nil && st.Uid != uint32(s.UID) {
+				others = append(others, p)
+			} else if err := removeOwn(p); err != nil {
+				return err
+			}
 		}
+		return nil
+	})
+	// Where the kernel lets anybody link any file (fs.protected_hardlinks=0), a program
+	// may have left another name of a file of ours.
+	for _, p := range others {
+		err = errors.Join(err, os.Remove(p))
 	}
-	return nil
+	return err
+}
+
+// removeOwn removes what a program made. It may have taken its own rights to a directory
+// away. A link is not followed: WalkDir has looked, and nobody else runs.
+func removeOwn(p string) error {
+	_ = filepath.WalkDir(p, func(p string, e fs.DirEntry, _ error) error {
+		if e != nil && e.IsDir() {
+			_ = os.Chmod(p, 0o700)
+		}
+		return nil
+	})
+	return os.RemoveAll(p)
 }
 
 // as calls f with this thread's user changed to the programs'. Process 1 has no

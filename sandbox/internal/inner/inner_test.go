@@ -159,3 +159,39 @@ func TestEvents(t *testing.T) {
 		}
 	}
 }
+
+// TestEmpty: nothing of a job's stays in a writable directory, not even another name of
+// a file that is not its own; what all jobs have does.
+func TestEmpty(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root is process 1 of a container")
+	}
+	root, err := os.MkdirTemp("", "inner-test-")
+	must(t, err)
+	t.Cleanup(func() { os.RemoveAll(root) })
+	must(t, os.Chmod(root, 0o755))
+	s := &server{Setting: Setting{Root: root, Out: "/out", UID: 4711, GID: 4711}}
+	for _, dir := range s.writable() {
+		must(t, os.Mkdir(dir, 0o755))
+		must(t, os.Chmod(dir, 0o777|os.ModeSticky))
+		must(t, os.WriteFile(filepath.Join(dir, "kept"), nil, 0o644))
+	}
+	must(t, s.keep())
+	for _, dir := range s.writable() {
+		must(t, s.as(func() error {
+			deep := filepath.Join(dir, "own", "deep")
+			must(t, os.MkdirAll(deep, 0o700))
+			must(t, os.WriteFile(filepath.Join(deep, "f"), nil, 0o600))
+			must(t, os.Chmod(deep, 0))
+			return os.Symlink("kept", filepath.Join(dir, "link"))
+		}))
+		must(t, os.Link(filepath.Join(dir, "kept"), filepath.Join(dir, "another name")))
+		must(t, os.Link(filepath.Join(dir, "kept"), filepath.Join(dir, "own", "another name")))
+		must(t, s.empty(dir))
+		left, err := filepath.Glob(dir + "/*")
+		must(t, err)
+		if len(left) != 1 || left[0] != filepath.Join(dir, "kept") {
+			t.Errorf("%q stay", left)
+		}
+	}
+}
