@@ -36,6 +36,10 @@ var table = []row{
 	{name: "-rewrite-", form: joined, kind: KindLocal, reason: OtherAction},
 	{name: "-extract-api", kind: KindLocal, reason: OtherAction},
 	{name: "-cc1", form: joined, kind: KindLocal, reason: OtherAction},
+	{name: "-arcmt-migrate-", form: joined, kind: KindLocal, reason: OtherAction, only: Clang},
+	{name: "-arcmt-migrate-report-output", form: separate, kind: KindLocal, reason: OtherAction, only: Clang},
+	{name: "-ObjC", kind: KindLocal, reason: OtherLanguage, only: Clang}, // what -x says, for all inputs
+	{name: "-ObjC++", kind: KindLocal, reason: OtherLanguage, only: Clang},
 
 	// What only prints.
 	{name: "-###", kind: KindPrints},
@@ -43,6 +47,12 @@ var table = []row{
 	{name: "--help", form: joined, kind: KindPrints},
 	{name: "-help", kind: KindPrints},
 	{name: "--target-help", kind: KindPrints},
+	{name: "-fhelp", form: joined, kind: KindPrints, only: GCC}, // gcc's driver knows its long options so, too
+	{name: "-fno-help", kind: KindPrints, only: GCC},
+	{name: "-ftarget-help", kind: KindPrints, only: GCC},
+	{name: "-fno-target-help", kind: KindPrints, only: GCC},
+	{name: "-fversion", kind: KindPrints, only: GCC},
+	{name: "-fno-version", kind: KindPrints, only: GCC},
 	{name: "-dumpmachine", kind: KindPrints},
 	{name: "-dumpversion", kind: KindPrints},
 	{name: "-dumpfullversion", kind: KindPrints},
@@ -277,6 +287,8 @@ var table = []row{
 	{name: "-dumpdir", form: separate, kind: KindLocal, reason: ExtraOutput, only: Clang},
 	{name: "-dsym-dir", form: either, kind: KindLocal, reason: ExtraOutput, only: Clang},
 	{name: "-fdump-", form: joined, kind: KindLocal, reason: ExtraOutput},
+	{name: "-save-stats", kind: KindLocal, reason: ExtraOutput, only: Clang},
+	{name: "-save-stats=", form: joined, kind: KindLocal, reason: ExtraOutput, only: Clang},
 	{name: "-fstack-usage", kind: KindExtra, reason: ExtraOutput, only: GCC},
 	{name: "-fstack-usage", kind: KindLocal, reason: ExtraOutput, only: Clang}, // none for a source without functions
 	{name: "-fcallgraph-info", form: joined, kind: KindExtra, reason: ExtraOutput, only: GCC},
@@ -344,6 +356,15 @@ var table = []row{
 	{name: "-fimplicit-module", form: joined, kind: KindLocal, reason: Modules},
 	{name: "-fprebuilt-", form: joined, kind: KindLocal, reason: Modules},
 	{name: "-fimplicit-modules", kind: KindLocal, reason: Modules},
+	{name: "-fbuiltin-module-map", kind: KindLocal, reason: Modules, only: Clang}, // reads a file beside clang's headers
+	{name: "-filelist", form: separate, kind: KindLocal, reason: ReadsFile, only: Clang},
+
+	// Other languages', which gcc's driver reads for all of them.
+	{name: "-Hd", form: either, kind: KindLocal, reason: OtherLanguage, only: GCC},
+	{name: "-Hf", form: either, kind: KindLocal, reason: OtherLanguage, only: GCC},
+	{name: "-J", form: either, kind: KindLocal, reason: OtherLanguage, only: GCC},
+	{name: "-fintrinsic-modules-path", form: either, kind: KindLocal, reason: OtherLanguage, only: GCC},
+	{name: "-gnatO", form: separate, kind: KindLocal, reason: OtherLanguage, only: GCC},
 
 	// Other programs, or the driver made another one.
 	{name: "-fplugin", form: joined, kind: KindLocal, reason: Plugin},
@@ -385,6 +406,11 @@ var table = []row{
 	{name: "-Wl,", form: joined, kind: KindLinker},
 	{name: "-Xlinker", form: separate, kind: KindLinker},
 	{name: "-T", form: either, kind: KindLinker},
+	{name: "-Tbss", form: either, kind: KindLinker},
+	{name: "-Tdata", form: either, kind: KindLinker},
+	{name: "-Ttext", form: either, kind: KindLinker},
+	{name: "-R", form: either, kind: KindLinker, only: GCC},
+	{name: "-h", form: either, kind: KindLinker, only: GCC},
 	{name: "-u", form: either, kind: KindLinker},
 	{name: "-z", form: separate, kind: KindLinker},
 	{name: "-e", form: separate, kind: KindLinker},

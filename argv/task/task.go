@@ -413,7 +413,7 @@ func (t *Task) driverLink(w option.Word) error {
 		return fmt.Errorf("%q is not a word that an image's toolchain is run with", text)
 	}
 	switch w.Name {
-	case "-Wl,", "-Xlinker", "-u", "-e", "-z", "-rpath": // flatten has judged those that are handed on; the others are text
+	case "-Wl,", "-Xlinker", "-u", "-e", "-z", "-rpath", "-Tbss", "-Tdata", "-Ttext": // flatten has judged those that are handed on; the others are text
 		return nil
 	case "-l", "-L", "-T":
 		if w.Value == "" {

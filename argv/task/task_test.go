@@ -58,6 +58,8 @@ func TestRead(t *testing.T) {
 		{"gcc a.o -Lx -l:libq.a -o p", Link, "a.o -Lx -l:libq.a -o out", "", "a.o x/libq.a", []string{"p=out"}},
 		{"gcc a.o -T board.ld -nostdlib -Wl,-Map=out/p.map,--gc-sections -o p.elf", Link,
 			"a.o -T board.ld -nostdlib -Wl,-Map=map,--gc-sections -o out.elf", "", "a.o board.ld", []string{"out/p.map=map", "p.elf=out.elf"}},
+		{"gcc a.o -Ttext 0x8000 -Tdata=0x20000000 -nostdlib -o p.elf", Link,
+			"a.o -Ttext 0x8000 -Tdata=0x20000000 -nostdlib -o out.elf", "", "a.o", []string{"p.elf=out.elf"}},
 		{"gcc a.o -Xlinker -Map -Xlinker p.map -o p", Link, "a.o -Xlinker -Map -Xlinker map -o out", "", "a.o", []string{"p.map=map", "p=out"}},
 		{"gcc a.o -Wl,--version-script,v.map -Wl,-Lq -Wl,-lz -o p", Link, "a.o -Wl,--version-script,v.map -Wl,-Lq -Wl,-lz -o out", "",
 			"a.o v.map q/v.map q/libz.so q/libz.a", []string{"p=out"}},
