@@ -24,9 +24,9 @@ demo:
 	@$(GO) build -o bin/demo ./e2e/demo
 	bin/demo -bin bin -cache .cache/demo
 
-# The race detector watches all but the compressor of images and packs, which has
-# no goroutine: watched, it takes fifteen times the processor, and most of some tests'.
-RACE = -race -gcflags='github.com/klauspost/compress/flate=-race=false -d=checkptr=0'
+# The race detector watches all but the compressors of images and packs, which have
+# no goroutine: watched, one takes fifteen times the processor, and most of some tests'.
+RACE = -race $(foreach flate,compress github.com/klauspost/compress,-gcflags='$(flate)/flate=-race=false -d=checkptr=0')
 
 # Unit tests and e2e in one go test call, whose own last line closes the output.
 # -count=1: the e2e scripts build ./cmd themselves, which go's test cache can't see.

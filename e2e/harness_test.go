@@ -49,7 +49,8 @@ func testMain(m *testing.M) int {
 	return code
 }
 
-// race is the race detector as the Makefile's RACE has it: for all but a compressor.
+// race is for the race detector what the Makefile's RACE is: our programs' compressor
+// goes without.
 const race = "-gcflags=github.com/klauspost/compress/flate=-race=false -d=checkptr=0"
 
 // build makes the three programs, with the race detector, and the directories
