@@ -13,17 +13,16 @@ import (
 	"time"
 
 	"github.com/crosscc/crosscc/e2e/bench/account"
+	"github.com/crosscc/crosscc/e2e/bench/census"
 	"github.com/crosscc/crosscc/e2e/bench/link"
 )
 
 // A profile tells where the client's processor time goes.
 type profile struct {
 	sample
-	agent    time.Duration // of the agent and what it starts
-	born     int           // processes
-	programs map[string]int
-	missed   int
-	note     string
+	census.Count
+	agent time.Duration // of the agent and what it starts
+	note  string
 }
 
 // profileOf takes the profile of crosscc with one helper: of a build that is
@@ -62,9 +61,9 @@ func profileOf(ctx context.Context, book *account.Book, bin, root string, w *wor
 	if err != nil {
 		return r, err
 	}
-	c, cerr := takeCensus(pid)
+	c, cerr := census.Take(pid)
 	if cerr == nil {
-		p.client.started = func(cmd *exec.Cmd) { c.add(cmd.Process.Pid) }
+		p.client.started = func(cmd *exec.Cmd) { c.Add(cmd.Process.Pid) }
 	}
 	r.sample, err = one.build(ctx, s.jobs, word)
 	p.client.started = nil
@@ -81,11 +80,8 @@ func profileOf(ctx context.Context, book *account.Book, bin, root string, w *wor
 		r.note = strings.TrimPrefix(r.note+"; processes not counted: "+cerr.Error(), "; ")
 		return r, err
 	}
-	c.end()
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	// make itself is not born of anything that the census knows.
-	r.born, r.programs, r.missed = c.born, maps.Clone(c.programs), c.missed
+	r.Count = c.End()
 	return r, err
 }
 
@@ -93,16 +89,16 @@ func writeProfile(w io.Writer, name string, r profile) {
 	jobs := float64(r.jobs)
 	agent, all := millis(r.agent)/jobs, clientMillis(r.sample)
 	var programs []string
-	for _, p := range slices.Sorted(maps.Keys(r.programs)) {
-		programs = append(programs, fmt.Sprintf("%s %.2f", p, float64(r.programs[p])/jobs))
+	for _, p := range slices.Sorted(maps.Keys(r.Programs)) {
+		programs = append(programs, fmt.Sprintf("%s %.2f", p, float64(r.Programs[p])/jobs))
 	}
 	note := r.note
-	if r.missed > 0 {
+	if r.Missed > 0 {
 		note += "; events were lost, so processes are more"
 	}
 	fmt.Fprintf(w, "\n### Profile: %s\n\n", name)
 	writeTable(w, []string{"client CPU, ms a job", "agent and what it starts", "make, wrappers and what they start", "processes a job", "programs run, a job", ""},
-		[][]string{{figure(all), figure(agent), figure(all - agent), figure(float64(r.born) / jobs), strings.Join(programs, ", "), note}})
+		[][]string{{figure(all), figure(agent), figure(all - agent), figure(float64(r.Born) / jobs), strings.Join(programs, ", "), note}})
 }
 
 // talkTrip is long beside all else that a job waits for.

@@ -1,8 +1,11 @@
-package main
+// Package census counts the processes that come from some ancestors, and the programs
+// that they run, by the kernel's own word of each. It needs root.
+package census
 
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -12,14 +15,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A census counts the processes that come from some ancestors while it is taken.
-type census struct {
-	mu       sync.Mutex // guards the fields below
-	known    map[int]bool
-	roots    map[int]bool // the ancestors themselves
-	born     int
-	programs map[string]int // executed, by name
-	missed   int            // events that the kernel could not keep for us
+// A Census counts the processes that come from some ancestors while it is taken.
+type Census struct {
+	mu    sync.Mutex // guards the fields below
+	known map[int]bool
+	roots map[int]bool // the ancestors themselves
+	count Count
 
 	fd   int
 	done chan struct{}
@@ -35,15 +36,15 @@ const (
 	eventSize  = 16                     // before what belongs to the kind of event
 )
 
-// takeCensus begins to count the descendants of the processes. It needs root.
-func takeCensus(ancestors ...int) (*census, error) {
+// Take begins to count the descendants of the processes. It needs root.
+func Take(ancestors ...int) (*Census, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, unix.NETLINK_CONNECTOR)
 	if err != nil {
 		return nil, fmt.Errorf("listen to the kernel's process events: %w", err)
 	}
-	c := &census{known: make(map[int]bool), roots: make(map[int]bool), programs: make(map[string]int), fd: fd, done: make(chan struct{})}
+	c := &Census{known: make(map[int]bool), roots: make(map[int]bool), count: Count{Programs: make(map[string]int)}, fd: fd, done: make(chan struct{})}
 	for _, pid := range ancestors {
-		c.add(pid)
+		c.Add(pid)
 	}
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 8<<20)
 	// Reading ends when there is nothing for a while and the census is over.
@@ -63,14 +64,14 @@ func takeCensus(ancestors ...int) (*census, error) {
 	return c, nil
 }
 
-// add makes a process one of the ancestors.
-func (c *census) add(pid int) {
+// Add makes a process one of the ancestors.
+func (c *Census) Add(pid int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.known[pid], c.roots[pid] = true, true
 }
 
-func (c *census) listen() error {
+func (c *Census) listen() error {
 	const size = headerSize + 4
 	b := make([]byte, size)
 	e := binary.NativeEndian
@@ -84,7 +85,7 @@ func (c *census) listen() error {
 }
 
 // read takes events until the socket has none and the census is over.
-func (c *census) read() {
+func (c *Census) read() {
 	defer unix.Close(c.fd)
 	b := make([]byte, 4096)
 	for {
@@ -94,7 +95,7 @@ func (c *census) read() {
 			c.event(b[:n])
 		case unix.ENOBUFS:
 			c.mu.Lock()
-			c.missed++
+			c.count.Missed++
 			c.mu.Unlock()
 		case unix.EINTR:
 		default:
@@ -111,7 +112,7 @@ func (c *census) read() {
 }
 
 // event counts one message of the kernel.
-func (c *census) event(b []byte) {
+func (c *Census) event(b []byte) {
 	if len(b) < headerSize+eventSize+8 {
 		return
 	}
@@ -126,17 +127,27 @@ func (c *census) event(b []byte) {
 		}
 		if c.known[word(1)] {
 			c.known[word(3)] = true
-			c.born++
+			c.count.Born++
 		}
 	case procExec: // pid, tgid
 		if c.known[word(1)] && !c.roots[word(1)] {
 			name, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(word(1)), "comm"))
-			c.programs[strings.TrimSpace(string(name))]++
+			c.count.Programs[strings.TrimSpace(string(name))]++
 		}
 	}
 }
 
-// end ends the census.
-func (c *census) end() {
+// A Count is what a census has found.
+type Count struct {
+	Born     int            // processes that any of the known ones made
+	Programs map[string]int // executed, by name; the ancestors' own are not there
+	Missed   int            // events that the kernel could not keep for us
+}
+
+// End ends the census; it is called once.
+func (c *Census) End() Count {
 	close(c.done)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return Count{Born: c.count.Born, Programs: maps.Clone(c.count.Programs), Missed: c.count.Missed}
 }
