@@ -169,6 +169,13 @@ func TestPlacesForOthers(t *testing.T) {
 			t.Errorf("%s: %v, there are %v", what, err, here(s))
 		}
 	}
+	hear := func(but ...string) {
+		for _, name := range here(s) {
+			if !slices.Contains(but, name) {
+				s.Heard(name)
+			}
+		}
+	}
 	n := 0
 	next := func(address int) broker.Peer { n++; return at(n-1, address) }
 	for range maxOfAddress { // 00 to 07
@@ -181,30 +188,26 @@ func TestPlacesForOthers(t *testing.T) {
 	for range maxPeers - maxOfAddress {    // 10 to 17
 		takes("others", next(1000+n), "")
 	}
-	takes("an address with many, when all places are taken", next(1), "01") // 18
+	*now = now.Add(time.Second)
 	s.Heard("02")
-	done := s.Use("03")
+	*now = now.Add(time.Second)
+	hear("02", "10", "11", "12", "13", "14", "15", "16", "17")
 	*now = now.Add(placeRest)
-	s.Heard("02")
-	takes("another address, when all places are taken", next(2), "04") // 19
+	takes("an address with many, though others were used longer ago", next(1), "02") // 18
+	hear("10", "11")
+	done := s.Use("10")
 	*now = now.Add(placeRest)
-	for name := range all(s) {
-		if name != "03" && name != "19" {
-			s.Heard(name)
-		}
-	}
+	s.Heard("11")
+	*now = now.Add(time.Second)
+	hear("10", "11")
+	*now = now.Add(placeRest)
+	takes("another address, though one that is in use was used longer ago", next(2), "11") // 19
+	hear("19")
 	done()
-	s.Heard("03")
-	takes("the one that is left", next(3), "19")
-	refuses("none is left", next(4))
-}
-
-func all(s *Packs) map[string]bool {
-	set := map[string]bool{}
-	for _, name := range here(s) {
-		set[name] = true
-	}
-	return set
+	refuses("one of a moment ago", next(2))
+	*now = now.Add(placeRest)
+	hear("10")
+	takes("when it is not in use any more", next(2), "10") // 21
 }
 
 // Of one peer's packs the one goes for a new one that was not used for the longest time.
