@@ -18,7 +18,8 @@
 //	                  proof/         of some jobs: is it what the local compiler makes?
 //	parts.go          the same for a command with several sources or a link (parts/)
 //
-// reason/ is why a step may end it, and slots/ the places for what runs here.
+// reason/ is why a step may end it, slots/ the places for what runs here, and sender/
+// brings the client's compiler to a helper that has none like it.
 package agent
 
 import (
@@ -38,6 +39,7 @@ import (
 	"github.com/crosscc/crosscc/broker/agent/input"
 	"github.com/crosscc/crosscc/broker/agent/proof"
 	"github.com/crosscc/crosscc/broker/agent/reason"
+	"github.com/crosscc/crosscc/broker/agent/sender"
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/agent/slots"
 	"github.com/crosscc/crosscc/broker/calibrate"
@@ -92,7 +94,7 @@ type Agent struct {
 	cpps       slots.Slots                  // for local preprocessing
 	counters   monitor.Counters
 	book       *calibrate.Book
-	sendings   sendings // of packs
+	sender     *sender.Sender // of packs
 	prover     *proof.Prover
 	began      time.Time
 
@@ -125,6 +127,7 @@ func New(o Options) *Agent {
 	a.compilers = compile.Compilers{Probes: &drivers.Cache{Dir: filepath.Join(o.Dirs.State, "probes")}, Counters: &a.counters}
 	a.input = input.Maker{Compilers: &a.compilers, Scanner: headers.New(nil), Cpps: &a.cpps}
 	a.prover = proof.New(proof.Options{Fleet: a.fleet, Book: book, Input: &a.input, Slots: &a.slots, Counters: &a.counters, Log: a.log})
+	a.sender = sender.New(ctx, a.log)
 	a.slots.Resize(localSlots())
 	a.cpps.Resize(cppPerSlot * localSlots())
 	return a
@@ -183,7 +186,7 @@ func (a *Agent) Serve(ctx context.Context, l *rendezvous.Listener) error {
 	err := a.accept(l)
 	a.work.Wait()
 	a.stop(errLeft)
-	a.sendings.work.Wait()
+	a.sender.Wait()
 	return errors.Join(err, a.fleet.Close())
 }
 

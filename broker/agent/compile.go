@@ -57,7 +57,7 @@ func (a *Agent) find(c *compile.Compile, form broker.Form) ([]fleet.Prospect, er
 		list = a.fleet.Prospects(c.Session.Context(), c.Settings.Hosts, w)
 	}
 	if r := fleet.None(list); r != nil {
-		a.offer(c, list)
+		a.sender.Offer(c, list)
 		return list, &reason.Local{Reason: r.Reason, Text: r.Text, Slot: true, Helpers: true}
 	}
 	return list, nil

@@ -21,7 +21,7 @@ func (a *Agent) answer(s *session.Session) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return a.sendings.fill(a.fleet.Reach(s.Context(), set.Hosts)), nil
+		return a.sender.Fill(a.fleet.Reach(s.Context(), set.Hosts)), nil
 	case "explain":
 		return a.explain(s)
 	case "key":
@@ -51,7 +51,7 @@ func (a *Agent) status(s *session.Session) monitor.Status {
 	if set, err := a.settings(s); err != nil {
 		st.Notes = append(st.Notes, err.Error())
 	} else {
-		st.Helpers = a.sendings.fill(a.fleet.Status(set.Hosts))
+		st.Helpers = a.sender.Fill(a.fleet.Status(set.Hosts))
 	}
 	return st
 }

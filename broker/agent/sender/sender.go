@@ -1,4 +1,11 @@
-package agent
+// Package sender sends the client's own compiler to a helper that has none like it, where
+// both sides' configurations allow that (the key packs). It is done once for each
+// helper and compiler, beside the build: its jobs are local until the helper tells
+// that it serves them.
+//
+// Only a compiler in the agent's own root is sent: in another root or mount
+// namespace, what a name leads to is for the wrapper to say.
+package sender
 
 import (
 	"context"
@@ -11,6 +18,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/agent/compile"
 	"github.com/crosscc/crosscc/broker/fleet"
@@ -20,14 +29,6 @@ import (
 	"github.com/crosscc/crosscc/images"
 	"github.com/crosscc/crosscc/toolchains"
 )
-
-// This file sends the client's own compiler to a helper that has none like it, where
-// both sides' configurations allow that (the key packs). It is done once for each
-// helper and compiler, beside the build: its jobs are local until the helper tells
-// that it serves them.
-//
-// Only a compiler in the agent's own root is sent: in another root or mount
-// namespace, what a name leads to is for the wrapper to say.
 
 const (
 	// packTime bounds making and sending one.
@@ -41,8 +42,10 @@ const (
 	maxSent = 256
 )
 
-// sendings are the packs that an agent has sent.
-type sendings struct {
+// A Sender knows the packs that an agent has sent. Methods may be called at once.
+type Sender struct {
+	ctx  context.Context // ends what is sent
+	log  logrus.FieldLogger
 	work sync.WaitGroup
 
 	mu   sync.Mutex           // guards what follows
@@ -52,8 +55,17 @@ type sendings struct {
 	said map[string]string // by helper: the last news, for people
 }
 
+// New makes a sender that has sent nothing. When ctx ends so does what it sends; Wait
+// returns after that.
+func New(ctx context.Context, log logrus.FieldLogger) *Sender {
+	return &Sender{ctx: ctx, log: log}
+}
+
+// Wait returns when nothing is sent any more. Offer is not called after.
+func (s *Sender) Wait() { s.work.Wait() }
+
 // begin reports whether a pack may be sent now; then the caller calls end.
-func (s *sendings) begin(key string) bool {
+func (s *Sender) begin(key string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at, tried := s.done[key]
@@ -67,14 +79,14 @@ func (s *sendings) begin(key string) bool {
 	return true
 }
 
-func (s *sendings) end(key string, good bool) {
+func (s *Sender) end(key string, good bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.busy, s.done[key], s.good[key] = false, time.Now(), good
 }
 
 // say notes the news of a helper.
-func (s *sendings) say(helper, text string) {
+func (s *Sender) say(helper, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.said == nil {
@@ -83,8 +95,8 @@ func (s *sendings) say(helper, text string) {
 	s.said[helper] = text
 }
 
-// fill adds the news to the helpers of a status.
-func (s *sendings) fill(list []monitor.HelperStatus) []monitor.HelperStatus {
+// Fill adds the news to the helpers of a status.
+func (s *Sender) Fill(list []monitor.HelperStatus) []monitor.HelperStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range list {
@@ -93,36 +105,36 @@ func (s *sendings) fill(list []monitor.HelperStatus) []monitor.HelperStatus {
 	return list
 }
 
-// offer begins to send the compiler of a job that no helper does to the first of them
+// Offer begins to send the compiler of a job that no helper does to the first of them
 // that takes it.
-func (a *Agent) offer(c *compile.Compile, list []fleet.Prospect) {
+func (s *Sender) Offer(c *compile.Compile, list []fleet.Prospect) {
 	if !c.Settings.Packs || c.Program == "" || c.Session.Request.Verb != local.VerbCompile || !c.Session.Files.Own() {
 		return
 	}
 	for _, p := range list {
 		key := p.Address + " " + c.Program + " " + c.Toolchain.Digest()
-		if !p.Packs() || !a.sendings.begin(key) {
+		if !p.Packs() || !s.begin(key) {
 			continue
 		}
 		tc, program, path := c.Toolchain, c.Program, c.Session.Getenv("PATH")
-		a.sendings.work.Go(func() {
-			err := a.sendPack(p, program, path, tc)
-			a.sendings.end(key, err == nil)
+		s.work.Go(func() {
+			err := s.send(p, program, path, tc)
+			s.end(key, err == nil)
 			if err != nil {
-				a.sendings.say(p.Address, fmt.Sprintf("%s not sent: %v", tc.Identity, err))
-				a.log.WithError(err).WithField("helper", p.Address).Warn("compiler not sent")
+				s.say(p.Address, fmt.Sprintf("%s not sent: %v", tc.Identity, err))
+				s.log.WithError(err).WithField("helper", p.Address).Warn("compiler not sent")
 			}
 		})
 		return
 	}
 }
 
-// sendPack makes a pack of a compiler and sends it.
-func (a *Agent) sendPack(p fleet.Prospect, program, path string, tc toolchains.Toolchain) error {
-	ctx, cancel := context.WithTimeoutCause(a.ctx, packTime, fmt.Errorf("not done after %s", packTime))
+// send makes a pack of a compiler and sends it.
+func (s *Sender) send(p fleet.Prospect, program, path string, tc toolchains.Toolchain) error {
+	ctx, cancel := context.WithTimeoutCause(s.ctx, packTime, fmt.Errorf("not done after %s", packTime))
 	defer cancel()
 	began := time.Now()
-	a.sendings.say(p.Address, "packing "+tc.Identity.String())
+	s.say(p.Address, "packing "+tc.Identity.String())
 	made, err := pack.Make(ctx, []string{program}, path)
 	if err != nil {
 		return err
@@ -140,15 +152,15 @@ func (a *Agent) sendPack(p fleet.Prospect, program, path string, tc toolchains.T
 		return err
 	}
 	mib := blob.Digest.Size >> 20
-	a.log.WithField("helper", p.Address).Infof("sending %s, %d MiB", tc.Identity, mib)
+	s.log.WithField("helper", p.Address).Infof("sending %s, %d MiB", tc.Identity, mib)
 	if err := p.SendPack(ctx, blob, func(text string) {
-		a.sendings.say(p.Address, fmt.Sprintf("%s, %d MiB: %s", tc.Identity, mib, text))
+		s.say(p.Address, fmt.Sprintf("%s, %d MiB: %s", tc.Identity, mib, text))
 	}); err != nil {
 		return err
 	}
 	text := fmt.Sprintf("%s sent, %d MiB in %s", tc.Identity, mib, time.Since(began).Round(100*time.Millisecond))
-	a.sendings.say(p.Address, text)
-	a.log.WithField("helper", p.Address).Info(text)
+	s.say(p.Address, text)
+	s.log.WithField("helper", p.Address).Info(text)
 	return nil
 }
 

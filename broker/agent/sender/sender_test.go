@@ -1,4 +1,4 @@
-package agent
+package sender
 
 import (
 	"errors"
@@ -13,8 +13,8 @@ import (
 
 // One pack at a time; what was tried is not tried again at once, and what went well
 // a little later.
-func TestSendings(t *testing.T) {
-	var s sendings
+func TestSender(t *testing.T) {
+	var s Sender
 	if !s.begin("a") || s.begin("a") || s.begin("b") {
 		t.Error("two at a time")
 	}
@@ -42,7 +42,7 @@ func TestSendings(t *testing.T) {
 		t.Errorf("%d are remembered", len(s.done))
 	}
 	s.say("h:1", "half")
-	if got := s.fill([]monitor.HelperStatus{{Address: "h:1"}, {Address: "h:2"}}); got[0].Pack != "half" || got[1].Pack != "" {
+	if got := s.Fill([]monitor.HelperStatus{{Address: "h:1"}, {Address: "h:2"}}); got[0].Pack != "half" || got[1].Pack != "" {
 		t.Errorf("got %+v", got)
 	}
 }
