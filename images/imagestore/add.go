@@ -2,6 +2,7 @@ package imagestore
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -100,7 +101,13 @@ func (s *Store) describe(ctx context.Context, src *images.Source) (*record, erro
 	for _, b := range r.Blobs {
 		r.Packed += b.Size
 	}
-	return r, nil
+	// JSON of ours can be longer than theirs. Half of what a record may have is for what
+	// comes besides: names, digests.
+	data, err := json.Marshal(r)
+	if err == nil && len(data) > maxRecord/2 {
+		err = &refusal{fmt.Errorf("labels and environment of the image take %d bytes; %d are the limit", len(data), maxRecord/2), r.Blobs}
+	}
+	return r, err
 }
 
 // merge is old with what r says of the same image besides.

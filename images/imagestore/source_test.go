@@ -244,6 +244,10 @@ func TestRefused(t *testing.T) {
 			return imagetest.Layout(t, bad)
 		}, "layer 1 of 2, " + imagetest.Digest(t, blobs[0]).String() + ": expanded it has the digest"},
 		{"a configuration that is no JSON", func() string { return byHand(t, "no JSON", gzipLayer, tarLayer) }, "configuration: invalid character"},
+		{"labels that take more when they are written down", func() string {
+			config := strings.Replace(configOf(tarLayer), "{", `{"config": {"Labels": {"x": "`+strings.Repeat("<", 7<<20)+`"}}, `, 1)
+			return byHand(t, config, gzipLayer, tarLayer)
+		}, "labels and environment of the image take "},
 		{"a configuration that is an artifact's", func() string { return byHand(t, `{"name": "chart"}`, gzipLayer, tarLayer) }, `configuration: it has 0 layers of type ""`},
 		{"a configuration with something behind it", func() string { return byHand(t, configOf(tarLayer)+"{}", gzipLayer, tarLayer) }, "configuration: invalid character '{' after top-level value"},
 		{"a layer whose type says that it is compressed", func() string { return byHand(t, configOf([]byte("other")), gzipLayer, tarLayer) }, "expanded it has the digest"},

@@ -80,6 +80,9 @@ func (t *Tree) place(h *tar.Header, name string, r io.Reader) error {
 		if len(h.Linkname) > maxText {
 			return fmt.Errorf("a symbolic link of %d bytes; %d are the limit", len(h.Linkname), maxText)
 		}
+		if err := t.name(h.Linkname); err != nil {
+			return err
+		}
 		return dir.Symlink(h.Linkname, base)
 	case tar.TypeChar, tar.TypeBlock, tar.TypeFifo:
 		t.skipped++

@@ -39,7 +39,7 @@ const (
 	maxDepth = 64       // directories in it
 	maxText  = 4095     // bytes of a symbolic link
 	maxLinks = 40       // links on the way to an entry, as many as Linux follows
-	maxNames = 64 << 20 // bytes of all names: they are kept in memory
+	maxNames = 64 << 20 // bytes of all names and links: they are kept in memory, and listed
 	// maxSteps bounds the work for each entry that the limits allow: links and opaque
 	// directories can make one entry as dear as a thousand.
 	maxSteps = 32
@@ -57,7 +57,7 @@ type Tree struct {
 	files   int64 // bytes of files
 	disk    int64 // bytes of the disk, for Room
 	entries int
-	names   int // bytes of names
+	names   int // bytes of names and links
 	skipped int // entries that are left out: devices, pipes
 	steps   int // names that were looked at on the way
 
@@ -215,14 +215,21 @@ func (t *Tree) in(dir string) (*os.Root, error) {
 // count counts one more thing on the disk.
 func (t *Tree) count(name string) error {
 	t.entries++
-	t.names += len(name)
 	if t.entries > t.limits.Entries {
 		return fmt.Errorf("the image has more than %d entries, which is the limit", t.limits.Entries)
 	}
-	if t.names > maxNames {
-		return fmt.Errorf("the names in the image have more than %d bytes, which is the limit", maxNames)
+	if err := t.name(name); err != nil {
+		return err
 	}
 	return t.reserve(block)
+}
+
+// name counts the bytes of a name or a link.
+func (t *Tree) name(text string) error {
+	if t.names += len(text); t.names > maxNames {
+		return fmt.Errorf("names and links in the image have more than %d bytes, which is the limit", maxNames)
+	}
+	return nil
 }
 
 // reserve counts bytes of the disk before they are taken.

@@ -444,6 +444,17 @@ func TestManyEntries(t *testing.T) {
 	}
 }
 
+// Names and links are bounded together: they are all in the list.
+func TestLongNames(t *testing.T) {
+	for name, l := range map[string][]byte{"a link": layer(t, symlink("l", strings.Repeat("x", maxText))), "a name": layer(t, file(strings.Repeat("d/", 50)+strings.Repeat("x", 200), ""))} {
+		tree, _ := place(t, testLimits)
+		tree.names = maxNames - 200 // of those before it
+		if err := lay(t, tree, l); err == nil || !strings.Contains(err.Error(), "names and links in the image have more than 67108864 bytes") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // Work that costs no entries is bounded too.
 func TestDearWhiteouts(t *testing.T) {
 	headers := []tar.Header{dir("d")}
