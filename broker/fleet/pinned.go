@@ -81,7 +81,8 @@ func (f *Fleet) imaged(ms []*member, digest, id string) []Imaged {
 	return list
 }
 
-// of fills in what a member has of the image. The fleet's mutex is held.
+// of fills in what a member has of the image, by whichever names its configuration calls
+// it. The fleet's mutex is held.
 func (i *Imaged) of(m *member, digest, id string) {
 	i.Reason, i.Text = ReasonNoImage, "does not have the image "+digest
 	for _, state := range m.state.Images {
@@ -98,14 +99,13 @@ func (i *Imaged) of(m *member, digest, id string) {
 		}
 		for _, tc := range m.state.Toolchains {
 			if tc.Image == state.Name {
-				i.Toolchains = append(i.Toolchains, tc)
+				i.Toolchains, id = append(i.Toolchains, tc), state.ID()
 			}
 		}
-		if len(i.Toolchains) > 0 {
-			i.Match, i.Reason, i.Text = toolchains.Identical, "", ""
-			i.Image, i.Machine = state.ID(), m.state.Machine
-			return
-		}
+	}
+	if len(i.Toolchains) > 0 {
+		i.Match, i.Reason, i.Text = toolchains.Identical, "", ""
+		i.Image, i.Machine = id, m.state.Machine
 	}
 }
 

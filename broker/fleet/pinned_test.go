@@ -71,3 +71,19 @@ func TestImagedByIndex(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// One image by two names, of rows that serve a target each, has the compilers of both.
+func TestImagedByTwoNames(t *testing.T) {
+	one, two := gcc12(), gcc12()
+	one.Image, two.Image, two.Target = "tools@sha256:index", "tools@sha256:manifest", "aarch64-linux-gnu"
+	p := newPeer(1, good("has"), one, two)
+	for _, name := range []string{one.Image, two.Image} {
+		p.state.Images = append(p.state.Images, broker.ImageState{Name: name, Phase: broker.ImageReady, Digests: "sha256:id sha256:index sha256:manifest"})
+	}
+	f, hosts := fleetOf(t, map[string]*peer{"has:1": p})
+	for _, digest := range []string{"sha256:index", "sha256:manifest", "sha256:id"} {
+		if list, err := f.Imaged(t.Context(), hosts("grpc://has:1"), digest, ""); err != nil || len(list) != 1 || len(list[0].Toolchains) != 2 || list[0].Image != "sha256:id" {
+			t.Errorf("%s: %+v, %v", digest, list, err)
+		}
+	}
+}
