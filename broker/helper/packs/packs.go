@@ -124,7 +124,7 @@ func (s *Packs) Close() error {
 func (s *Packs) Take(ctx context.Context, from broker.Peer, d broker.Digest, say func(string)) error {
 	switch {
 	case from.Name == "":
-		return broker.Refusef(Reason, "does not know whose the pack is: the agent that sends it says no secret of its own (its log tells why it has none; older agents have none)")
+		return broker.Refusef(Reason, "does not know whose the pack is: the agent that sends it says no secret of its own; use one of this version, whose log tells why when it has none")
 	case d.Size > MaxBytes:
 		return broker.Refusef(Reason, "takes packs of at most %d MiB", MaxBytes>>20)
 	}
