@@ -77,16 +77,18 @@ const (
 // Bounds of one view. Beyond them a tree is no faster than the preprocessor, or
 // somebody plays with us.
 const (
-	maxFile    = 32 << 20  // bytes of one file
-	maxBytes   = 512 << 20 // bytes of all files
-	maxFiles   = 20000     // files, and links
-	maxDirs    = 3000      // directories looked into; each is a descriptor while the view lives
-	maxLookups = 1000000   // names looked up in a directory
-	maxDepth   = 60        // directories above a file
-	maxPath    = 3800      // bytes of a directory's name, so that a file's fits the kernel's 4095
-	maxPaths   = 15 << 20  // bytes of all names, as broker.Dir bounds them
-	maxName    = 255       // bytes of one name, the kernel's own bound
-	maxLinks   = 40        // symbolic links in one name, the kernel's own bound
+	maxFile    = 32 << 20   // bytes of one file that is looked into
+	maxBytes   = 512 << 20  // bytes of all such files
+	maxRaw     = 1 << 30    // bytes of one file whose content only travels: a link's input
+	maxRaws    = 1536 << 20 // bytes of all of those; both together are within broker.MaxBytes
+	maxFiles   = 20000      // files, and links
+	maxDirs    = 3000       // directories looked into; each is a descriptor while the view lives
+	maxLookups = 1000000    // names looked up in a directory
+	maxDepth   = 60         // directories above a file
+	maxPath    = 3800       // bytes of a directory's name, so that a file's fits the kernel's 4095
+	maxPaths   = 15 << 20   // bytes of all names, as broker.Dir bounds them
+	maxName    = 255        // bytes of one name, the kernel's own bound
+	maxLinks   = 40         // symbolic links in one name, the kernel's own bound
 )
 
 // A Cache keeps the texts of files. It keeps no descriptor, and may be used by

@@ -2,6 +2,8 @@ package files
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -48,8 +50,8 @@ func (v *View) Text(f *File, as Reading) (t *Text, first bool, err error) {
 	if err := v.ctx.Err(); err != nil {
 		return nil, false, err
 	}
-	if v.bytes += c.stat.size; c.stat.size > maxFile || v.bytes > maxBytes {
-		return nil, false, Unsoundf(TooLarge, "%s has %d bytes", f.Path(), c.stat.size)
+	if err := v.weigh(f, c.stat.size, as); err != nil {
+		return nil, false, err
 	}
 	t = f.texts[as]
 	if t == nil || t.stat != c.stat || !t.settled && f.ticks[as] < v.began {
@@ -65,6 +67,19 @@ func (v *View) Text(f *File, as Reading) (t *Text, first bool, err error) {
 	}
 	c.texts[as], c.content = t, f.contents[as]
 	return t, true, nil
+}
+
+// weigh counts a file that is about to be read. What nothing is looked for in is read in
+// pieces, so that it may be larger.
+func (v *View) weigh(f *File, size int64, as Reading) error {
+	sum, each, all := &v.bytes, int64(maxFile), int64(maxBytes)
+	if as == AsBytes {
+		sum, each, all = &v.raw, maxRaw, maxRaws
+	}
+	if *sum += size; size > each || *sum > all {
+		return Unsoundf(TooLarge, "%s has %d bytes", f.Path(), size)
+	}
+	return nil
 }
 
 // capture is what the View read of a file.
@@ -137,50 +152,106 @@ func (c *Cache) read(at place, key textKey, old *Text) (*Text, error) {
 	settled := c.clock().UnixNano()-key.ctime > int64(grain)
 	buffer := c.buffers.Get().(*[]byte)
 	defer c.buffers.Put(buffer)
-	data, err := at.content(key.stat, buffer)
-	if err != nil {
+	t := &Text{stat: key.stat, settled: settled}
+	if key.as == AsBytes {
+		if err := at.digest(t, buffer); err != nil {
+			return nil, err
+		}
+	} else if err := at.facts(t, old, key.as, buffer); err != nil {
 		return nil, err
 	}
 	c.reads.Add(1)
-	t := &Text{stat: key.stat, settled: settled, digest: broker.DigestOf(data)}
-	t.twin = t.digest.Hash
-	if bare, ok := bytes.CutPrefix(data, []byte("\xef\xbb\xbf")); ok {
-		t.twin = broker.DigestOf(bare).Hash
-	}
-	if key.as != AsBytes {
-		if old != nil && old.digest == t.digest {
-			t.Facts = old.Facts
-		} else {
-			t.Facts = lex.File(data, lex.Language(key.as))
-		}
-	}
 	c.texts.put(key, t, t.cost())
 	return t, nil
 }
 
-// content reads all of a file, which must be what it was when it was looked at,
-// before and after. The content lies in the buffer, which grows as needed.
-func (p place) content(st stat, buffer *[]byte) ([]byte, error) {
+// byteOrderMark is what compilers pass over at the beginning of a text.
+const byteOrderMark = "\xef\xbb\xbf"
+
+// facts fills in what a text says; old is what was known of it, or nil.
+func (p place) facts(t, old *Text, as Reading, buffer *[]byte) error {
+	var data []byte
+	err := p.open(t.stat, func(fd int) (int64, error) {
+		// One byte more shows that it grew, and is room for the scanner's newline.
+		*buffer = slices.Grow((*buffer)[:0], int(t.stat.size)+1)
+		n, err := readFull(fd, (*buffer)[:t.stat.size+1])
+		data = (*buffer)[:n]
+		return int64(n), err
+	})
+	if err != nil {
+		return err
+	}
+	t.digest = broker.DigestOf(data)
+	t.twin = t.digest.Hash
+	if bare, ok := bytes.CutPrefix(data, []byte(byteOrderMark)); ok {
+		t.twin = broker.DigestOf(bare).Hash
+	}
+	if old != nil && old.digest == t.digest {
+		t.Facts = old.Facts
+	} else {
+		t.Facts = lex.File(data, lex.Language(as))
+	}
+	return nil
+}
+
+// pieceSize is how much of a file is in memory of which only the digest is wanted.
+const pieceSize = 256 << 10
+
+// digest fills in the digests of a content of any size.
+func (p place) digest(t *Text, buffer *[]byte) error {
+	all, bare := sha256.New(), sha256.New()
+	marked := false
+	var size int64
+	err := p.open(t.stat, func(fd int) (int64, error) {
+		*buffer = slices.Grow((*buffer)[:0], pieceSize)
+		for size <= t.stat.size {
+			n, err := readFull(fd, (*buffer)[:pieceSize])
+			if err != nil || n == 0 {
+				return size, err
+			}
+			piece := (*buffer)[:n]
+			_, _ = all.Write(piece)
+			if size == 0 {
+				piece, marked = bytes.CutPrefix(piece, []byte(byteOrderMark))
+			}
+			if marked {
+				_, _ = bare.Write(piece)
+			}
+			size += int64(n)
+		}
+		return size, nil
+	})
+	if err != nil {
+		return err
+	}
+	t.digest = broker.Digest{Hash: hex.EncodeToString(all.Sum(nil)), Size: size}
+	if t.twin = t.digest.Hash; marked {
+		t.twin = hex.EncodeToString(bare.Sum(nil))
+	}
+	return nil
+}
+
+// open has a file read, which must be what it was when it was looked at, before and after.
+// read says how many bytes there were.
+func (p place) open(st stat, read func(fd int) (int64, error)) error {
 	fd, err := unix.Openat(p.in, p.name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, Unsoundf(Unreadable, "%s: %v", p.path(), err)
+		return Unsoundf(Unreadable, "%s: %v", p.path(), err)
 	}
 	defer func() { _ = unix.Close(fd) }()
 	changed := Unsoundf(Changed, "%s changed while it was read", p.path())
 	var now unix.Stat_t
 	if err := unix.Fstat(fd, &now); err != nil || statOf(&now) != st {
-		return nil, changed
+		return changed
 	}
-	// One byte more shows that it grew, and is room for the scanner's newline.
-	*buffer = slices.Grow((*buffer)[:0], int(st.size)+1)
-	n, err := readFull(fd, (*buffer)[:st.size+1])
+	n, err := read(fd)
 	if err != nil {
-		return nil, Unsoundf(Unreadable, "%s: %v", p.path(), err)
+		return Unsoundf(Unreadable, "%s: %v", p.path(), err)
 	}
-	if err := unix.Fstat(fd, &now); err != nil || statOf(&now) != st || int64(n) != st.size {
-		return nil, changed
+	if err := unix.Fstat(fd, &now); err != nil || statOf(&now) != st || n != st.size {
+		return changed
 	}
-	return (*buffer)[:n], nil
+	return nil
 }
 
 // readFull reads until b is full or the file ends.

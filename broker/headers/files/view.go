@@ -32,7 +32,7 @@ type View struct {
 	unproven  bool
 
 	files, links, dirs, lookups int
-	bytes                       int64
+	bytes, raw                  int64
 }
 
 // marks are what a View knows of the entries, by their numbers.
@@ -124,7 +124,7 @@ func (v *View) forget() {
 	clear(v.captured)
 	v.captured = v.captured[:0]
 	clear(v.absent)
-	v.files, v.links, v.dirs, v.lookups, v.bytes = 0, 0, 0, 0, 0
+	v.files, v.links, v.dirs, v.lookups, v.bytes, v.raw = 0, 0, 0, 0, 0, 0
 }
 
 // Close lets go of the descriptors and the World. What the View gave stays
