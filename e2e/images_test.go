@@ -44,9 +44,19 @@ func fetchSource(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 }
 
-// crossImage is an image with Debian's cross gcc for riscv64, as packages and no
-// container's tool make it. All scripts share it.
-var crossImage = sync.OnceValues(func() (v1.Image, error) {
+// crossImage is an image with Debian's cross gcc for riscv64, and clangImage one with its
+// clang and lld for this machine, as packages and no container's tool make them. All
+// scripts share them. Both have C.UTF-8, of libc-bin.
+var (
+	crossImage = sync.OnceValues(func() (v1.Image, error) {
+		return imageWith("cross", "gcc-riscv64-linux-gnu", "libc6-dev-riscv64-cross", "libc-bin")
+	})
+	clangImage = sync.OnceValues(func() (v1.Image, error) {
+		return imageWith("clang", "clang-14", "lld-14", "llvm-14", "libc6-dev", "libgcc-12-dev", "libc-bin")
+	})
+)
+
+func imageWith(name string, names ...string) (v1.Image, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	packages, err := debian.Open("../.cache/demo")
@@ -57,11 +67,11 @@ var crossImage = sync.OnceValues(func() (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := packages.Root(ctx, strings.TrimSpace(arch), "gcc-riscv64-linux-gnu", "libc6-dev-riscv64-cross", "libc-bin") // with C.UTF-8
+	files, err := packages.Root(ctx, strings.TrimSpace(arch), names...)
 	if err != nil {
 		return nil, err
 	}
-	layer := filepath.Join(root, "cross.tar")
+	layer := filepath.Join(root, name+".tar")
 	if err := site.Run(ctx, files, nil, "tar", "-cf", layer, "--owner=0", "--group=0", "."); err != nil {
 		return nil, err
 	}
@@ -80,16 +90,21 @@ var crossImage = sync.OnceValues(func() (v1.Image, error) {
 	config = config.DeepCopy()
 	config.OS, config.Architecture = "linux", strings.TrimSpace(arch)
 	return mutate.ConfigFile(img, config)
-})
+}
 
-// makeImage is `image NAME layout|index|oci|docker|registry`: the cross gcc's image in
-// that form. $NAME is its pin, $NAME_source the file or directory. An index has another
+// makeImage is `image [-clang] NAME layout|index|oci|docker|registry`: the cross gcc's image, or
+// clang's, in that form. $NAME is its pin, $NAME_source the file or directory. An index has another
 // platform's image besides; $NAME_own is then the pin of this platform's.
 func makeImage(ts *testscript.TestScript, _ bool, args []string) {
+	opts, args := flags(ts, args, map[string]bool{"-clang": false})
 	if len(args) != 2 {
-		ts.Fatalf("usage: image NAME layout|index|oci|docker|registry")
+		ts.Fatalf("usage: image [-clang] NAME layout|index|oci|docker|registry")
 	}
-	img, err := crossImage()
+	build := crossImage
+	if opts["-clang"] != "" {
+		build = clangImage
+	}
+	img, err := build()
 	ts.Check(err)
 	sum, err := img.Digest()
 	ts.Check(err)

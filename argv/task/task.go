@@ -58,6 +58,8 @@ type Task struct {
 	// Changed are those of a tool's outputs, by the job's names, that begin as the files of their own names, where these are
 	// there.
 	Changed []string
+	// Thin says that an archive is made whose members are files elsewhere: where it is made their names are others.
+	Thin bool
 	// Like are a tool's outputs, by the job's names, that get the modes of other files.
 	Like map[string]string
 

@@ -159,8 +159,8 @@ func (t *Task) toolWords(rename func(job string) string) []string {
 }
 
 // arLetters are ar's operations and modifiers that are run (ar's manual). U, which writes times and owners of whoever runs it, l,
-// which has had several meanings, N, f, M and T are not.
-var arLetters = regexp.MustCompile(`^[dmpqrstxabcDiOoPSsuvV]*$`)
+// which has had several meanings, N, f and M are not.
+var arLetters = regexp.MustCompile(`^[dmpqrstxabcDiOoPSsTuvV]*$`)
 
 // archiver reads ar's words. Archives are made with D, so that they are the same wherever they are made; u, which D makes
 // meaningless, is left out.
@@ -187,6 +187,9 @@ func (t *Task) archiver(words []string) error {
 			}
 			return c
 		}, letters) + "D"
+	}
+	if t.Thin = strings.Contains(letters, "T"); t.Thin && !strings.Contains("qr", ops) {
+		return fmt.Errorf("%q: T is for q and r", letters)
 	}
 	t.word(letters)
 	if strings.ContainsAny(letters, "abi") {

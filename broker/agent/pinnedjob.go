@@ -131,6 +131,9 @@ func (p *pinned) whole() (made, error) {
 	if err == nil {
 		err = p.nameInMap(&res)
 	}
+	if err == nil {
+		err = p.thinNames(&res)
+	}
 	p.like(&res)
 	m := made{res: res, outputs: t.Outputs}
 	for _, o := range t.Outputs {

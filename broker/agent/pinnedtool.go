@@ -1,11 +1,18 @@
 package agent
 
 import (
+	"bytes"
+	"fmt"
+	"io"
+	"path"
+	"path/filepath"
 	"slices"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/thin"
 	"github.com/crosscc/crosscc/broker/headers"
 )
 
@@ -15,6 +22,9 @@ import (
 // begins refuses a file that a tool is to change where the helper would not find it in the
 // tree: it would begin with none.
 func (p *pinned) begins(tree *headers.Tree) error {
+	if p.task.Thin && p.tc.Family == argv.Clang {
+		return p.cannot("llvm's ar has rules of its own for the names in a thin archive (T)")
+	}
 	for _, o := range p.task.Outputs {
 		if !slices.Contains(p.task.Changed, o.Job) {
 			continue
@@ -25,6 +35,9 @@ func (p *pinned) begins(tree *headers.Tree) error {
 		}
 		if _, err := p.s.Files.Stat(name); err != nil {
 			continue // it is made
+		}
+		if p.task.Thin || p.isThin(name) {
+			return p.cannot("%s, a thin archive, is there: remove it first, it can be made but not changed", o.Name)
 		}
 		if _, e, ok := tree.Root.Lookup(name); !ok || e.File == nil {
 			return p.cannot("%s, which is to be changed, can't be sent", o.Name)
@@ -45,4 +58,61 @@ func (p *pinned) like(res *broker.Result) {
 			res.Outputs[i].Executable = st.Mode&0o111 != 0
 		}
 	}
+}
+
+func (p *pinned) isThin(name string) bool {
+	f, err := p.s.Files.Open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	head := make([]byte, len(thin.Magic))
+	n, _ := io.ReadFull(f, head)
+	return string(head[:n]) == thin.Magic
+}
+
+// thinNames gives the members of a thin archive the names that they have from where it lies here. GNU ar at a helper, where
+// it is told of an archive by an absolute name, keeps them as they were said.
+func (p *pinned) thinNames(res *broker.Result) error {
+	if !p.task.Thin || res.ExitCode != 0 || len(res.Outputs) != 1 {
+		return nil
+	}
+	text, err := res.Outputs[0].Blob.Bytes(thin.MaxSize)
+	if err != nil {
+		return p.lost(err, "")
+	}
+	if !bytes.HasPrefix(text, []byte(thin.Magic)) { // without members
+		return nil
+	}
+	a, err := thin.Read(text)
+	if err == nil {
+		text, err = a.Renamed(p.fromArchive)
+	}
+	if err != nil {
+		return p.lost(fmt.Errorf("thin archive: %w", err), "")
+	}
+	res.Outputs[0].Blob = broker.BytesBlob(text)
+	return nil
+}
+
+// fromArchive is what ar calls a member whose name was said, in an archive that was said by a relative name: the way there
+// without links (adjust_relative_path in BFD's archive.c).
+func (p *pinned) fromArchive(name string) string {
+	archive := p.task.Outputs[0].Name
+	if path.IsAbs(name) || path.IsAbs(archive) {
+		return name
+	}
+	dir, err := p.s.Files.Real(path.Dir(p.s.Abs(archive)))
+	if err != nil {
+		return name
+	}
+	member, err := p.s.Files.Real(p.s.Abs(name))
+	if err != nil {
+		return name
+	}
+	rel, err := filepath.Rel(dir, member)
+	if err != nil {
+		return name
+	}
+	return rel
 }

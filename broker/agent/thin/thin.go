@@ -3,8 +3,10 @@ package thin
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -81,4 +83,91 @@ func (a *Archive) names() []string {
 		}
 	}
 	return out
+}
+
+// Renamed is the archive with other names for the files, as ar would have written it.
+func (a *Archive) Renamed(to func(name string) string) ([]byte, error) {
+	if a.table.end == 0 {
+		return a.text, nil
+	}
+	table, moved := a.renameTable(to)
+	head := fmt.Appendf(nil, "%s%-10d`\n", a.text[a.table.head:a.table.head+48], len(table))
+	shift := len(table) + len(table)&1 - (a.table.end - a.table.head - headSize) - a.table.end&1
+	out := slices.Concat(a.text[:a.table.head], head, table)
+	if len(table)&1 != 0 {
+		out = append(out, '\n')
+	}
+	from := a.table.end + a.table.end&1
+	if a.index.head > a.table.head || from > len(a.text) {
+		return nil, errors.New("its parts stand in an order of their own")
+	}
+	for at := from; at < len(a.text); at += headSize {
+		member := slices.Clone(a.text[at : at+headSize])
+		number, origin, _ := strings.Cut(strings.TrimRight(string(member[1:16]), " "), ":")
+		old, err := strconv.Atoi(number)
+		if new, ok := moved[old]; ok && err == nil && member[0] == '/' {
+			name := "/" + strconv.Itoa(new)
+			if origin != "" {
+				name += ":" + origin
+			}
+			if len(name) > 16 {
+				return nil, errors.New("a name stands too far behind")
+			}
+			copy(member, fmt.Sprintf("%-16s", name))
+		} else {
+			return nil, fmt.Errorf("the member at %d has no name in the table", at)
+		}
+		out = append(out, member...)
+	}
+	return out, a.shiftIndex(out, shift)
+}
+
+// renameTable is the table with other names, and where each entry is now.
+func (a *Archive) renameTable(to func(string) string) (table []byte, moved map[int]int) {
+	moved = map[int]int{}
+	old := string(a.text[a.table.head+headSize : a.table.end])
+	for at := 0; at < len(old); {
+		name, _, ok := strings.Cut(old[at:], "/\n")
+		if !ok {
+			break // what fills it up
+		}
+		moved[at] = len(table)
+		table = append(append(table, to(name)...), "/\n"...)
+		at += len(name) + 2
+	}
+	if len(table)&1 != 0 {
+		table = append(table, '\n') // as ar does, which counts it
+	}
+	return table, moved
+}
+
+// shiftIndex adds to the places of members in the index of symbols.
+func (a *Archive) shiftIndex(out []byte, shift int) error {
+	if a.index.end == 0 {
+		return nil
+	}
+	wide := out[a.index.head+1] == 'S'
+	body := out[a.index.head+headSize : a.index.end]
+	size := 4
+	if wide {
+		size = 8
+	}
+	read := func(b []byte) uint64 {
+		if wide {
+			return binary.BigEndian.Uint64(b)
+		}
+		return uint64(binary.BigEndian.Uint32(b))
+	}
+	if len(body) < size || read(body) > uint64(len(body)/size-1) {
+		return errShort
+	}
+	for i := range int(read(body)) {
+		b := body[(i+1)*size:]
+		if v := read(b) + uint64(shift); wide {
+			binary.BigEndian.PutUint64(b, v)
+		} else {
+			binary.BigEndian.PutUint32(b, uint32(v))
+		}
+	}
+	return nil
 }

@@ -1,10 +1,13 @@
 package thin
 
 import (
+	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -54,12 +57,56 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// An archive that was made elsewhere is what ar makes at home once its names are those of home.
+func TestRenamed(t *testing.T) {
+	for _, names := range [][]string{{"a.o"}, {"a.o", "far/b.o"}, {"a.o", "far/b.o", "ccc.o"}} {
+		dir, err := filepath.EvalSymlinks(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, far := []string{"ar", "csrDT", "lib/x.a"}, []string{"ar", "csrDT", "lib/deep/er/y.a"}
+		for i, name := range names {
+			for _, d := range []string{"far", "lib/deep/er"} {
+				if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			source := name + ".c"
+			if err := os.WriteFile(filepath.Join(dir, source), fmt.Appendf(nil, "int f%d, g%d;\n", i, i), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			build(t, dir, []string{"gcc-12", "-c", source, "-o", name})
+			at, far = append(at, name), append(far, name)
+		}
+		build(t, dir, at, far)
+		want, err := os.ReadFile(filepath.Join(dir, "lib/x.a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		made, err := os.ReadFile(filepath.Join(dir, "lib/deep/er/y.a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := Read(made)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := a.Renamed(func(name string) string { return strings.TrimPrefix(name, "../../") })
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%q: %q, %v\nwant %q", names, got, err, want)
+		}
+	}
+}
+
 func FuzzRead(f *testing.F) {
 	f.Add([]byte(Magic + "//                                              6         `\na.o/\n\n/0              0           0     0     644     3         `\n"))
 	f.Add([]byte(Magic + "/               0           0     0     0       4         `\n\x00\x00\x00\x00"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		a, err := Read(text)
 		if err != nil {
+			return
+		}
+		if _, err := a.Renamed(func(name string) string { return "longer/" + name }); err != nil {
 			return
 		}
 		for _, name := range a.Names {
