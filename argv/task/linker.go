@@ -62,7 +62,7 @@ var linkerFlags = regexp.MustCompile(`^(as-needed|no-as-needed|whole-archive|no-
 	`discard-(all|locals|none)|(enable|disable)-new-dtags|(no-)?(copy-dt-needed-entries|add-needed)|cref|print-map|trace|verbose|stats|no-keep-memory|` +
 	`reduce-memory-overheads|pie|pic-executable|no-pie|no-dynamic-linker|shared|static|nostdlib|(no-)?[on]magic|(no-)?demangle(=[a-z-]+)?|traditional-format|` +
 	`accept-unknown-input-arch|no-define-common|orphan-handling=[a-z]+|sort-common(=[a-z]+)?|sort-section=[a-z]+|hash-style=(sysv|gnu|both)|` +
-	`compress-debug-sections=[a-z0-9-]+|icf=[a-z]+|O[0-9]?|(no-)?ld-generated-unwind-info|push-state|pop-state|(no-)?threads|threads=[0-9]+|thread-count=[0-9]+|` +
+	`compress-debug-sections=[a-z0-9-]+|no-dependent-libraries|icf=[a-z]+|O[0-9]?|(no-)?ld-generated-unwind-info|push-state|pop-state|(no-)?threads|threads=[0-9]+|thread-count=[0-9]+|` +
 	`unresolved-symbols=[a-z-]+|error-unresolved-symbols|(no-)?undefined-version|default-symver|dynamic-list-(data|cpp-new|cpp-typeinfo)|` +
 	`version|V|color-diagnostics(=[a-z]+)?|gdb-index|no-gdb-index|fix-cortex-[a-z0-9-]+(=[a-z]+)?|be8|use-blx|no-merge-exidx-entries|apply-dynamic-relocs|no-apply-dynamic-relocs|` +
 	`pack-dyn-relocs=[a-z+]+|check-sections|no-check-sections|(no-)?omit-global-definitions|no-strip-discarded|strip-discarded|no-ctors-in-init-array|ctors-in-init-array)$`)

@@ -449,6 +449,21 @@ var imagesDirs = regexp.MustCompile(`^/*(usr|opt|lib[a-z0-9]*)(/+[^/.][^/]*)*/*$
 var driverLinkWords = regexp.MustCompile(`^(-fuse-ld=[a-z0-9.]+|-f(no-)?use-linker-plugin|-flinker-output=[a-z-]+|--?(rtlib|unwindlib)=[a-z-]+|` +
 	`-static-libgcc|-static-libstdc\+\+|-shared-libgcc|-rdynamic|-nostdlib|-nodefaultlibs|-nostartfiles|-nolibc|-s)$`)
 
+// Asked is which linker the words ask for (-fuse-ld=), the last word's; "" when none does. all is false when it is told to pass
+// over libraries that objects themselves name.
+func (t *Task) Asked() (linker string, all bool) {
+	all = true
+	for _, w := range t.words {
+		if name, ok := strings.CutPrefix(w.Text[0], "-fuse-ld="); ok {
+			linker = name
+		}
+		if w.Kind == option.KindLinker && strings.Contains(w.Value, "-no-dependent-libraries") {
+			all = false
+		}
+	}
+	return linker, all
+}
+
 // search adds what the linker looks for in directories: libraries, and scripts that are not where they are said to be.
 //
 // The driver adds LIBRARY_PATH to -L; an empty name there is the working directory.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/argv/task"
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/agent/thin"
@@ -101,9 +102,33 @@ func (p *pinned) lookInto(name string) ([]string, error) {
 		libs, _ := e.ImportedLibraries()
 		return slices.DeleteFunc(libs, func(l string) bool { return strings.Contains(l, "/") }), nil
 	case strings.HasPrefix(text, elf.ELFMAG), text == "!<arch>\n":
-		return nil, nil
+		return nil, p.selfContained(name, f)
 	}
 	return p.script(name, io.MultiReader(bytes.NewReader(head[:n]), f))
+}
+
+// dependentLibraries is the name of a section in which an object says libraries that it needs. lld looks for them in -L.
+const dependentLibraries = "\x00.deplibs\x00"
+
+// selfContained refuses objects that name libraries to the linker at hand.
+func (p *pinned) selfContained(name string, r io.Reader) error {
+	linker, all := p.task.Asked()
+	lld := strings.HasPrefix(linker, "lld") || linker == "" && p.tc.Family == argv.Clang
+	if !lld || !all {
+		return nil
+	}
+	buf := make([]byte, 64<<10)
+	for kept := 0; ; {
+		n, err := r.Read(buf[kept:])
+		if bytes.Contains(buf[:kept+n], []byte(dependentLibraries)) {
+			return p.cannot("%s has names of libraries in it (.deplibs), which are not followed: say them with -l, and -Wl,--no-dependent-libraries", name)
+		}
+		if err != nil {
+			return nil // the end; what can't be read is found out where it is sent
+		}
+		end := max(kept+n-len(dependentLibraries), 0)
+		kept = copy(buf, buf[end:kept+n])
+	}
 }
 
 // members are the files that a thin archive says are its members.

@@ -109,6 +109,12 @@ func TestInputs(t *testing.T) {
 			t.Errorf("%s %s: %s, %v; want %s", tt.variable, tt.command, got, err, tt.want)
 		}
 	}
+	for words, refused := range map[string]bool{"-fuse-ld=lld a.o -o p": true, "-fuse-ld=bfd a.o -o p": false, "a.o -o p": false, "-fuse-ld=lld -Wl,--no-dependent-libraries a.o -o p": false} {
+		_, err := inputsOf(t, nil, words, map[string]string{"a.o": "\x7fELF" + strings.Repeat("x", 64<<10-10) + dependentLibraries})
+		if f, ok := errors.AsType[*reason.Failure](err); ok != refused || ok && !strings.Contains(f.Text, ".deplibs") {
+			t.Errorf("%s: %v", words, err)
+		}
+	}
 	for script, want := range map[string]string{"SEARCH_DIR(lib)": "SEARCH_DIR"} {
 		_, err := inputsOf(t, nil, "a.o -T x.ld -o p", map[string]string{"a.o": "", "x.ld": script, "thin.a": "!<thin>\n", "libt.so": "INPUT(x)"})
 		if f, ok := errors.AsType[*reason.Failure](err); !ok || !strings.Contains(f.Text, want) {
