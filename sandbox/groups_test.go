@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/crosscc/crosscc/sandbox"
 	"github.com/crosscc/crosscc/sandbox/bubblewrap"
@@ -51,13 +50,9 @@ func TestGroups(t *testing.T) {
 	for _, tc := range together {
 		s := rig.Spec(rig.Build(t, tc.source, "-static", "-pthread"))
 		s.Limits = tc.limits
-		began := time.Now()
 		o, err := r(rig.Context(t), s)
 		if f, ok := errors.AsType[*sandbox.Failure](err); !ok || f.Kind != tc.kind {
 			t.Errorf("%s: got %+v, %v, want a failure %q", tc.name, o, err, tc.kind)
-		}
-		if d := time.Since(began); d > 20*time.Second {
-			t.Errorf("%s: took %s", tc.name, d)
 		}
 		t.Log(err)
 		if left := leaves(t, os.Getpid()); len(left) > 0 {

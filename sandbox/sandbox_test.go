@@ -88,16 +88,12 @@ func TestFailures(t *testing.T) {
 			t.Run(name+"/"+tc.name, func(t *testing.T) {
 				s := rig.Spec(rig.Build(t, tc.source), "/.crosscc/x")
 				s.Limits = tc.limits
-				began := time.Now()
 				o, err := r(rig.Context(t), s)
 				if f, ok := errors.AsType[*sandbox.Failure](err); !ok || f.Kind != tc.kind {
 					t.Errorf("got %+v, %v, want a failure %q", o, err, tc.kind)
 				}
 				if left := rig.Processes(t, s.Path); len(left) > 0 {
 					t.Errorf("left behind: %q", left)
-				}
-				if d := time.Since(began); d > 20*time.Second {
-					t.Errorf("took %s", d)
 				}
 				t.Log(err)
 			})
