@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/crosscc/crosscc/argv/task"
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/toolchains"
 )
@@ -140,5 +141,43 @@ func TestPinnedRefuses(t *testing.T) {
 	// that this one ends with.
 	if res, err := h.Run(t.Context(), pinnedJob(tc, []string{"-nostdlib", "libx.so", "-o", "out"}, []string{"out"}, "libx.so: x")); err != nil || res.ExitCode == 0 {
 		t.Errorf("a library that is linked: %+v, %v", res, err)
+	}
+}
+
+// A source from standard input travels in the tree; without it nothing runs.
+func TestPinnedStdin(t *testing.T) {
+	h, tc, _ := pinnedHelper(t)
+	res, err := h.Run(t.Context(), pinnedJob(tc, []string{"-Iinc", "-E", "-P", "-"}, nil, task.StdinName+": #include \"a.h\"\n", "inc/a.h: int from_input;\n"))
+	if err != nil || string(res.Stdout) != "int from_input;\n" {
+		t.Errorf("-E: %q, %q, %v", res.Stdout, res.Stderr, err)
+	}
+	res, err = h.Run(t.Context(), pinnedJob(tc, []string{"-O2", "-c", "-x", "c", "-", "-o", "out.o"}, []string{"out.o"}, task.StdinName+": int f(void) { return 1; }\n"))
+	if err != nil || len(outputOf(t, res)) < 100 {
+		t.Errorf("-c: %+v, %v", res, err)
+	}
+	res, err = h.Run(t.Context(), pinnedJob(tc, []string{"-E", "-"}, nil, "a.c: "))
+	if r, ok := errors.AsType[*broker.Refusal](err); !ok || !strings.Contains(r.Text, "no standard input") {
+		t.Errorf("without it: %+v, %v", res, err)
+	}
+}
+
+// After a compile that failed what lay in the output's place shows that the compiler had not begun it.
+func TestPinnedUntouched(t *testing.T) {
+	h, tc, _ := pinnedHelper(t)
+	for _, tt := range []struct {
+		words, text string
+		touched     bool
+	}{
+		{"a.c -o out", "int f(", false}, // the linker is never run
+		{"-E a.c -o out", "#error x\n", true},
+	} {
+		res, err := h.Run(t.Context(), pinnedJob(tc, strings.Fields(tt.words), []string{"out"}, "a.c: "+tt.text))
+		if err != nil || res.ExitCode == 0 {
+			t.Fatalf("%s: %+v, %v", tt.words, res, err)
+		}
+		stays := len(res.Outputs) == 1 && res.Outputs[0].Blob.Digest == broker.DigestOf([]byte(task.Untouched))
+		if stays == tt.touched {
+			t.Errorf("%s leaves %+v", tt.words, res.Outputs)
+		}
 	}
 }
