@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/crosscc/crosscc/argv"
 )
 
 // imageOf makes a directory that plays an image, of files "NAME: TEXT".
@@ -112,5 +114,25 @@ func TestInputsOfLink(t *testing.T) {
 	}
 	if got := h.names(tree); got != "a.o lib/libq.so.1" || len(tree.Paths()) != 2 {
 		t.Errorf("the tree has %q: %q", got, tree.Paths())
+	}
+}
+
+// A source from standard input is looked into as one that lies in the working directory.
+func TestStdin(t *testing.T) {
+	h := newHome(t)
+	h.write("own.h: #include \"more.h\"", "more.h", "inc/lib.h", "inc/own.h", "far/lib.h", "unnamed.h")
+	src := h.parse("gcc", []string{"-c", "a.c"})
+	src.Image, src.Stdin = true, []byte("#include \"own.h\"\n#include <lib.h>\n#define N \"far/lib.h\"\n#include N\n#include <stdio.h>\n")
+	src.Cmd = argv.Parse([]string{"-Iinc", "-x", "c", "-c", "<stdin>"}, argv.Env{Driver: argv.Driver{Family: argv.GCC}})
+	tree, err := h.s.Scan(t.Context(), h.fd, src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := h.names(tree); got != "far/lib.h inc/lib.h more.h own.h" {
+		t.Errorf("the tree has %q", got)
+	}
+	src.Stdin = []byte("__TIMESTAMP__")
+	if _, err := h.s.Scan(t.Context(), h.fd, src); reason(err) != "timestamp" {
+		t.Errorf("a time: %v", err)
 	}
 }
