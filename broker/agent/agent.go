@@ -17,6 +17,7 @@
 //	deliver.go        Agent.deliver: the wrapper writes the outputs
 //	                  proof/         of some jobs: is it what the local compiler makes?
 //	parts.go          the same for a command with several sources or a link (parts/)
+//	pinned/           all of this for a command that an image defines
 //
 // reason/ is why a step may end it, slots/ the places for what runs here, and sender/
 // brings the client's compiler to a helper that has none like it.
@@ -37,6 +38,7 @@ import (
 
 	"github.com/crosscc/crosscc/broker/agent/compile"
 	"github.com/crosscc/crosscc/broker/agent/input"
+	"github.com/crosscc/crosscc/broker/agent/pinned"
 	"github.com/crosscc/crosscc/broker/agent/proof"
 	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/sender"
@@ -87,16 +89,14 @@ type Agent struct {
 	fleet     *fleet.Fleet
 	compilers compile.Compilers
 	input     input.Maker
-
-	imageIDs   compile.Memo[string]         // of each pin and list of hosts: the image that is meant
-	imageNames compile.Memo[*headers.Names] // of each image, by its ID: what its headers include
-	slots      slots.Slots                  // for local jobs
-	cpps       slots.Slots                  // for local preprocessing
-	counters   monitor.Counters
-	book       *calibrate.Book
-	sender     *sender.Sender // of packs
-	prover     *proof.Prover
-	began      time.Time
+	pins      pinned.Pins
+	slots     slots.Slots // for local jobs
+	cpps      slots.Slots // for local preprocessing
+	counters  monitor.Counters
+	book      *calibrate.Book
+	sender    *sender.Sender // of packs
+	prover    *proof.Prover
+	began     time.Time
 
 	ctx  context.Context // ended when running sessions must end at once
 	stop context.CancelCauseFunc
@@ -126,6 +126,7 @@ func New(o Options) *Agent {
 	}
 	a.compilers = compile.Compilers{Probes: &drivers.Cache{Dir: filepath.Join(o.Dirs.State, "probes")}, Counters: &a.counters}
 	a.input = input.Maker{Compilers: &a.compilers, Scanner: headers.New(nil), Cpps: &a.cpps}
+	a.pins = pinned.Pins{Fleet: a.fleet, Scanner: a.input.Scanner, Counters: &a.counters, Log: a.log}
 	a.prover = proof.New(proof.Options{Fleet: a.fleet, Book: book, Input: &a.input, Slots: &a.slots, Counters: &a.counters, Log: a.log})
 	a.sender = sender.New(ctx, a.log)
 	a.slots.Resize(localSlots())
@@ -161,6 +162,12 @@ func (a *Agent) settings(s *session.Session) (session.Settings, error) {
 		a.adopt(set.Client)
 	}
 	return set, err
+}
+
+// pinOf finds the image that defines a command; false when the local compiler does.
+func (a *Agent) pinOf(s *session.Session) (*pinned.Command, bool, error) {
+	set, err := a.settings(s)
+	return a.pins.Of(s, set, err)
 }
 
 // tellOnce warns in the log of something that each job of a build would say again.

@@ -20,7 +20,7 @@ func (a *Agent) compile(s *session.Session) error {
 	switch {
 	case err != nil:
 	case isPinned:
-		err = a.pinned(p)
+		err = p.Do()
 	default:
 		var prospects []fleet.Prospect
 		if c, prospects, err = a.prepare(s); err == nil {

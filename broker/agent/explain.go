@@ -20,10 +20,10 @@ func (a *Agent) explain(s *session.Session) (monitor.Explanation, error) {
 		return monitor.Explanation{}, errors.New("explain: no command given")
 	}
 	if p, ok, err := a.pinOf(s); ok {
-		return a.explainPinned(p, err)
+		return p.Explain(err)
 	}
 	c, prospects, err := a.prepare(s)
-	e := monitor.Explanation{Verdict: "remote", Compiler: c.Program, Helpers: explainHelpers(prospects)}
+	e := monitor.Explanation{Verdict: "remote", Compiler: c.Program, Helpers: fleet.Explain(prospects)}
 	e.Ignored = s.Distrusted()
 	if c.Toolchain.Version != "" {
 		e.Identity = c.Toolchain.Identity.String()
@@ -49,27 +49,6 @@ func (a *Agent) explain(s *session.Session) (monitor.Explanation, error) {
 	return e, err
 }
 
-// explainPinned is explain for a command that an image defines.
-func (a *Agent) explainPinned(p *pinned, err error) (monitor.Explanation, error) {
-	e := monitor.Explanation{Verdict: "remote"}
-	if err == nil {
-		e.Image = p.pin.String() + " by " + p.set.PinnedBy
-		err = p.prepare()
-	}
-	if err == nil {
-		e.Compiler, e.Identity, e.Form = p.tc.Driver(), p.tc.Identity.String(), p.task.Kind.String()
-		e.Command = append([]string{p.s.Request.Args[0]}, p.s.Request.Args[1:]...)
-		for _, h := range p.helpers {
-			e.Helpers = append(e.Helpers, explainHelpers([]fleet.Prospect{h.Prospect})...)
-		}
-	}
-	if f, ok := errors.AsType[*reason.Failure](err); ok {
-		e.Verdict, e.Detail = "refused", f.Text
-		return e, nil
-	}
-	return e, err
-}
-
 // explainForm says in which form the job would travel, and what a helper would be
 // asked to run.
 func (a *Agent) explainForm(c *compile.Compile, prospects []fleet.Prospect, e *monitor.Explanation) error {
@@ -84,7 +63,7 @@ func (a *Agent) explainForm(c *compile.Compile, prospects []fleet.Prospect, e *m
 		if err != nil {
 			return err
 		}
-		e.Helpers = explainHelpers(prospects)
+		e.Helpers = fleet.Explain(prospects)
 		e.Form, e.Output = broker.Preprocessed.String(), c.Cmd.Output()
 		source := "SOURCE" + c.Cmd.Language().Preprocessed().Suffix()
 		e.Command = append([]string{c.Session.Request.Args[0]}, c.Cmd.Compile(source, c.Cmd.Output(), extra...)...)
@@ -106,14 +85,6 @@ func (a *Agent) explainForm(c *compile.Compile, prospects []fleet.Prospect, e *m
 	return nil
 }
 
-func explainHelpers(list []fleet.Prospect) []monitor.HelperExplanation {
-	var out []monitor.HelperExplanation
-	for _, p := range list {
-		out = append(out, monitor.HelperExplanation{Address: p.Address, Match: p.Match.String(), Reason: p.Text, Avoid: p.Avoid})
-	}
-	return out
-}
-
 // key is the text under which a helper would keep the result of a command: all
 // that it depends on.
 func (a *Agent) key(s *session.Session) (monitor.Key, error) {
@@ -121,13 +92,10 @@ func (a *Agent) key(s *session.Session) (monitor.Key, error) {
 		return monitor.Key{}, errors.New("explain: no command given")
 	}
 	if p, ok, err := a.pinOf(s); ok {
-		if err == nil {
-			err = p.prepare()
-		}
 		if err != nil {
 			return monitor.Key{}, err
 		}
-		text, err := p.key()
+		text, err := p.Key()
 		return monitor.Key{Text: text}, err
 	}
 	c, prospects, err := a.prepare(s)

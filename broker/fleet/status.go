@@ -63,3 +63,13 @@ func toolchainStatus(tc toolchains.Toolchain) monitor.ToolchainStatus {
 	}
 	return s
 }
+
+// Explain says, for people, which helpers a job could go to, and what is known against
+// each.
+func Explain(list []Prospect) []monitor.HelperExplanation {
+	var out []monitor.HelperExplanation
+	for _, p := range list {
+		out = append(out, monitor.HelperExplanation{Address: p.Address, Match: p.Match.String(), Reason: p.Text, Avoid: p.Avoid})
+	}
+	return out
+}

@@ -1,4 +1,4 @@
-package agent
+package pinned
 
 import (
 	"errors"
@@ -60,7 +60,7 @@ func inputsOf(t *testing.T, env []string, command string, files map[string]strin
 			t.Fatal(err)
 		}
 	}
-	p := &pinned{s: &session.Session{Client: &local.Client{Request: local.Request{Dir: dir, Env: env}}, Files: root}}
+	p := &Command{s: &session.Session{Client: &local.Client{Request: local.Request{Dir: dir, Env: env}}, Files: root}}
 	if p.task, err = task.Read(strings.Fields(command), argv.Env{Driver: argv.Driver{Family: argv.GCC}, Getenv: p.variable}); err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func TestInputs(t *testing.T) {
 // The variables that a linker heeds go from the wrapper to the image.
 func TestPinnedEnviron(t *testing.T) {
 	env := local.Listed([]string{"HOME=/x", "LD_RUN_PATH=/r", "LIBRARY_PATH=l", "CPATH=i", "EDITOR=e"})
-	p := &pinned{set: session.Settings{Locale: "C"}, s: &session.Session{Client: &local.Client{Request: local.Request{Env: env}}}}
+	p := &Command{set: session.Settings{Locale: "C"}, s: &session.Session{Client: &local.Client{Request: local.Request{Env: env}}}}
 	if got, want := strings.Join(p.environ(new(headers.Tree)), " "), "CPATH=i LC_ALL=C LD_RUN_PATH=/r LIBRARY_PATH=l"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}

@@ -1,4 +1,4 @@
-package agent
+package pinned
 
 import (
 	"errors"
@@ -22,7 +22,7 @@ import (
 
 // run does the job, or the jobs of a command with several sources. As the driver does,
 // the others are compiled when one does not compile.
-func (p *pinned) run() ([]made, error) {
+func (p *Command) run() ([]made, error) {
 	switch p.task.Kind {
 	case task.Compile:
 		m, err := p.compile(p.task.Command)
@@ -49,9 +49,12 @@ type order struct {
 	check func(*broker.Job, broker.Result) error
 }
 
-// key is the text under which a helper would keep what the command makes; of several
+// Key is the text under which a helper would keep what the command makes; of several
 // compiles the first one's.
-func (p *pinned) key() (string, error) {
+func (p *Command) Key() (string, error) {
+	if err := p.prepare(); err != nil {
+		return "", err
+	}
 	cmd := p.task.Command
 	if p.task.Kind == task.Parts {
 		cmd = p.task.Sources[0]
@@ -67,10 +70,10 @@ func (p *pinned) key() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return p.a.fleet.Key(p.s.Context(), p.prospects(), j)
+	return p.pins.Fleet.Key(p.s.Context(), p.prospects(), j)
 }
 
-func (p *pinned) prospects() []fleet.Prospect {
+func (p *Command) prospects() []fleet.Prospect {
 	var list []fleet.Prospect
 	for _, h := range p.helpers {
 		list = append(list, h.Prospect)
@@ -79,7 +82,7 @@ func (p *pinned) prospects() []fleet.Prospect {
 }
 
 // compile does one plain compile.
-func (p *pinned) compile(cmd *argv.Command) (made, error) {
+func (p *Command) compile(cmd *argv.Command) (made, error) {
 	c, o, err := p.compileOrder(cmd)
 	if err != nil {
 		return made{}, err
@@ -89,7 +92,7 @@ func (p *pinned) compile(cmd *argv.Command) (made, error) {
 }
 
 // compileOrder is one plain compile.
-func (p *pinned) compileOrder(cmd *argv.Command) (*compile.Compile, order, error) {
+func (p *Command) compileOrder(cmd *argv.Command) (*compile.Compile, order, error) {
 	c := &compile.Compile{Session: p.s, Settings: p.set, Driver: p.driver, Cmd: cmd, Toolchain: p.tc}
 	if t := c.TargetWord(); t != "" && p.tc.Family == argv.Clang {
 		c.Toolchain = p.tc.For(t) // what the object must be for
@@ -122,7 +125,7 @@ func (p *pinned) compileOrder(cmd *argv.Command) (*compile.Compile, order, error
 }
 
 // whole does a link, a run of the preprocessor, or a question.
-func (p *pinned) whole() (made, error) {
+func (p *Command) whole() (made, error) {
 	t := p.task
 	if err := p.writable(t.Outputs); err != nil {
 		return made{}, err
@@ -152,7 +155,7 @@ func (p *pinned) whole() (made, error) {
 func untouched(o broker.Output) bool { return o.Blob.Digest == broker.DigestOf([]byte(task.Untouched)) }
 
 // wholeOrder is the job of whole.
-func (p *pinned) wholeOrder() order {
+func (p *Command) wholeOrder() order {
 	t := p.task
 	build := func() (*broker.Job, error) {
 		tree, err := p.inputs()
@@ -190,7 +193,7 @@ const maxMap = 256 << 20
 var mapOutput = regexp.MustCompile(`(?m)^OUTPUT\(/\.crosscc/[0-9]+(\.[^ /]*)? `)
 
 // nameInMap has a linker's map say the name that the build's command says.
-func (p *pinned) nameInMap(res *broker.Result) error {
+func (p *Command) nameInMap(res *broker.Result) error {
 	if len(p.task.Outputs) == 0 {
 		return nil
 	}
@@ -213,7 +216,7 @@ func (p *pinned) nameInMap(res *broker.Result) error {
 }
 
 // job is a job of the image's with a tree.
-func (p *pinned) job(tree *headers.Tree, outputs []argv.Output) *broker.Job {
+func (p *Command) job(tree *headers.Tree, outputs []argv.Output) *broker.Job {
 	j := &broker.Job{
 		Name: path.Base(p.s.Request.Args[0]), Identity: p.tc.Identity, Fingerprint: p.tc.Fingerprint, Image: p.helpers[0].Image,
 		Dir: p.s.Request.Dir, Env: p.environ(tree), Root: tree.Root, Form: broker.Tree,
@@ -228,7 +231,7 @@ func (p *pinned) job(tree *headers.Tree, outputs []argv.Output) *broker.Job {
 // environ is what a compiler of an image gets of the client's environment. A text that
 // says when it was compiled says the client's time, by the one variable that can say it;
 // so such a result is nobody else's.
-func (p *pinned) environ(tree *headers.Tree) []string {
+func (p *Command) environ(tree *headers.Tree) []string {
 	env := []string{"LC_ALL=" + p.set.Locale}
 	for _, name := range []string{"CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "OBJC_INCLUDE_PATH", "OBJCPLUS_INCLUDE_PATH", "LIBRARY_PATH", "LD_RUN_PATH"} {
 		if v := p.s.Getenv(name); v != "" {
@@ -249,7 +252,7 @@ func (p *pinned) environ(tree *headers.Tree) []string {
 var epochDigits = regexp.MustCompile(`^[0-9]{1,12}$`)
 
 // send has a helper do a job. A file that changed while it was sent is read once more.
-func (p *pinned) send(o order) (broker.Result, error) {
+func (p *Command) send(o order) (broker.Result, error) {
 	for again := false; ; again = true {
 		j, err := o.build()
 		if err != nil {
@@ -258,7 +261,7 @@ func (p *pinned) send(o order) (broker.Result, error) {
 		if n := len(j.Args); n > broker.MaxArgs {
 			return broker.Result{}, p.cannot("%d words are more than a helper runs", n)
 		}
-		res, _, err := p.a.fleet.Run(p.s.Context(), p.prospects(), j, func(res broker.Result) error { return o.check(j, res) })
+		res, _, err := p.pins.Fleet.Run(p.s.Context(), p.prospects(), j, func(res broker.Result) error { return o.check(j, res) })
 		if _, changed := errors.AsType[*broker.ChangedError](err); changed && !again {
 			continue
 		}
@@ -270,7 +273,7 @@ func (p *pinned) send(o order) (broker.Result, error) {
 }
 
 // writable refuses outputs in places that the wrapper should not write over.
-func (p *pinned) writable(outputs []argv.Output) error {
+func (p *Command) writable(outputs []argv.Output) error {
 	c := &compile.Compile{Session: p.s, Cmd: argv.Parse(nil, argv.Env{})}
 	for _, o := range outputs {
 		if o.Name == "/dev/null" {

@@ -1,4 +1,4 @@
-package agent
+package pinned
 
 import (
 	"runtime"
@@ -66,7 +66,7 @@ func TestMeans(t *testing.T) {
 		if !ok {
 			t.Fatalf("%s is no driver", tt.name)
 		}
-		if got := (&pinned{driver: d, said: saidTarget(d, nil)}).means(tt.tc); got != tt.want {
+		if got := (&Command{driver: d, said: saidTarget(d, nil)}).means(tt.tc); got != tt.want {
 			t.Errorf("%s means %s: %v, want %v", tt.name, tt.tc.Path, got, tt.want)
 		}
 	}
@@ -96,7 +96,7 @@ func TestNameInMap(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &pinned{task: read, s: &session.Session{Client: &local.Client{}}, helpers: []fleet.Imaged{}}
+	p := &Command{task: read, s: &session.Session{Client: &local.Client{}}, helpers: []fleet.Imaged{}}
 	res := broker.Result{Outputs: []broker.Output{{Path: task.MapOutput, Blob: broker.BytesBlob([]byte("LOAD a.o\nOUTPUT(/.crosscc/1 elf64-littleriscv)\n"))}}}
 	if err := p.nameInMap(&res); err != nil {
 		t.Fatal(err)
@@ -112,7 +112,7 @@ func TestMeansTold(t *testing.T) {
 	d, _ := argv.ParseDriver("clang")
 	tc := toolchains.Toolchain{Identity: toolchains.Identity{Family: argv.Clang, Target: "s390x-linux-gnu"}, Path: "/usr/bin/clang-14", Targets: []string{"x86-64", "riscv64"}}
 	for target, want := range map[string]bool{"riscv64-linux-gnu": true, "x86_64-linux-gnu": true, "aarch64-linux-gnu": false} {
-		if got := (&pinned{driver: d, said: saidTarget(d, []string{"--target=" + target})}).means(tc); got != want {
+		if got := (&Command{driver: d, said: saidTarget(d, []string{"--target=" + target})}).means(tc); got != want {
 			t.Errorf("%s: %v", target, got)
 		}
 	}

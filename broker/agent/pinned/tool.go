@@ -1,4 +1,4 @@
-package agent
+package pinned
 
 import (
 	"bytes"
@@ -21,7 +21,7 @@ import (
 
 // begins refuses a file that a tool is to change where the helper would not find it in the
 // tree: it would begin with none.
-func (p *pinned) begins(tree *headers.Tree) error {
+func (p *Command) begins(tree *headers.Tree) error {
 	if p.task.Thin && p.tc.Family == argv.Clang {
 		return p.cannot("llvm's ar has rules of its own for the names in a thin archive (T)")
 	}
@@ -48,7 +48,7 @@ func (p *pinned) begins(tree *headers.Tree) error {
 
 // like gives outputs the modes that the tool would have given them at home, where its
 // input's mode is known.
-func (p *pinned) like(res *broker.Result) {
+func (p *Command) like(res *broker.Result) {
 	for i := range res.Outputs {
 		input, ok := p.task.Like[res.Outputs[i].Path]
 		if !ok {
@@ -60,7 +60,7 @@ func (p *pinned) like(res *broker.Result) {
 	}
 }
 
-func (p *pinned) isThin(name string) bool {
+func (p *Command) isThin(name string) bool {
 	f, err := p.s.Files.Open(name)
 	if err != nil {
 		return false
@@ -73,7 +73,7 @@ func (p *pinned) isThin(name string) bool {
 
 // thinNames gives the members of a thin archive the names that they have from where it lies here. GNU ar at a helper, where
 // it is told of an archive by an absolute name, keeps them as they were said.
-func (p *pinned) thinNames(res *broker.Result) error {
+func (p *Command) thinNames(res *broker.Result) error {
 	if !p.task.Thin || res.ExitCode != 0 || len(res.Outputs) != 1 {
 		return nil
 	}
@@ -97,7 +97,7 @@ func (p *pinned) thinNames(res *broker.Result) error {
 
 // fromArchive is what ar calls a member whose name was said, in an archive that was said by a relative name: the way there
 // without links (adjust_relative_path in BFD's archive.c).
-func (p *pinned) fromArchive(name string) string {
+func (p *Command) fromArchive(name string) string {
 	archive := p.task.Outputs[0].Name
 	if path.IsAbs(name) || path.IsAbs(archive) {
 		return name

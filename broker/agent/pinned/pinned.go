@@ -1,4 +1,11 @@
-package agent
+// Package pinned does commands that an image defines (docs/pins.md): a project or the
+// environment has pinned one for the target. Whatever the command is, it is done in the
+// image at a helper or not at all: what the local compiler makes is not what was asked
+// for. The client needs no compiler; of its files the project's own count, and where
+// the image has its files the client's are not looked at.
+//
+// Start with Pins.Of, which says whether a command is one, and Command.Do.
+package pinned
 
 import (
 	"cmp"
@@ -14,23 +21,32 @@ import (
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/argv/task"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/compile"
 	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/fleet"
+	"github.com/crosscc/crosscc/broker/headers"
 	"github.com/crosscc/crosscc/broker/local"
+	"github.com/crosscc/crosscc/broker/monitor"
 	"github.com/crosscc/crosscc/images"
 	"github.com/crosscc/crosscc/toolchains"
 )
 
-// This file does commands that an image defines (docs/pins.md): a project or the
-// environment has pinned one for the target. Whatever the command is, it is done in the
-// image at a helper or not at all: what the local compiler makes is not what was asked
-// for. The client needs no compiler; of its files the project's own count, and where
-// the image has its files the client's are not looked at.
+// Pins do the commands of an agent that images define. Its methods may be called at any
+// time, by many at once.
+type Pins struct {
+	Fleet    *fleet.Fleet
+	Scanner  *headers.Scanner
+	Counters *monitor.Counters
+	Log      logrus.FieldLogger
 
-// A pinned is one such command.
-type pinned struct {
-	a       *Agent
+	ids   compile.Memo[string]         // of each pin and list of hosts: the image that is meant
+	names compile.Memo[*headers.Names] // of each image, by its ID: what its headers include
+}
+
+// A Command is one that an image defines.
+type Command struct {
+	pins    *Pins
 	s       *session.Session
 	set     session.Settings
 	pin     images.Pin
@@ -43,26 +59,26 @@ type pinned struct {
 	input   []byte // of a task that reads standard input; nil: not read yet
 }
 
-// pinOf finds the image that defines a command; false when the local compiler does.
-func (a *Agent) pinOf(s *session.Session) (*pinned, bool, error) {
+// Of finds the image that defines a command, by the session's settings, which errSettings
+// says were not all read; false when the local compiler does.
+func (pins *Pins) Of(s *session.Session, set session.Settings, errSettings error) (*Command, bool, error) {
 	d, tool, ok := programOf(path.Base(s.Request.Args[0]))
 	if !ok {
 		return nil, false, nil
 	}
-	set, err := a.settings(s)
-	if err != nil && set.MayPin {
-		return nil, true, &reason.Failure{Text: err.Error(), Hint: "mend it; CROSSCC_DISABLE=1 runs the local compiler", Status: reason.ExitBadWords}
+	if errSettings != nil && set.MayPin {
+		return nil, true, &reason.Failure{Text: errSettings.Error(), Hint: "mend it; CROSSCC_DISABLE=1 runs the local compiler", Status: reason.ExitBadWords}
 	}
-	if err != nil || set.Pins.None() {
-		return nil, false, nil // prepare says what is wrong
+	if errSettings != nil || set.Pins.None() {
+		return nil, false, nil // whoever does it locally says what is wrong
 	}
 	said := saidTarget(d, s.Request.Args)
 	pin, ok := set.Pins.For(cmp.Or(said, machines[runtime.GOARCH])) // a bare name is this machine's
-	return &pinned{a: a, s: s, set: set, pin: pin, driver: d, tool: tool, said: said}, ok, nil
+	return &Command{pins: pins, s: s, set: set, pin: pin, driver: d, tool: tool, said: said}, ok, nil
 }
 
 // prepare finds helpers, the image's compiler, and what the command is.
-func (p *pinned) prepare() error {
+func (p *Command) prepare() error {
 	if err := p.meet(); err != nil {
 		return err
 	}
@@ -83,7 +99,7 @@ func (p *pinned) prepare() error {
 }
 
 // meet finds the helpers that have the image, and the compiler in it.
-func (p *pinned) meet() (err error) {
+func (p *Command) meet() (err error) {
 	if p.helpers, err = p.imaged(); err != nil {
 		return p.lost(err, "crossctl status; a helper serves an image that its configuration names, or that crossctl image add has added there")
 	}
@@ -92,7 +108,7 @@ func (p *pinned) meet() (err error) {
 
 // variable is the environment for the words of a command. What is preloaded into a
 // compiler here reaches none in an image.
-func (p *pinned) variable(key string) string {
+func (p *Command) variable(key string) string {
 	if key == "LD_PRELOAD" || key == "GLIBC_TUNABLES" || key == "GCC_ROOT" {
 		return ""
 	}
@@ -106,8 +122,9 @@ type made struct {
 	removed []string      // what the compiler takes away when it fails
 }
 
-// pinned does a command that an image defines.
-func (a *Agent) pinned(p *pinned) error {
+// Do does the command and has the wrapper write what came of it. What can't be done is a
+// reason.Failure: no local compiler stands in.
+func (p *Command) Do() error {
 	if err := p.prepare(); err != nil {
 		return err
 	}
@@ -120,8 +137,7 @@ func (a *Agent) pinned(p *pinned) error {
 
 // attempt does the command at the helpers that are known, and has the wrapper write what
 // came of it.
-func (p *pinned) attempt() error {
-	a := p.a
+func (p *Command) attempt() error {
 	all, err := p.run()
 	if err != nil {
 		return err
@@ -140,9 +156,9 @@ func (p *pinned) attempt() error {
 		return &reason.Failure{Text: wrote.Err, Status: reason.ExitGeneral}
 	}
 	for _, m := range all {
-		a.counters.Remote(toolchains.Identical, m.res.Cached)
+		p.pins.Counters.Remote(toolchains.Identical, m.res.Cached)
 	}
-	a.log.WithFields(logrus.Fields{"image": p.pin.String(), "task": p.task.Kind.String(), "helper": all[0].res.Helper, "exit": fin.Status >> 8}).Debug("job of an image's")
+	p.pins.Log.WithFields(logrus.Fields{"image": p.pin.String(), "task": p.task.Kind.String(), "helper": all[0].res.Helper, "exit": fin.Status >> 8}).Debug("job of an image's")
 	return nil
 }
 
@@ -170,7 +186,7 @@ func together(all []made) (fin local.Finish, blobs []broker.Output, targets []lo
 }
 
 // cannot is a command that no image's toolchain is asked to do.
-func (p *pinned) cannot(format string, args ...any) error {
+func (p *Command) cannot(format string, args ...any) error {
 	return &reason.Failure{
 		Text: "the toolchain is pinned (" + p.set.PinnedBy + "), and " + fmt.Sprintf(format, args...),
 		Hint: "CROSSCC_DISABLE=1 runs the local compiler, which makes something else", Status: reason.ExitBadWords,
@@ -178,7 +194,7 @@ func (p *pinned) cannot(format string, args ...any) error {
 }
 
 // lost is a command that no helper did.
-func (p *pinned) lost(err error, hint string) error {
+func (p *Command) lost(err error, hint string) error {
 	if p.s.Gone() != nil {
 		return p.s.Gone()
 	}

@@ -1,4 +1,4 @@
-package agent
+package pinned
 
 import (
 	"cmp"
@@ -16,14 +16,14 @@ import (
 
 // imaged finds the helpers that have the image of the pin: one and the same, as long as
 // the agent lives and the list of hosts is this one.
-func (p *pinned) imaged() ([]fleet.Imaged, error) {
+func (p *Command) imaged() ([]fleet.Imaged, error) {
 	ctx, digest := p.s.Context(), p.pin.Digest.String()
 	var list []string
 	for _, h := range p.set.Hosts {
 		list = append(list, h.Address())
 	}
-	id, err := p.a.imageIDs.Get(ctx, digest+" "+strings.Join(list, " "), nil, func() (string, error) {
-		all, err := p.a.fleet.Imaged(ctx, p.set.Hosts, digest, "")
+	id, err := p.pins.ids.Get(ctx, digest+" "+strings.Join(list, " "), nil, func() (string, error) {
+		all, err := p.pins.Fleet.Imaged(ctx, p.set.Hosts, digest, "")
 		if err != nil {
 			return "", err
 		}
@@ -32,7 +32,7 @@ func (p *pinned) imaged() ([]fleet.Imaged, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.a.fleet.Imaged(ctx, p.set.Hosts, digest, id)
+	return p.pins.Fleet.Imaged(ctx, p.set.Hosts, digest, id)
 }
 
 // meant is the ID of the image that a pin means: of several that of this machine's kind,

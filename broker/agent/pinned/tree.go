@@ -1,4 +1,4 @@
-package agent
+package pinned
 
 import (
 	"errors"
@@ -18,9 +18,9 @@ import (
 // inputs.go.
 
 // names are those that the image's headers include.
-func (p *pinned) names() (*headers.Names, error) {
+func (p *Command) names() (*headers.Names, error) {
 	key := p.helpers[0].Image
-	names, err := p.a.imageNames.Get(p.s.Context(), key, nil, func() (*headers.Names, error) {
+	names, err := p.pins.names.Get(p.s.Context(), key, nil, func() (*headers.Names, error) {
 		j := &broker.Job{Name: "gcc", Image: key, Dir: "/", Root: new(broker.Dir), Form: broker.Headers, Identity: p.tc.Identity}
 		res, err := p.send(order{
 			build: func() (*broker.Job, error) { return j, nil },
@@ -38,7 +38,7 @@ func (p *pinned) names() (*headers.Names, error) {
 }
 
 // tree is what sources read, and files besides.
-func (p *pinned) tree(sources []*argv.Command, also, beside []string, linked bool) (*headers.Tree, error) {
+func (p *Command) tree(sources []*argv.Command, also, beside []string, linked bool) (*headers.Tree, error) {
 	dir := p.s.Request.Dir
 	if path.Clean(dir) != dir || !path.IsAbs(dir) || !utf8.ValidString(dir) {
 		return nil, p.cannot("the working directory's name %q can't be said to a helper", dir)
@@ -85,7 +85,7 @@ func (p *pinned) tree(sources []*argv.Command, also, beside []string, linked boo
 }
 
 // withStdin lays standard input into a tree, where the helper takes it from.
-func (p *pinned) withStdin(tree *headers.Tree) (*headers.Tree, error) {
+func (p *Command) withStdin(tree *headers.Tree) (*headers.Tree, error) {
 	if tree == nil || !p.task.Stdin {
 		return tree, nil
 	}
@@ -107,8 +107,8 @@ func ofImage(name string) bool {
 	return broker.OfImage(top)
 }
 
-func (p *pinned) scan(src headers.Source, linked bool) (*headers.Tree, error) {
-	tree, err := p.a.input.Scanner.Scan(p.s.Context(), p.s.Files.FD(), src)
+func (p *Command) scan(src headers.Source, linked bool) (*headers.Tree, error) {
+	tree, err := p.pins.Scanner.Scan(p.s.Context(), p.s.Files.FD(), src)
 	if u, ok := errors.AsType[*headers.Unsound](err); ok {
 		return nil, p.cannot("%s (%s)", u.Text, u.Reason)
 	}

@@ -1,4 +1,4 @@
-package agent
+package pinned
 
 import (
 	"bytes"
@@ -23,7 +23,7 @@ const maxNeeded = 8
 
 // inputs is the tree of a command that is no plain compile: its sources with what they
 // include, and all that its linker may open.
-func (p *pinned) inputs() (*headers.Tree, error) {
+func (p *Command) inputs() (*headers.Tree, error) {
 	t := p.task
 	if t.Kind == task.Question {
 		return &headers.Tree{Root: new(broker.Dir)}, nil
@@ -36,7 +36,7 @@ func (p *pinned) inputs() (*headers.Tree, error) {
 }
 
 // reads are the names that the linker may open, those that an input names too.
-func (p *pinned) reads() ([]string, error) {
+func (p *Command) reads() ([]string, error) {
 	reads, dirs := slices.Clone(p.task.Reads), slices.Concat(p.task.Dirs, p.task.RunDirs)
 	seen := map[string]bool{}
 	for fresh, n := reads, 0; len(fresh) > 0 && n < maxNeeded; n++ {
@@ -70,7 +70,7 @@ func (p *pinned) reads() ([]string, error) {
 
 // lookInto refuses an input that names others in a way that is not followed, and tells
 // the libraries that a library needs and the files that a script names.
-func (p *pinned) lookInto(name string) ([]string, error) {
+func (p *Command) lookInto(name string) ([]string, error) {
 	full := p.s.Abs(name)
 	if ofImage(full) {
 		return nil, nil
@@ -111,7 +111,7 @@ func (p *pinned) lookInto(name string) ([]string, error) {
 const dependentLibraries = "\x00.deplibs\x00"
 
 // selfContained refuses objects that name libraries to the linker at hand.
-func (p *pinned) selfContained(name string, r io.Reader) error {
+func (p *Command) selfContained(name string, r io.Reader) error {
 	linker, all := p.task.Asked()
 	lld := strings.HasPrefix(linker, "lld") || linker == "" && p.tc.Family == argv.Clang
 	if !lld || !all {
@@ -132,7 +132,7 @@ func (p *pinned) selfContained(name string, r io.Reader) error {
 }
 
 // members are the files that a thin archive says are its members.
-func (p *pinned) members(name string, r io.Reader) ([]string, error) {
+func (p *Command) members(name string, r io.Reader) ([]string, error) {
 	text, err := io.ReadAll(io.LimitReader(r, thin.MaxSize+1))
 	if err != nil {
 		return nil, p.cannot("an input can't be read: %v", err)
@@ -156,7 +156,7 @@ func (p *pinned) members(name string, r io.Reader) ([]string, error) {
 
 // links reports whether the task links: other programs open no file that an input names,
 // but for members.
-func (p *pinned) links() bool {
+func (p *Command) links() bool {
 	return p.tool == nil || strings.HasPrefix(p.tool.Name, "ld")
 }
 
@@ -165,7 +165,7 @@ const maxScript = 4 << 20
 
 // script tells the files that a script for the linker names: without those the linker
 // would find others of these names in the image.
-func (p *pinned) script(name string, r io.Reader) ([]string, error) {
+func (p *Command) script(name string, r io.Reader) ([]string, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxScript+1))
 	if err != nil {
 		return nil, p.cannot("an input can't be read: %v", err)

@@ -1,4 +1,4 @@
-package agent
+package pinned
 
 import (
 	"fmt"
@@ -50,7 +50,7 @@ var machines = map[string]string{
 
 // choose finds the compiler of the image that the command means: by family, target and
 // version, or by its bare name.
-func (p *pinned) choose() error {
+func (p *Command) choose() error {
 	var has []string
 	for _, h := range p.helpers {
 		for _, tc := range h.Toolchains {
@@ -69,7 +69,7 @@ func (p *pinned) choose() error {
 }
 
 // means reports whether the build's name for its compiler is one of a toolchain's.
-func (p *pinned) means(tc toolchains.Toolchain) bool {
+func (p *Command) means(tc toolchains.Toolchain) bool {
 	d := p.driver
 	if len(tc.Derived) > 0 {
 		return false // nothing of that name is there, and the command has none of the words

@@ -1,4 +1,4 @@
-package agent
+package pinned
 
 import (
 	"context"
@@ -18,7 +18,7 @@ const (
 
 // stdin is the source that the command reads from standard input, to its end, which is read
 // once. It comes when it comes, as it would to the compiler: the wait ends with the wrapper.
-func (p *pinned) stdin() ([]byte, error) {
+func (p *Command) stdin() ([]byte, error) {
 	if p.input != nil {
 		return p.input, nil
 	}
