@@ -213,11 +213,7 @@ func (s *scan) stdin() error {
 // besides takes in what is read besides the source, and directories.
 func (s *scan) besides() error {
 	for _, name := range s.src.Also {
-		from := s.view.Cwd
-		if strings.HasPrefix(name, "/") {
-			from = s.view.Root
-		}
-		p, err := s.place(query{from, nowhere, name})
+		p, err := s.said(name)
 		if err != nil {
 			return err
 		}
@@ -233,16 +229,21 @@ func (s *scan) besides() error {
 	return nil
 }
 
+// said is where a name of the command's, or of the compiler's, leads to.
+func (s *scan) said(name string) (*place, error) {
+	from := s.view.Cwd
+	if strings.HasPrefix(name, "/") {
+		from = s.view.Root
+	}
+	return s.place(query{from, nowhere, name})
+}
+
 // told takes in what the compiler says that it reads. Of how it came to a file
 // nothing is known, so that what that includes is looked for as in a source: more
 // may be found than is read, and all that is read is on the list itself.
 func (s *scan) told() error {
 	for _, name := range s.src.Told {
-		from := s.view.Cwd
-		if strings.HasPrefix(name, "/") {
-			from = s.view.Root
-		}
-		p, err := s.place(query{from, nowhere, name})
+		p, err := s.said(name)
 		if err != nil {
 			return err
 		}
