@@ -325,7 +325,12 @@ func keyOf(s *sandbox.Spec, l sandbox.Limits, binds []sandbox.Bind) (string, err
 		if err != nil {
 			return "", err
 		}
-		fmt.Fprintf(h, "%q\n", words)
+		// An image's files never change, but all of it may go and come again by the same name.
+		stamp, err := stampOf(s.Root)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(h, "%q %s\n", words, stamp)
 	}
 	for _, b := range binds {
 		stamp := ""

@@ -163,6 +163,31 @@ func TestWarmSeesChanges(t *testing.T) {
 	}
 }
 
+// TestWarmSeesAnotherRoot: an image that made room for others and was unpacked again is
+// not looked for in the container that still has its first directory, which is empty now.
+func TestWarmSeesAnotherRoot(t *testing.T) {
+	r := newCounting(t)
+	p, root := rig.Build(t, `int main() { return 7; }`, "-static"), filepath.Join(rig.OpenTemp(t), "root")
+	for range 2 {
+		if err := os.RemoveAll(root); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(os.MkdirAll(filepath.Join(root, "usr/bin"), 0o755), os.Chmod(root, 0o755)); err != nil {
+			t.Fatal(err)
+		}
+		rig.Run(t, root, "cp", p, "usr/bin/tool")
+		s := &sandbox.Spec{Path: "/usr/bin/tool", Args: []string{"tool"}, Dir: "/", Root: root, Whole: true}
+		for range 2 {
+			if o, err := r.run(rig.Context(t), s); err != nil || o.ExitCode != 7 {
+				t.Errorf("got %+v, %v", o, err)
+			}
+		}
+	}
+	if made, _ := r.containers(); made-r.first != 2 {
+		t.Errorf("%d containers were made", made-r.first)
+	}
+}
+
 // TestWarmManyAtOnce: jobs at one time are in containers of their own, and all of
 // them end with the runner.
 func TestWarmManyAtOnce(t *testing.T) {
