@@ -222,22 +222,26 @@ func (c *Catalog) set(found []toolchains.Toolchain) {
 }
 
 // setImages replaces what one shelf has.
-func (c *Catalog) setImages(owner string, now onShelf) {
+func (c *Catalog) setImages(of *Shelf, now onShelf) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	news := !slices.Equal(c.shelfs[owner].told, now.told)
+	if of.forgotten {
+		return
+	}
+	news := !slices.Equal(c.shelfs[of.owner].told, now.told)
 	if c.shelfs == nil {
 		c.shelfs = map[string]onShelf{}
 	}
-	c.shelfs[owner] = now
+	c.shelfs[of.owner] = now
 	c.merge(news)
 }
 
-// Forget takes away what the shelf of a peer had.
-func (c *Catalog) Forget(owner string) {
+// forget takes away what a shelf has, for good.
+func (c *Catalog) forget(of *Shelf) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.shelfs, owner)
+	of.forgotten = true
+	delete(c.shelfs, of.owner)
 	c.merge(true)
 }
 

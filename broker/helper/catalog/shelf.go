@@ -86,6 +86,8 @@ type Shelf struct {
 	work sync.WaitGroup
 
 	listing string // what List said last, when it was an error
+
+	forgotten bool // guarded by the catalog's mutex
 }
 
 // An shelved is an image that is there or should be.
@@ -119,6 +121,10 @@ func newShelf(c *Catalog, owner string, images Images, rows []config.Image) *She
 		retry: func(failures int) time.Duration { return min(firstRetry<<min(failures, 16), lastRetry) },
 	}
 }
+
+// Forget has the catalog find nothing of the shelf any more, whatever still looks at its
+// images.
+func (s *Shelf) Forget() { s.c.forget(s) }
 
 // Watch looks at the images now and then, until ctx ends, and returns when nothing of
 // that runs any more.
@@ -273,7 +279,7 @@ func (s *Shelf) publish() {
 		told = append(told, one.told)
 	}
 	slices.SortFunc(told, func(a, b broker.ImageState) int { return cmp.Compare(a.Name, b.Name) })
-	s.c.setImages(s.owner, onShelf{found, told})
+	s.c.setImages(s, onShelf{found, told})
 }
 
 // hold shows an image's files until the place is released.

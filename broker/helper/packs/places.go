@@ -58,7 +58,7 @@ func (s *Packs) giveBackEmpty(p *place) {
 	s.mu.Lock()
 	idle := p.uses == 0
 	if idle {
-		delete(s.peers, p.from.Name)
+		s.forget(p)
 	}
 	s.mu.Unlock()
 	if idle {
@@ -88,7 +88,7 @@ func (s *Packs) victim(address string) (*place, error) {
 		}
 	}
 	if found != nil {
-		delete(s.peers, found.from.Name)
+		s.forget(found)
 		return found, nil
 	}
 	if near >= maxOfAddress {
@@ -97,11 +97,17 @@ func (s *Packs) victim(address string) (*place, error) {
 	return nil, broker.Refusef(Reason, "has packs of %d peers, which is all that it takes, and each had something done within %s", len(s.peers), placeRest)
 }
 
+// forget lets nobody find a place any more, which is not in use: a job that comes from
+// now on finds no compiler there whose files go while it runs. mu is held.
+func (s *Packs) forget(p *place) {
+	delete(s.peers, p.from.Name)
+	p.shelf.Forget()
+}
+
 // clear ends what is left of a place that nobody finds any more, and gives its disk back.
 // one is held, so that the peer has no new place yet.
 func (s *Packs) clear(p *place, why string) {
 	p.leave()
-	s.o.Catalog.Forget(p.from.Name)
 	log := s.o.Log.WithField("address", p.from.Address)
 	if err := os.RemoveAll(p.dir); err != nil {
 		log.WithError(err).Warn("packs of a peer that are not wanted any more")
@@ -133,10 +139,10 @@ func (s *Packs) Sweep(ctx context.Context, now time.Time) {
 	}
 	s.mu.Lock()
 	var old []*place
-	for name, p := range s.peers {
+	for _, p := range s.peers {
 		if p.uses == 0 && now.Sub(p.heard) >= PlaceTime {
 			old = append(old, p)
-			delete(s.peers, name)
+			s.forget(p)
 		}
 	}
 	s.mu.Unlock()

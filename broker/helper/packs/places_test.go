@@ -143,6 +143,46 @@ func TestPlacesAreGivenBack(t *testing.T) {
 	s.Watch(ctx)
 }
 
+// While a place goes nobody finds a compiler there: its files would go under the job.
+func TestNobodyFindsAPlaceThatGoes(t *testing.T) {
+	s, now, told := placed(t)
+	gone := 0
+	take := func(i int) *place {
+		p, err := takePlace(s, from(fmt.Sprintf("%02d", i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		leave := p.leave
+		p.leave = func() {
+			p.shelf.Round(p.ctx) // one that was under way
+			if _, found := told()[p.from.Name]; found {
+				t.Error("it is found")
+			}
+			leave()
+			gone++
+		}
+		addPack(t, p, i)
+		p.shelf.Round(p.ctx)
+		if _, found := told()[p.from.Name]; !found {
+			t.Error("it is not found before")
+		}
+		return p
+	}
+	for i := range maxOfAddress {
+		take(i)
+	}
+	*now = now.Add(placeRest)
+	take(maxOfAddress) // in the place of another
+	*now = now.Add(PlaceTime)
+	s.Sweep(t.Context(), *now)
+	if gone != maxOfAddress+1 {
+		t.Errorf("%d places went", gone)
+	}
+	if p := take(0); s.peers["00"] != p { // it may come again
+		t.Error("a peer has no new place")
+	}
+}
+
 // When places are few the one goes that was not used for the longest time; none that is
 // in use or was a moment ago, and none of another address where one address has many.
 func TestPlacesForOthers(t *testing.T) {
@@ -210,6 +250,24 @@ func TestPlacesForOthers(t *testing.T) {
 	takes("when it is not in use any more", next(2), "10") // 21
 }
 
+// addPack gives a place a pack without a compiler, and tells its name there.
+func addPack(t *testing.T, p *place, i int) string {
+	t.Helper()
+	f, err := os.Create(filepath.Join(t.TempDir(), "pack"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := images.BuildPack(f, []images.File{{Path: fmt.Sprint("/usr/bin/", i), Mode: fs.ModeDir | 0o755}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	id, err := p.add(t.Context(), f, func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
 // Of one peer's packs the one goes for a new one that was not used for the longest time.
 func TestPackMakesRoom(t *testing.T) {
 	s, _, _ := placed(t)
@@ -218,21 +276,7 @@ func TestPackMakesRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.leave() // which uses them too, to look at them
-	add := func(i int) string {
-		f, err := os.Create(filepath.Join(t.TempDir(), "pack"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		if _, err := images.BuildPack(f, []images.File{{Path: fmt.Sprint("/usr/bin/", i), Mode: fs.ModeDir | 0o755}}, nil); err != nil {
-			t.Fatal(err)
-		}
-		id, err := p.add(t.Context(), f, func(string) {})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return id
-	}
+	add := func(i int) string { return addPack(t, p, i) }
 	var ids []string
 	for i := range maxOfPeer {
 		ids = append(ids, add(i))
