@@ -13,6 +13,8 @@ import (
 // makeRoom removes unpacked images, those that were not used for the longest time
 // first, until the store has room for need more bytes. One that is used stays, and
 // so does keep. Without success it is ErrFull.
+//
+// With keep, need is all that this image takes while it is unpacked.
 func (s *Store) makeRoom(ctx context.Context, need int64, keep digest.Digest) error {
 	l, err := s.await(ctx, roomLock, exclusive, nil)
 	if err != nil {
@@ -23,6 +25,7 @@ func (s *Store) makeRoom(ctx context.Context, need int64, keep digest.Digest) er
 	if err != nil {
 		return err
 	}
+	used += s.makingBesides(keep)
 	entries, err := s.List()
 	if err != nil {
 		return err
@@ -34,7 +37,7 @@ func (s *Store) makeRoom(ctx context.Context, need int64, keep digest.Digest) er
 	slices.SortFunc(entries, func(a, b Entry) int { return a.Used.Compare(b.Used) })
 	for _, e := range entries {
 		if used+need <= s.o.MaxBytes {
-			return nil
+			break
 		}
 		if e.ID == keep {
 			continue
@@ -52,7 +55,37 @@ func (s *Store) makeRoom(ctx context.Context, need int64, keep digest.Digest) er
 		return fmt.Errorf("%w: %d bytes are used, %d more are needed, and %d are the bound (images_size in crossccd.toml); crossctl image ls shows what can be removed",
 			ErrFull, used, need, s.o.MaxBytes)
 	}
+	if keep != "" {
+		s.grows(keep, need)
+	}
 	return nil
+}
+
+// grows says what an image takes that is unpacked now. It is no room for others, until
+// made.
+func (s *Store) grows(id digest.Digest, bytes int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.making[id] = bytes
+}
+
+// made says that an image is not unpacked any more: it stands in its place, or is gone.
+func (s *Store) made(id digest.Digest) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.making, id)
+}
+
+// makingBesides is what the images take that are unpacked now, but for one.
+func (s *Store) makingBesides(id digest.Digest) (sum int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for other, bytes := range s.making {
+		if other != id {
+			sum += bytes
+		}
+	}
+	return sum
 }
 
 // evict removes an image's directory, unless somebody uses it.

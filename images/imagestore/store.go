@@ -45,6 +45,7 @@ type Store struct {
 	mu      sync.Mutex // guards the fields below
 	known   listing
 	touched map[digest.Digest]time.Time // when a use was noted last
+	making  map[digest.Digest]int64     // what this process unpacks now, in bytes
 }
 
 // Options of a store. The zero value is what a helper uses.
@@ -115,7 +116,7 @@ func Open(dir string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store of images: %w", err)
 	}
-	s := &Store{dir: dir, o: o, touched: make(map[digest.Digest]time.Time)}
+	s := &Store{dir: dir, o: o, touched: make(map[digest.Digest]time.Time), making: make(map[digest.Digest]int64)}
 	if err := s.prepare(); err != nil {
 		return nil, fmt.Errorf("store of images: %w", err)
 	}

@@ -204,6 +204,38 @@ func TestBound(t *testing.T) {
 	}
 }
 
+// The bound holds for images that are unpacked at one time, too: what one has put on the
+// disk is no room for another.
+func TestBoundAtOnce(t *testing.T) {
+	s, _ := open(t, filepath.Join(t.TempDir(), "images"), Options{MaxBytes: 500 << 10})
+	big := func(name string) []byte {
+		return imagetest.Tar(t, imagetest.Entry{name, strings.Repeat(name, 300<<10)})
+	}
+	b := mustAdd(t, s, big("b"))
+	evictNow(t, s, b.ID)
+	src, err := images.Open(t.Context(), imagetest.Layout(t, imagetest.Image(t, compression.GZip, big("a"), imagetest.Tar(t, imagetest.Entry{"c", "c"}))), images.SourceOptions{Engine: "off"})
+	check(t, err)
+	defer src.Close()
+	asked, first := false, digest.Digest("")
+	a, err := s.Add(t.Context(), src, func(p Progress) {
+		if p.Stage == "unpack" && first == "" {
+			first = p.Blob
+		}
+		if asked || p.Stage != "unpack" || p.Blob == first {
+			return
+		}
+		asked = true // the first layer is there, and nobody knows it yet
+		if _, err := s.Use(t.Context(), b.ID); !errors.Is(err, ErrFull) {
+			t.Errorf("at once: %v", err)
+		}
+	})
+	if err != nil || !asked {
+		t.Fatalf("%v, asked: %t", err, asked)
+	}
+	mustTouch(t, s, b.ID) // a has to go, as ever
+	mustTouch(t, s, a.ID)
+}
+
 func mustTouch(t testing.TB, s *Store, d digest.Digest) {
 	t.Helper()
 	r, err := s.Use(context.Background(), d)

@@ -24,6 +24,7 @@ func (s *Store) unpack(ctx context.Context, r *record, progress func(Progress)) 
 	if err := os.RemoveAll(work); err != nil { // of one that was killed
 		return fmt.Errorf("unpack image %s: %w", r.ID, err)
 	}
+	defer s.made(r.ID)
 	err := s.unpackTo(ctx, work, r, progress)
 	if err == nil {
 		err = s.makeRoom(ctx, r.Size, r.ID)
@@ -77,6 +78,7 @@ func (s *Store) room(ctx context.Context, id digest.Digest) func(int64) error {
 	var roomy int64 // bytes of the image that need not be asked for
 	return func(bytes int64) error {
 		if bytes < roomy {
+			s.grows(id, bytes)
 			return nil
 		}
 		roomy = bytes + roomStep
