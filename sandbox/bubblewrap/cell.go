@@ -213,7 +213,7 @@ func (c *cell) lookInside(s *sandbox.Spec, l sandbox.Limits) (err error) {
 	root := fmt.Sprintf("/proc/%d/root", c.child.Pid)
 	if c.tmp, err = process.OpenDir(root, "/tmp"); err == nil && s.Out != "" {
 		if c.out, err = process.OpenDir(root, s.Out); err == nil {
-			err = process.Begin(s, c.out, l, -1)
+			err = process.Begin(s, c.out, l)
 		}
 	}
 	if errors.Is(err, os.ErrNotExist) { // it died meanwhile

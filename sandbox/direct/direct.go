@@ -171,7 +171,7 @@ func (d *runner) command(s *sandbox.Spec, job *jobDir) (*exec.Cmd, error) {
 			return nil, err
 		}
 	}
-	if err := process.Begin(s, job.out, s.Limits.OrDefaults(), -1); err != nil {
+	if err := process.Begin(s, job.out, s.Limits.OrDefaults()); err != nil {
 		return nil, err
 	}
 	cmd := &exec.Cmd{Path: s.Path, Args: []string{s.Args[0]}, Dir: names.of(s.Dir)}

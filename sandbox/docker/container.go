@@ -182,7 +182,7 @@ func (w *warm) enter(s *sandbox.Spec, l sandbox.Limits, binds []sandbox.Bind) (p
 // job runs one program. left says that it left processes behind; ours that the
 // container can't be used again for another reason.
 func (w *warm) job(ctx context.Context, s *sandbox.Spec, l sandbox.Limits, program string, overflow func(error)) (e *ending.Ending, left bool, err error) {
-	if err := process.Begin(s, w.conn.Out, l, w.uid); err != nil {
+	if err := w.begin(s, l); err != nil {
 		return nil, true, &sandbox.Failure{Kind: sandbox.Setup, Detail: "outputs", Err: err}
 	}
 	st, err := process.OpenStreams(s, l, overflow)

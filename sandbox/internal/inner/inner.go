@@ -175,6 +175,8 @@ func (s *server) answer(m message, files []*os.File) error {
 		return send(s.c, message{Kind: ended, End: e})
 	case m.Kind == sweep:
 		return send(s.c, answerOf(s.sweep()))
+	case m.Kind == begin && len(files) == 1:
+		return send(s.c, answerOf(s.begin(m.Places, files[0])))
 	case m.Kind == place:
 		return send(s.c, answerOf(s.place(m.Places, m.Keep)))
 	}

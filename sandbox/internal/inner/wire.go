@@ -54,6 +54,7 @@ const (
 	run   kind = "run"   // with the job and its three streams
 	ended kind = "ended"
 	place kind = "place" // copy files into the writable directories
+	begin kind = "begin" // make a file of the programs' in the directory of outputs, with a descriptor of what is in it
 	sweep kind = "sweep" // empty the writable directories
 	done  kind = "done"
 )
@@ -179,11 +180,11 @@ func (c *Conn) Place(places []string, keep bool) error {
 // job's is still there.
 func (c *Conn) Sweep() error { return c.ask(message{Kind: sweep}) }
 
-func (c *Conn) ask(m message) error {
+func (c *Conn) ask(m message, with ...*os.File) error {
 	if err := c.c.SetDeadline(time.Now().Add(quick)); err != nil {
 		return err
 	}
-	if err := send(c.c, m); err != nil {
+	if err := send(c.c, m, with...); err != nil {
 		return err
 	}
 	m, files, err := receive(c.c)

@@ -12,8 +12,8 @@ import (
 )
 
 // Begin writes what is begun into the directory of outputs. Nothing has run there yet, so all that lies in it is ours. The
-// files are the user's that the program runs as; -1 means the directory's owner.
-func Begin(s *sandbox.Spec, dir *os.File, l sandbox.Limits, user int) error {
+// files are the directory's owner's, as whom the program runs.
+func Begin(s *sandbox.Spec, dir *os.File, l sandbox.Limits) error {
 	if len(s.Begun) == 0 {
 		return nil
 	}
@@ -21,11 +21,8 @@ func Begin(s *sandbox.Spec, dir *os.File, l sandbox.Limits, user int) error {
 	if err := unix.Fstat(int(dir.Fd()), &st); err != nil {
 		return &os.PathError{Op: "stat", Path: s.Out, Err: err}
 	}
-	if user < 0 {
-		user = int(st.Uid)
-	}
 	for _, b := range s.Begun {
-		if err := write(b, dir, user, l.FileSize); err != nil {
+		if err := write(b, dir, int(st.Uid), l.FileSize); err != nil {
 			return fmt.Errorf("begin output %s: %w", b.Name, err)
 		}
 	}
