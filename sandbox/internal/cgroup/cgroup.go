@@ -407,23 +407,31 @@ func (l *Leaf) Events() (e Events) {
 const killTime = 10 * time.Second
 
 // Kill ends all that is in the leaf, and returns when nothing is. Nothing that is born
-// meanwhile escapes.
+// meanwhile escapes. A leaf that is gone had nothing in it. One that has a thread of this
+// process, which could not go back, is an error.
 func (l *Leaf) Kill() error {
 	for until := time.Now().Add(killTime); ; time.Sleep(time.Millisecond) {
 		var last string
+		ours := false
 		for _, dir := range l.dirs {
 			text, err := read(dir, "cgroup.procs")
-			if err != nil {
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
 			for word := range strings.FieldsSeq(text) {
-				if pid, err := strconv.Atoi(word); err == nil && pid > 1 {
+				switch pid, err := strconv.Atoi(word); {
+				case err != nil || pid <= 1:
+				case pid == os.Getpid(): // version 1 tells of it for one thread
+					ours = true
+				default:
 					last = word
 					_ = unix.Kill(pid, unix.SIGKILL)
 				}
 			}
 		}
 		switch {
+		case last == "" && ours:
+			return errors.New("a thread of this process is in it")
 		case last == "":
 			return nil
 		case time.Now().After(until):

@@ -449,3 +449,41 @@ func TestRemovedUnderUs(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What is in a leaf is ended, but for this process itself; a leaf that somebody has
+// removed has nothing in it.
+func TestKill(t *testing.T) {
+	dir := t.TempDir()
+	l := &Leaf{dirs: []string{dir, filepath.Join(dir, "gone")}}
+	list := func(pids ...int) {
+		t.Helper()
+		var text string
+		for _, pid := range pids {
+			text += strconv.Itoa(pid) + "\n"
+		}
+		next := filepath.Join(dir, "next")
+		if err := errors.Join(os.WriteFile(next, []byte(text), 0o644), os.Rename(next, filepath.Join(dir, "cgroup.procs"))); err != nil {
+			t.Error(err)
+		}
+	}
+	list()
+	if err := l.Kill(); err != nil {
+		t.Error(err)
+	}
+	other := exec.Command("sleep", "1000")
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
+	list(0, 1, os.Getpid(), other.Process.Pid)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- other.Wait()
+		list(os.Getpid())
+	}()
+	if err := l.Kill(); err == nil || !strings.Contains(err.Error(), "this process") {
+		t.Errorf("got %v", err)
+	}
+	if err := <-ended; err == nil || err.Error() != "signal: killed" {
+		t.Errorf("the other: %v", err)
+	}
+}
