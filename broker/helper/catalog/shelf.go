@@ -191,10 +191,13 @@ func (s *Shelf) match(kept []Image) {
 		}
 	}
 	for name, one := range wanted {
-		if old := s.all[name]; old != nil && (old.digest == one.digest || old.busy) {
-			wanted[name] = old
-		} else {
+		old := s.all[name]
+		if old == nil || old.digest != one.digest && !old.busy {
 			s.tell(one, broker.ImageWaiting, "")
+			continue
+		}
+		if wanted[name] = old; old.digest == one.digest { // and may have been added by one more digest
+			old.digests, old.told.Digests = one.digests, one.digests
 		}
 	}
 	s.all = wanted

@@ -35,3 +35,20 @@ func TestAllDigests(t *testing.T) {
 		}
 	}
 }
+
+// An image that is added once more, by a digest of its index, is known by that, too, and
+// is not looked at again.
+func TestAddedOnceMore(t *testing.T) {
+	s := newShelf(nil, "", nil, nil)
+	s.match([]Image{{Name: "n@a", Digest: "id", Digests: []string{"a", "id"}}})
+	one := s.all["n@a"]
+	s.tell(one, broker.ImageReady, "")
+	s.match([]Image{{Name: "n@a", Digest: "id", Digests: []string{"a", "id", "index"}}})
+	if now := s.all["n@a"]; now != one || !now.told.Has("index") || now.told.Phase != broker.ImageReady {
+		t.Errorf("%+v", now)
+	}
+	s.tell(one, broker.ImageReady, "")
+	if !one.told.Has("index") {
+		t.Errorf("told later: %+v", one.told)
+	}
+}
