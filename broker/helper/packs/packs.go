@@ -235,36 +235,51 @@ func (p *place) add(ctx context.Context, f *os.File, say func(string)) (id strin
 		return "", err
 	}
 	e, err := p.store.Add(ctx, src, func(p imagestore.Progress) { say(catalog.ProgressText(p)) })
+	for errors.Is(err, imagestore.ErrFull) {
+		if gone, dropped := p.drop(ctx); dropped != nil || !gone {
+			err = errors.Join(fmt.Errorf("the packs of one peer may take %d MiB of the disk, unpacked ones and all", maxPeerPacks>>20), dropped)
+			break
+		}
+		e, err = p.store.Add(ctx, src, func(p imagestore.Progress) { say(catalog.ProgressText(p)) })
+	}
 	if ctx.Err() == nil && err != nil {
 		return "", broker.Refusef(Reason, "can't take the pack: %v", err)
 	}
 	return e.ID.String(), err
 }
 
-// makeRoom takes away what the peer has not used for the longest time, for one more: an
-// upgraded compiler is another pack.
+// makeRoom has the peer keep fewer packs than it may have, for one more: an upgraded
+// compiler is another pack.
 func (p *place) makeRoom(ctx context.Context) error {
-	have, err := p.store.List()
-	if err != nil {
-		return err
-	}
-	slices.SortFunc(have, func(a, b imagestore.Entry) int { return a.Used.Compare(b.Used) })
-	over := len(have) - maxOfPeer + 1
-	for _, e := range have {
-		if over <= 0 {
-			return nil
-		}
-		switch err := p.store.Remove(ctx, e.ID); {
-		case err == nil:
-			over--
-		case !errors.Is(err, imagestore.ErrInUse):
+	for {
+		have, err := p.store.List()
+		if err != nil || len(have) < maxOfPeer {
 			return err
 		}
+		gone, err := p.drop(ctx)
+		if err != nil {
+			return err
+		}
+		if !gone {
+			return broker.Refusef(Reason, "has %d packs of this peer, which is all that it takes, and all are in use", len(have))
+		}
 	}
-	if over > 0 {
-		return broker.Refusef(Reason, "has %d packs of this peer, which is all that it takes, and all are in use", len(have))
+}
+
+// drop takes away the pack that the peer has not used for the longest time, of those
+// that are not in use; false: all are.
+func (p *place) drop(ctx context.Context) (gone bool, err error) {
+	have, err := p.store.List()
+	if err != nil {
+		return false, err
 	}
-	return nil
+	slices.SortFunc(have, func(a, b imagestore.Entry) int { return a.Used.Compare(b.Used) })
+	for _, e := range have {
+		if err := p.store.Remove(ctx, e.ID); !errors.Is(err, imagestore.ErrInUse) {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }
 
 // await waits until the compilers of a pack were asked what they are.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -309,5 +310,46 @@ func TestPackMakesRoom(t *testing.T) {
 	}
 	if !slices.ContainsFunc(kept, func(e imagestore.Entry) bool { return e.ID.String() == ids[0] }) {
 		t.Error("one that is in use is gone")
+	}
+}
+
+// A pack for which the peer's part of the disk has no room takes that of the peer's others,
+// and one that has none even so is refused in words that are true.
+func TestPackTakesRoomOfOthers(t *testing.T) {
+	s, _, _ := placed(t)
+	p, err := takePlace(s, from("one"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.leave() // which uses them too, to look at them
+	addPack(t, p, 0)
+	one, err := p.store.List()
+	if err != nil || len(one) != 1 {
+		t.Fatalf("%d packs, %v", len(one), err)
+	}
+	room := one[0].Size + one[0].Packed*5/2 // one that is unpacked, and one that is not
+	if p.store, err = imagestore.Open(filepath.Join(t.TempDir(), "small"), imagestore.Options{MaxBytes: room}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range maxOfPeer / 2 {
+		addPack(t, p, i)
+	}
+	if kept, err := p.store.List(); err != nil || len(kept) != 2 {
+		t.Errorf("%d packs, %v", len(kept), err)
+	}
+	if p.store, err = imagestore.Open(filepath.Join(t.TempDir(), "none"), imagestore.Options{MaxBytes: 1 << 10}); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(filepath.Join(t.TempDir(), "pack"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := images.BuildPack(f, []images.File{{Path: "/usr/bin/x", Mode: fs.ModeDir | 0o755}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	var refusal *broker.Refusal
+	if _, err := p.add(t.Context(), f, func(string) {}); !errors.As(err, &refusal) || strings.Contains(err.Error(), "crossctl image") {
+		t.Errorf("got %v", err)
 	}
 }
