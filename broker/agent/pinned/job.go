@@ -87,7 +87,7 @@ func (p *Command) compile(cmd *argv.Command) (made, error) {
 	if err != nil {
 		return made{}, err
 	}
-	res, err := p.send(o)
+	res, _, err := p.send(o)
 	return made{res: res, outputs: c.Outputs(), removed: c.Removed(res)}, err
 }
 
@@ -130,7 +130,7 @@ func (p *Command) whole() (made, error) {
 	if err := p.writable(t.Outputs); err != nil {
 		return made{}, err
 	}
-	res, err := p.send(p.wholeOrder())
+	res, j, err := p.send(p.wholeOrder())
 	if err == nil {
 		err = p.nameInMap(&res)
 	}
@@ -146,8 +146,21 @@ func (p *Command) whole() (made, error) {
 			m.removed = append(m.removed, o.Name)
 		}
 	}
-	m.res.Outputs = slices.DeleteFunc(slices.Clone(res.Outputs), untouched)
+	m.res.Outputs = slices.DeleteFunc(slices.Clone(res.Outputs), func(o broker.Output) bool {
+		return untouched(o) || res.ExitCode != 0 && err == nil && p.asItWas(j, o)
+	})
 	return m, err
+}
+
+// asItWas reports whether a file that a tool was to change is what it was: a tool that
+// failed has not written it again, so that it is no younger than what it is made of.
+func (p *Command) asItWas(j *broker.Job, o broker.Output) bool {
+	i := slices.IndexFunc(p.task.Outputs, func(out argv.Output) bool { return out.Job == o.Path })
+	if i < 0 || !slices.Contains(p.task.Changed, o.Path) {
+		return false
+	}
+	_, e, ok := j.Root.Lookup(p.s.Abs(p.task.Outputs[i].Name))
+	return ok && e.File != nil && e.File.Blob.Digest == o.Blob.Digest
 }
 
 // untouched reports whether an output of a command that failed is what lay in its place: what
@@ -251,24 +264,24 @@ func (p *Command) environ(tree *headers.Tree) []string {
 
 var epochDigits = regexp.MustCompile(`^[0-9]{1,12}$`)
 
-// send has a helper do a job. A file that changed while it was sent is read once more.
-func (p *Command) send(o order) (broker.Result, error) {
+// send has a helper do a job, and says which. A file that changed while it was sent is read once more.
+func (p *Command) send(o order) (broker.Result, *broker.Job, error) {
 	for again := false; ; again = true {
 		j, err := o.build()
 		if err != nil {
-			return broker.Result{}, err
+			return broker.Result{}, nil, err
 		}
 		if n := len(j.Args); n > broker.MaxArgs {
-			return broker.Result{}, p.cannot("%d words are more than a helper runs", n)
+			return broker.Result{}, nil, p.cannot("%d words are more than a helper runs", n)
 		}
 		res, _, err := p.pins.Fleet.Run(p.s.Context(), p.prospects(), j, func(res broker.Result) error { return o.check(j, res) })
 		if _, changed := errors.AsType[*broker.ChangedError](err); changed && !again {
 			continue
 		}
 		if err != nil {
-			return broker.Result{}, p.lost(err, "crossctl status")
+			return broker.Result{}, nil, p.lost(err, "crossctl status")
 		}
-		return res, nil
+		return res, j, nil
 	}
 }
 

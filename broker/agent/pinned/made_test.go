@@ -5,7 +5,10 @@ import (
 	"testing"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/argv/task"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/session"
+	"github.com/crosscc/crosscc/broker/local"
 )
 
 // The object's name comes last, behind those of the files that belong to it, and what
@@ -27,5 +30,23 @@ func TestTogether(t *testing.T) {
 	}
 	if fin.Status != 1<<8 || string(fin.Stderr) != "b" || strings.Join(fin.Remove, " ") != "b.s" {
 		t.Errorf("%+v", fin)
+	}
+}
+
+// An archive that a failing ar has not written is not written here either: it would be
+// younger than the objects that are not in it.
+func TestAsItWas(t *testing.T) {
+	tool, _ := task.ParseTool("ar")
+	read, err := task.ReadTool(tool, []string{"rcs", "x.a", "a.o", "none.o"}, argv.Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Command{task: read, s: &session.Session{Client: &local.Client{Request: local.Request{Dir: "/w"}}}}
+	j := &broker.Job{Root: new(broker.Dir)}
+	j.Root.Put("/w/x.a", broker.File{Blob: broker.BytesBlob([]byte("old"))})
+	for text, want := range map[string]bool{"old": true, "new": false} {
+		if got := p.asItWas(j, broker.Output{Path: read.Changed[0], Blob: broker.BytesBlob([]byte(text))}); got != want {
+			t.Errorf("%s: %v", text, got)
+		}
 	}
 }

@@ -22,7 +22,7 @@ func (p *Command) names() (*headers.Names, error) {
 	key := p.helpers[0].Image
 	names, err := p.pins.names.Get(p.s.Context(), key, nil, func() (*headers.Names, error) {
 		j := &broker.Job{Name: "gcc", Image: key, Dir: "/", Root: new(broker.Dir), Form: broker.Headers, Identity: p.tc.Identity}
-		res, err := p.send(order{
+		res, _, err := p.send(order{
 			build: func() (*broker.Job, error) { return j, nil },
 			check: func(*broker.Job, broker.Result) error { return nil },
 		})
