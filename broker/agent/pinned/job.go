@@ -137,6 +137,9 @@ func (p *Command) whole() (made, error) {
 	if err == nil {
 		err = p.thinNames(&res)
 	}
+	if err == nil {
+		err = p.ownNames(&res)
+	}
 	p.like(&res)
 	m := made{res: res, outputs: t.Outputs}
 	for _, o := range t.Outputs {
