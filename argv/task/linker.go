@@ -17,7 +17,8 @@ import (
 // files (@file), and writes to names (-Map, --dependency-file, --out-implib, -o). The sandbox stands behind this list.
 //
 // Odd facts: GNU ld takes long options with one dash and with two, but for those that begin with o, and by any beginning that
-// is no other's. So -error-handling-script=X is no -e: it runs X. The operand of an option
+// is no other's. So -error-handling-script=X is no -e: it runs X. And -oformat X is -o format and then X, as -hash-size X is for
+// gold, which does not know it, -h ash-size and then X: a word that takes the next one is taken only as all linkers read it. The operand of an option
 // stands behind "=" or is the next word, which may be in the next -Wl, of the driver's. What has no dash is an input.
 
 // linkerUse is what the linker does with an operand.
@@ -71,6 +72,11 @@ var linkerFlags = regexp.MustCompile(`^(as-needed|no-as-needed|whole-archive|no-
 var linkerTexts = strings.Fields(`soname h e entry u undefined require-defined defsym wrap z m I dynamic-linker Ttext Tdata Tbss Ttext-segment
 	Trodata-segment Tldata-segment section-start image-base format b oformat y trace-symbol exclude-libs F filter f auxiliary init fini hash-size
 	audit depaudit export-dynamic-symbol version-exports-section max-cache-size A architecture`)
+
+// linkerSingle are the long words of these lists that all linkers know with one dash, too.
+var linkerSingle = strings.Fields(`soname entry undefined defsym wrap dynamic-linker Ttext Tdata Tbss Ttext-segment Trodata-segment Tldata-segment
+	section-start format trace-symbol exclude-libs filter auxiliary init fini audit script dT version-script dynamic-list retain-symbols-file rpath rpath-link
+	Map`)
 
 // linkerReads are words whose operand is read.
 var linkerReads = map[string]linkerUse{
@@ -138,10 +144,18 @@ func (t *Task) linkerWord(run []linkerWord) (int, error) {
 		return 1, nil
 	}
 	bare := strings.TrimPrefix(strings.TrimPrefix(w.text, "-"), "-")
-	if linkerFlags.MatchString(bare) {
+	twoDashes := strings.HasPrefix(w.text, "--")
+	if linkerFlags.MatchString(bare) && (twoDashes || bare[0] != 'o') {
 		return 1, nil
 	}
 	name, value, joined := strings.Cut(bare, "=")
+	switch {
+	case !known(name):
+	case len(name) == 1 && twoDashes, len(name) > 1 && !twoDashes && !slices.Contains(linkerSingle, name):
+		return 0, refused
+	case len(name) == 1 && joined:
+		value = bare[1:] // the sign is its own
+	}
 	if !known(name) && !strings.HasPrefix(w.text, "--") && linkerJoined.MatchString(bare) {
 		name, value, joined = bare[:1], bare[1:], true // -lm, -zrelro
 	}
@@ -165,6 +179,9 @@ func (t *Task) linkerWord(run []linkerWord) (int, error) {
 				return 0, err
 			}
 		}
+	}
+	if p.use == writesMap && strings.Contains(p.value, "%") {
+		return 0, refused // GNU ld puts the output's name there
 	}
 	if p.use == writesMap && p.value != "-" { // which is standard output
 		p.output = true
