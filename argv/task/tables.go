@@ -10,7 +10,9 @@ import (
 	"github.com/crosscc/crosscc/argv"
 )
 
-// A grammar is which words a tool is run with (binutils' manual, and LLVM's for the tools of the same names).
+// A grammar is which words a tool is run with (binutils' manual, and LLVM's for the tools of the same names). A word in texts, reads
+// and named takes the next word where it has no operand of its own: in a tool where it did not, the next would be an option that
+// nobody has judged (objcopy's --interleave).
 type grammar struct {
 	flags *regexp.Regexp // words without an operand
 	texts []string       // words with an operand that is text; long ones with "=" or the next word, short ones joined or the next
@@ -59,9 +61,9 @@ var grammars = map[string]grammar{
 	"strip": {flags: regexp.MustCompile(`^(` + copyFlags + `)$`), texts: copyTexts, shape: changesFiles},
 	"objcopy": {
 		flags: regexp.MustCompile(`^(` + copyFlags + `|--debugging|--localize-hidden|--(no-)?adjust-warnings|--(no-)?change-warnings|--weaken|--extract-symbol|--extract-dwo|--pure|--impure|` +
-			`--compress-debug-sections(=[a-z0-9-]+)?|--decompress-debug-sections|--readonly-text|--writable-text|--(set|change)-start=?|--remove-leading-char)$`),
+			`--compress-debug-sections(=[a-z0-9-]+)?|--decompress-debug-sections|--readonly-text|--writable-text|--interleave(=[0-9]+)?|--remove-leading-char)$`),
 		texts: slices.Concat(copyTexts, strings.Fields(`-B --binary-architecture -j --only-section -G --keep-global-symbol -W --weaken-symbol -L --localize-symbol --globalize-symbol
-			-b --byte -i --interleave --gap-fill --pad-to --set-start --change-start --adjust-start --change-addresses --adjust-vma --change-section-address
+			-b --byte -i --gap-fill --pad-to --set-start --change-start --adjust-start --change-addresses --adjust-vma --change-section-address
 			--change-section-lma --change-section-vma --set-section-flags --set-section-alignment --rename-section --redefine-sym --prefix-symbols --prefix-sections
 			--prefix-alloc-sections --add-symbol --srec-len --alt-machine-code --reverse-bytes --file-alignment --verilog-data-width --interleave-width`)),
 		reads: strings.Fields(`--add-gnu-debuglink --redefine-syms --keep-symbols --strip-symbols --strip-unneeded-symbols --localize-symbols --globalize-symbols --keep-global-symbols --weaken-symbols`),
@@ -109,7 +111,30 @@ func (t *Task) plainTool(name string, words []string) error {
 	if prints && len(files) == 0 {
 		return nil
 	}
+	if g.shape == copiesFile && len(files) == 1 && t.ofBinary() {
+		return fmt.Errorf("%s -I binary names symbols by its file; name another output", name)
+	}
 	return t.files(g.shape, files, out)
+}
+
+// ofBinary reports whether objcopy takes its input as plain bytes, and makes symbols of its file's name.
+func (t *Task) ofBinary() bool {
+	for i, p := range t.pieces {
+		name, value, joined := strings.Cut(p.text, "=")
+		switch {
+		case strings.HasPrefix(p.text, "-I") || strings.HasPrefix(p.text, "-F"):
+			value, joined = p.text[2:], len(p.text) > 2
+		case name != "--input-target" && name != "--target":
+			continue
+		}
+		if !joined && i+1 < len(t.pieces) {
+			value = t.pieces[i+1].text
+		}
+		if value == "binary" {
+			return true
+		}
+	}
+	return false
 }
 
 // operand reads a word with an operand, and says how many words it takes.
