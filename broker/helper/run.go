@@ -264,7 +264,7 @@ func (h *Helper) compile(ctx context.Context, tc catalog.Located, p *plan) (brok
 	if len(out.Stderr) > 0 && !speaks {
 		return broker.Result{}, broker.Refusef(ReasonLocale, "has no C.UTF-8 locale, and the compiler has something to say")
 	}
-	res := broker.Result{ExitCode: out.ExitCode, Stdout: p.said(out.Stdout), Stderr: p.said(out.Stderr)}
+	res := broker.Result{ExitCode: out.ExitCode, Stdout: p.printed(out.Stdout), Stderr: p.said(out.Stderr)}
 	for _, f := range out.Outputs {
 		name := p.job.Outputs[slices.Index(p.outs, f.Name)]
 		d, err := h.o.Store.PutFile(f.File)

@@ -26,12 +26,13 @@ type toolRun struct {
 	program string   // where it is in the image
 	names   []string // of the outputs, as the command says them
 	outs    []string // the same below outDir
+	prints  bool     // what it prints is of its input: content of the client's
 }
 
 // begins fills in what a plan for a task that is no plain compile has besides.
 func (p *plan) begins(t *task.Task) {
 	if tool, ok := task.ParseTool(p.job.Name); ok {
-		p.tool = &toolRun{tool: tool}
+		p.tool = &toolRun{tool: tool, prints: t.Kind == task.ToolRun && len(t.Outputs) == 0}
 	}
 	p.starts = map[string]broker.Blob{}
 	for i, o := range t.Outputs {
@@ -82,7 +83,7 @@ func (p *plan) begun() (list []sandbox.Begun, done func(), err error) {
 // the build called them by.
 const calledDir = outDir + "-argv0/"
 
-// said is what a tool printed, with the names that the command has for its outputs.
+// said is what a tool says, with the names that the command has for its outputs.
 func (p *plan) said(text []byte) []byte {
 	if p.tool == nil {
 		return text
@@ -96,6 +97,18 @@ func (p *plan) said(text []byte) []byte {
 		text = bytes.ReplaceAll(text, []byte(path.Join(outDir, p.tool.outs[i])), []byte(name))
 	}
 	return text
+}
+
+// printed is what a tool wrote to standard output. A member of an archive (ar p) and texts of a file (strings) are nobody's to
+// change; how a tool is used says where it is.
+func (p *plan) printed(text []byte) []byte {
+	switch {
+	case p.tool == nil || p.tool.prints:
+		return text
+	case len(p.tool.outs) == 0:
+		text = bytes.ReplaceAll(text, []byte(" "+p.tool.program+" "), []byte(" "+p.job.Name+" "))
+	}
+	return p.said(text)
 }
 
 // toolOf finds a toolchain's program of that name: beside its driver, by the driver's target, or where gcc keeps it.

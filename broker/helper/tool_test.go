@@ -112,6 +112,24 @@ func TestTool(t *testing.T) {
 	}
 }
 
+// What is in an archive is printed as it is, whatever it looks like.
+func TestToolPrints(t *testing.T) {
+	h, tc := toolHelper(t)
+	text := "/usr/bin/riscv64-linux-gnu-ar: a\n/usr/bin/riscv64-linux-gnu-ar: b /.crosscc-argv0/c\n"
+	made, err := h.Run(t.Context(), toolJob(tc, "riscv64-linux-gnu-ar", "rD x.a text", []string{"out0.a"}, "text: "+text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := h.Run(t.Context(), toolJob(tc, "riscv64-linux-gnu-ar", "p x.a text", nil, "x.a: "+string(outputOf(t, made))))
+	if err != nil || string(res.Stdout) != text {
+		t.Errorf("%q, %v", res.Stdout, err)
+	}
+	res, err = h.Run(t.Context(), toolJob(tc, "riscv64-linux-gnu-ar", "--help", nil))
+	if err != nil || !bytes.HasPrefix(res.Stdout, []byte("Usage: riscv64-linux-gnu-ar [")) || bytes.Contains(res.Stdout, []byte("/usr/bin")) {
+		t.Errorf("%q, %v", res.Stdout, err)
+	}
+}
+
 // The words of tools are judged here again, and a program that the image has not is none of this machine's.
 func TestToolRefused(t *testing.T) {
 	h, tc := toolHelper(t)
