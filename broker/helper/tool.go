@@ -122,13 +122,18 @@ func toolOf(at *catalog.Place, tc toolchains.Toolchain, run *toolRun) (string, e
 }
 
 // toolPlaces are where a program for a toolchain may be, the likeliest first. A name without a target is that of programs for
-// the machine where they run.
+// the machine where they run. Of PATH those directories count that are the image's alone.
 func toolPlaces(tc toolchains.Toolchain, tool task.Tool, search string, real func(string) (string, error)) []string {
 	dirs := []string{path.Dir(tc.Driver())}
 	if r, err := real(tc.Driver()); err == nil {
 		dirs = append(dirs, path.Dir(r))
 	}
-	dirs = append(dirs, strings.Split(search, ":")...)
+	for _, dir := range strings.Split(search, ":") {
+		// Elsewhere a client's files may lie beside the program, and it loads plugins from ../lib/bfd-plugins.
+		if top, _, _ := strings.Cut(strings.TrimPrefix(path.Clean(dir), "/"), "/"); broker.OfImage(top) {
+			dirs = append(dirs, dir)
+		}
+	}
 	d, _ := argv.ParseDriver(path.Base(tc.Driver()))
 	var names []string
 	add := func(name string, versions ...string) {

@@ -181,7 +181,7 @@ func TestToolPlaces(t *testing.T) {
 		if !ok {
 			t.Fatal(tt.name)
 		}
-		got := toolPlaces(tt.tc, tool, "relative:/usr/bin", func(string) (string, error) { return "/real/clang", nil })
+		got := toolPlaces(tt.tc, tool, "relative:/home/me/bin:/usr/../home/me/bin:/usr/bin", func(string) (string, error) { return "/real/clang", nil })
 		last := -1
 		for _, want := range tt.want {
 			i := slices.Index(got, want)
@@ -190,7 +190,7 @@ func TestToolPlaces(t *testing.T) {
 			}
 			last = i
 		}
-		for _, none := range tt.none {
+		for _, none := range append(tt.none, "/home/me/bin/"+tt.name) {
 			if slices.Contains(got, none) {
 				t.Errorf("%s of %s: %q has %s", tt.name, tt.tc.Path, got, none)
 			}
