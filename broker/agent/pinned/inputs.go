@@ -194,6 +194,9 @@ func (p *Command) script(name string, r io.Reader) ([]string, error) {
 // with Files).
 var (
 	scriptComments = regexp.MustCompile(`(?s)/\*.*?\*/`)
+	// scriptSections are files whose sections a script places: ld opens those that nothing else names (ld's manual, Input Section
+	// Basics). Patterns are none, and what is no file is not there.
+	scriptSections = regexp.MustCompile(`(?:^|[\s({};])"?([^\s(){};,:"*?\[\]]*\.[^\s(){};,:"*?\[\]]+)"?\s*\(`)
 	scriptCommands = regexp.MustCompile(`\b(?:INPUT|GROUP|STARTUP)\s*\(((?:[^()]|\([^()]*\))*)\)|\bINCLUDE\s+"?([^\s";]+)|\bSEARCH_DIR\s*\(\s*"?=?([^\s")]*)`)
 )
 
@@ -201,6 +204,11 @@ var (
 // that it has it look into.
 func scriptNames(text []byte) (files, dirs []string) {
 	text = scriptComments.ReplaceAll(text, []byte(" "))
+	for _, m := range scriptSections.FindAllSubmatch(text, -1) {
+		if name := string(m[1]); name[0] != '.' || strings.Contains(name, "/") { // .bss (NOLOAD) is an output's section
+			files = append(files, name)
+		}
+	}
 	for _, m := range scriptCommands.FindAllSubmatch(text, -1) {
 		for _, name := range strings.FieldsFunc(string(m[1]), func(c rune) bool { return strings.ContainsRune(" \t\r\n,()\"", c) }) {
 			lib, isLib := strings.CutPrefix(name, "-l")

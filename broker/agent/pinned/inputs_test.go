@@ -22,11 +22,12 @@ import (
 func TestScriptNames(t *testing.T) {
 	for text, want := range map[string]string{
 		"INPUT(a.o, \"b c.o\" -lq)": "a.o b c.o libq.so libq.a",
-		"GROUP ( /lib/libc.so.6 libnonshared.a\n AS_NEEDED ( -l:ld.so.2 ) )":                   "/lib/libc.so.6 libnonshared.a ld.so.2",
-		"STARTUP(crt0.o) INCLUDE board.ld\nINCLUDE \"more.ld\"\n":                              "crt0.o board.ld more.ld",
-		"SEARCH_DIR(.)\nSEARCH_DIR(\"=/usr/lib\"); SEARCH_DIR (x)":                             "| . /usr/lib x",
-		"SECTIONS { .text : { *(.text) KEEP (*(SORT(.init))) } /DISCARD/ : { libc.a ( * ) } }": "",
-		"/* INPUT(a.o) */ { global: INPUT; local: *; };":                                       "",
+		"GROUP ( /lib/libc.so.6 libnonshared.a\n AS_NEEDED ( -l:ld.so.2 ) )":                                                               "/lib/libc.so.6 libnonshared.a ld.so.2",
+		"STARTUP(crt0.o) INCLUDE board.ld\nINCLUDE \"more.ld\"\n":                                                                          "crt0.o board.ld more.ld",
+		"SEARCH_DIR(.)\nSEARCH_DIR(\"=/usr/lib\"); SEARCH_DIR (x)":                                                                         "| . /usr/lib x",
+		"SECTIONS { .text : { *(.text) KEEP (*(SORT(.init))) } /DISCARD/ : { libc.a ( * ) } }":                                             "libc.a",
+		"SECTIONS { .text : { crt0.o(.text) KEEP(b/x.o (.init)) *y.o(.text) x.a:z.o(.text) ./q.o(*) } .bss (NOLOAD) : { } . = ALIGN(8); }": "crt0.o b/x.o ./q.o",
+		"/* INPUT(a.o) */ { global: INPUT; local: *; };":                                                                                   "",
 	} {
 		files, dirs := scriptNames([]byte(text))
 		got := strings.Join(files, " ")
