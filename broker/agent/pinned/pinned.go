@@ -95,6 +95,19 @@ func (p *Command) prepare() error {
 			return p.cannot("%s names programs of this machine, and the image's are used", name)
 		}
 	}
+	return p.unsaid()
+}
+
+// unsaid refuses what linkers and their kin take from their environment, which stays here.
+func (p *Command) unsaid() error {
+	if p.task.Kind != task.Link && p.task.Kind != task.ToolRun {
+		return nil
+	}
+	for _, name := range []string{"GNUTARGET", "LDEMULATION"} {
+		if p.s.Getenv(name) != "" {
+			return p.cannot("%s says what kind of file is meant: say it by an option", name)
+		}
+	}
 	return nil
 }
 

@@ -117,3 +117,15 @@ func TestMeansTold(t *testing.T) {
 		}
 	}
 }
+
+// What an image's tools would not be told is not left out.
+func TestUnsaid(t *testing.T) {
+	for kind, want := range map[task.Kind]bool{task.ToolRun: true, task.Link: true, task.Preprocess: false} {
+		for env, set := range map[string]bool{"GNUTARGET=srec": true, "LDEMULATION=elf_i386": true, "GNUTARGET=": false, "X=y": false} {
+			p := &Command{task: &task.Task{Kind: kind}, s: &session.Session{Client: &local.Client{Request: local.Request{Env: []string{env}}}}}
+			if got := p.unsaid() != nil; got != (want && set) {
+				t.Errorf("%s, %s: %v", kind, env, got)
+			}
+		}
+	}
+}
