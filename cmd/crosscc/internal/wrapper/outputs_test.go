@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -306,9 +307,18 @@ func (b *bed) writing(pid int) int {
 	return n
 }
 
+// signals are those that end a wrapper, of which none is ignored by what is started here:
+// what nohup has started ignores one, and a wrapper leaves it so.
+func signals(t *testing.T) []syscall.Signal {
+	heard := make(chan os.Signal, 9)
+	signal.Notify(heard, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(heard) })
+	return []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP}
+}
+
 // A signal while the agent works and nothing runs for it: the agent hears of it.
 func TestSignalWhileAgentWorks(t *testing.T) {
-	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+	for _, sig := range signals(t) {
 		b := newBed(t)
 		asked, gone := make(chan int, 1), make(chan error, 1)
 		b.serve(func(c *local.Client) {
@@ -335,7 +345,7 @@ func TestSignalWhileAgentWorks(t *testing.T) {
 // A signal while a program runs for the agent: the agent hears of it, the program
 // goes with its children.
 func TestSignalWhileWaiting(t *testing.T) {
-	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+	for _, sig := range signals(t) {
 		b := newBed(t)
 		r, w, err := os.Pipe()
 		b.must(err)
