@@ -111,6 +111,21 @@ func (d *Dir) WithLink(name, target string) (*Dir, error) {
 	return &out, nil
 }
 
+// Without is d without the file at an absolute clean path; links are not followed. d stays as it is.
+func (d *Dir) Without(name string) *Dir {
+	out := *d
+	part, rest, deeper := strings.Cut(strings.TrimPrefix(name, "/"), "/")
+	if !deeper {
+		out.Files = slices.DeleteFunc(slices.Clone(d.Files), func(f File) bool { return f.Name == part })
+		return &out
+	}
+	if i, found := d.sub(part); found {
+		out.Dirs = slices.Clone(d.Dirs)
+		out.Dirs[i].Dir = d.Dirs[i].Dir.Without(rest)
+	}
+	return &out
+}
+
 // File finds the file at an absolute clean path; links are not followed.
 func (d *Dir) File(name string) (File, bool) {
 	dir, base := path.Split(name)

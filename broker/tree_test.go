@@ -147,3 +147,27 @@ func TestWithLink(t *testing.T) {
 		}
 	}
 }
+
+func TestWithout(t *testing.T) {
+	d := new(Dir)
+	for _, name := range []string{"/w/a", "/w/b", "/v/a"} {
+		d.Put(name, File{Blob: BytesBlob([]byte(name))})
+	}
+	for name, want := range map[string]int{"/w/a": 2, "/w/none": 3, "/none/a": 3, "/w": 3} {
+		left := 0
+		for at, e := range d.Without(name).All() {
+			if e.File != nil {
+				left++
+			}
+			if at == name && e.File != nil {
+				t.Errorf("%s is there", name)
+			}
+		}
+		if left != want {
+			t.Errorf("without %s there are %d files", name, left)
+		}
+	}
+	if _, ok := d.File("/w/a"); !ok {
+		t.Error("the tree has changed")
+	}
+}

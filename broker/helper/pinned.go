@@ -212,7 +212,7 @@ func pinnedVariable(kv string) bool {
 // maxStdin bounds what a compiler reads from its standard input.
 const maxStdin = 16 << 20
 
-// takeStdin finds standard input in the tree.
+// takeStdin takes standard input out of the tree: a file of that name would be quoted in messages, as one that is piped is not.
 func (p *plan) takeStdin() error {
 	f, ok := p.job.Root.File(path.Join(p.job.Dir, task.StdinName))
 	if !ok {
@@ -223,6 +223,7 @@ func (p *plan) takeStdin() error {
 	}
 	var err error
 	p.stdin, err = f.Blob.Bytes(maxStdin)
+	p.root = p.root.Without(path.Join(p.job.Dir, task.StdinName))
 	return err
 }
 

@@ -159,6 +159,10 @@ func TestPinnedStdin(t *testing.T) {
 	if r, ok := errors.AsType[*broker.Refusal](err); !ok || !strings.Contains(r.Text, "no standard input") {
 		t.Errorf("without it: %+v, %v", res, err)
 	}
+	res, err = h.Run(t.Context(), pinnedJob(tc, []string{"-c", "-x", "c", "-", "-o", "out.o"}, []string{"out.o"}, task.StdinName+": int f(void) { return undeclared; }\n"))
+	if err != nil || res.ExitCode != 1 || !strings.HasPrefix(string(res.Stderr), "<stdin>: In function") || strings.Contains(string(res.Stderr), "return undeclared;") {
+		t.Errorf("a source with an error: %d, %s, %v", res.ExitCode, res.Stderr, err)
+	}
 }
 
 // After a compile that failed what lay in the output's place shows that the compiler had not begun it.
