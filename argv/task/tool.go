@@ -70,7 +70,7 @@ type piece struct {
 	name   string // the output's own name
 }
 
-// ReadTool reads the words that follow a tool's name. Of env only ReadFile is used.
+// ReadTool reads the words that follow a tool's name. Of env only ReadFile is used, and of a linker Getenv.
 func ReadTool(tool Tool, args []string, env argv.Env) (*Task, error) {
 	words, err := response.Expand(args, env.ReadFile)
 	if err != nil {
@@ -86,7 +86,7 @@ func ReadTool(tool Tool, args []string, env argv.Env) (*Task, error) {
 	case "ar":
 		err = t.archiver(words)
 	case "ld", "ld.bfd", "ld.gold":
-		err = t.linker(words)
+		err = t.linker(words, env)
 	default:
 		err = t.plainTool(tool.Name, words)
 	}
@@ -263,7 +263,7 @@ func only(set string) func(rune) rune {
 }
 
 // linker reads the words of ld by itself, by the list for those that a driver hands on.
-func (t *Task) linker(words []string) error {
+func (t *Task) linker(words []string, env argv.Env) error {
 	name := ""
 	var run []linkerWord
 	for i := 0; i < len(words); i++ {
@@ -296,11 +296,11 @@ func (t *Task) linker(words []string) error {
 	if err := t.linkerRun(run); err != nil {
 		return err
 	}
-	return t.linkerPieces(name)
+	return t.linkerPieces(name, env)
 }
 
 // linkerPieces lays the words of ld out, the output behind the others.
-func (t *Task) linkerPieces(name string) error {
+func (t *Task) linkerPieces(name string, env argv.Env) error {
 	maps := slices.Clone(t.Outputs)
 	if len(maps) > 1 {
 		return fmt.Errorf("the linker is told of %d maps", len(maps))
@@ -320,7 +320,12 @@ func (t *Task) linkerPieces(name string) error {
 	if _, err := t.writes("", name, argv.Object); err != nil {
 		return err
 	}
-	t.search(argv.Env{})
+	t.search(argv.Env{Getenv: func(key string) string {
+		if key != "LD_RUN_PATH" || env.Getenv == nil {
+			return "" // LIBRARY_PATH is the driver's
+		}
+		return env.Getenv(key)
+	}})
 	t.words, t.links = nil, nil
 	if slices.Contains(t.Reads, name) {
 		return fmt.Errorf("output %s is an input as well", name)

@@ -110,6 +110,14 @@ func TestReadTool(t *testing.T) {
 	}
 }
 
+// ld looks for what libraries need where its own environment says, and not where the driver's does.
+func TestToolRunPath(t *testing.T) {
+	task, err := ReadNamed("ld", []string{"a.o", "-lz"}, argv.Env{Getenv: func(key string) string { return "of/" + key }})
+	if err != nil || strings.Join(task.RunDirs, " ") != "of/LD_RUN_PATH" || len(task.Dirs) != 0 {
+		t.Errorf("%+v, %v", task, err)
+	}
+}
+
 func TestToolRefuses(t *testing.T) {
 	for command, want := range map[string]string{
 		"ar --plugin x.so rc libx.a a.o":      "--plugin",
