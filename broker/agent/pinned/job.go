@@ -291,10 +291,16 @@ func (p *Command) send(o order) (broker.Result, *broker.Job, error) {
 // writable refuses outputs in places that the wrapper should not write over.
 func (p *Command) writable(outputs []argv.Output) error {
 	c := &compile.Compile{Session: p.s, Cmd: argv.Parse(nil, argv.Env{})}
+	names := map[string]bool{}
 	for _, o := range outputs {
 		if o.Name == "/dev/null" {
 			continue
 		}
+		name := path.Clean(p.s.Abs(o.Name))
+		if names[name] {
+			return p.cannot("%s is two outputs", o.Name)
+		}
+		names[name] = true
 		if l, ok := errors.AsType[*reason.Local](c.CheckTarget(o.Name)); ok {
 			return p.cannot("%s", l.Text)
 		}

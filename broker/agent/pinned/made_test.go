@@ -9,6 +9,7 @@ import (
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/local"
+	"github.com/crosscc/crosscc/toolchains/rootfs"
 )
 
 // The object's name comes last, behind those of the files that belong to it, and what
@@ -47,6 +48,25 @@ func TestAsItWas(t *testing.T) {
 	for text, want := range map[string]bool{"old": true, "new": false} {
 		if got := p.asItWas(j, broker.Output{Path: read.Changed[0], Blob: broker.BytesBlob([]byte(text))}); got != want {
 			t.Errorf("%s: %v", text, got)
+		}
+	}
+}
+
+// One file that would be written twice is not: which content it gets is the order's, which is another here.
+func TestWritable(t *testing.T) {
+	root, err := rootfs.At("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = root.Close() }()
+	p := &Command{s: &session.Session{Client: &local.Client{Request: local.Request{Dir: t.TempDir()}}, Files: root}}
+	for names, want := range map[string]bool{"a.o b.o": true, "a.o ./a.o": false, "/dev/null /dev/null": true} {
+		var outputs []argv.Output
+		for _, name := range strings.Fields(names) {
+			outputs = append(outputs, argv.Output{Name: name})
+		}
+		if err := p.writable(outputs); (err == nil) != want {
+			t.Errorf("%s: %v", names, err)
 		}
 	}
 }
