@@ -68,6 +68,10 @@ var linkerFlags = regexp.MustCompile(`^(as-needed|no-as-needed|whole-archive|no-
 	`version|V|color-diagnostics(=[a-z]+)?|gdb-index|no-gdb-index|fix-cortex-[a-z0-9-]+(=[a-z]+)?|be8|use-blx|no-merge-exidx-entries|apply-dynamic-relocs|no-apply-dynamic-relocs|` +
 	`pack-dyn-relocs=[a-z+]+|check-sections|no-check-sections|(no-)?omit-global-definitions|no-strip-discarded|strip-discarded|no-ctors-in-init-array|ctors-in-init-array)$`)
 
+// linkerDouble are those of them that need two dashes: with one GNU ld, where it does not know the long word, reads -c, a script
+// of MRI's that may name files, or -o.
+var linkerDouble = regexp.MustCompile(`^(o|color-|ctors-|compress-|gc-keep-|no-(gdb-index|dependent-libraries|apply-|omit-|threads|strip-discarded|[on]magic))`)
+
 // linkerTexts are words whose operand is text.
 var linkerTexts = strings.Fields(`soname h e entry u undefined require-defined defsym wrap z m I dynamic-linker Ttext Tdata Tbss Ttext-segment
 	Trodata-segment Tldata-segment section-start image-base format b oformat y trace-symbol exclude-libs F filter f auxiliary init fini hash-size
@@ -145,7 +149,7 @@ func (t *Task) linkerWord(run []linkerWord) (int, error) {
 	}
 	bare := strings.TrimPrefix(strings.TrimPrefix(w.text, "-"), "-")
 	twoDashes := strings.HasPrefix(w.text, "--")
-	if linkerFlags.MatchString(bare) && (twoDashes || bare[0] != 'o') {
+	if linkerFlags.MatchString(bare) && (twoDashes || !linkerDouble.MatchString(bare)) {
 		return 1, nil
 	}
 	name, value, joined := strings.Cut(bare, "=")
