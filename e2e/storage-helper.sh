@@ -5,7 +5,7 @@
 #     e2e/storage-helper.sh [SUITE]
 #
 # It fetches ccache and what it is linked with from the Debian suite (default:
-# forky) into a directory of its own, with apt's lists beside it, installs nothing,
+# forky), at the mirror that this machine uses, into a directory of its own, with apt's lists beside it, installs nothing,
 # and removes all of it. make test does not run it: a suite that moves on must not
 # break a build. The protocol itself is tested in broker/ccache/crsh.
 set -euo pipefail
@@ -25,7 +25,8 @@ trap cleanup EXIT
 echo "fetching ccache of $suite"
 mkdir -p "$dir"/apt/{lists/partial,cache/archives/partial} "$dir"/{debs,root,bin,run,src}
 keys=/usr/share/keyrings/debian-archive-keyring.gpg
-echo "deb [signed-by=$keys] http://deb.debian.org/debian $suite main" >"$dir/apt/sources"
+mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Component: main' | grep -v security | head -n 1)
+echo "deb [signed-by=$keys] $mirror $suite main" >"$dir/apt/sources"
 : >"$dir/apt/status" # nothing is installed: apt names all that ccache needs
 apt=(apt-get -qq -o "Dir::Etc::SourceList=$dir/apt/sources" -o Dir::Etc::SourceParts=- -o "Dir::State::Lists=$dir/apt/lists"
     -o "Dir::State::Status=$dir/apt/status" -o "Dir::Cache=$dir/apt/cache" -o APT::Sandbox::User=root -o Acquire::Languages=none)
