@@ -1,6 +1,6 @@
 // Package allow is the helper's policy for words. It is alone so that it can be read in one go, and it is an allowlist so that
-// a new compiler's new option is refused until somebody has looked at it. Clients use the same lists, so as to send nothing that
-// would be refused.
+// a new compiler's new option is refused until somebody has looked at it. Clients ask it of words for the assembler and for
+// LLVM alone: of the others a helper that is newer than the client may know more.
 //
 // The attack: a job's words come from a peer that is not trusted. A compiler's driver runs programs and reads and
 // writes files when it is told to: -fplugin=, -specs=, -wrapper, -B, -Xclang -load, -fpass-plugin= and @file run or
