@@ -84,7 +84,7 @@ func TestProcGroup(t *testing.T) {
 	if err != nil || first <= 0 {
 		t.Fatalf("after a child ended: %v, %v", first, err)
 	}
-	lives := exec.Command("sh", "-c", burn+"; echo; exec cat")
+	lives := exec.Command("sh", "-c", burn+"; echo; read word") // no exec: in the middle of one a process has no environment
 	lives.Env = append(os.Environ(), "MARK="+mark)
 	in, err := lives.StdinPipe()
 	if err != nil {
