@@ -87,7 +87,10 @@ func (p *Command) compile(cmd *argv.Command) (made, error) {
 	if err != nil {
 		return made{}, err
 	}
-	res, _, err := p.send(o)
+	res, j, err := p.send(o)
+	if err == nil {
+		res = p.inColour(cmd, o, j, res)
+	}
 	return made{res: res, outputs: c.Outputs(), removed: c.Removed(res)}, err
 }
 
@@ -130,7 +133,11 @@ func (p *Command) whole() (made, error) {
 	if err := p.writable(t.Outputs); err != nil {
 		return made{}, err
 	}
-	res, j, err := p.send(p.wholeOrder())
+	o := p.wholeOrder()
+	res, j, err := p.send(o)
+	if err == nil && (t.Kind == task.Link || t.Kind == task.Preprocess) {
+		res = p.inColour(argv.Parse(p.s.Request.Args[1:], p.reading()), o, j, res)
+	}
 	if err == nil {
 		err = p.nameInMap(&res)
 	}

@@ -83,10 +83,7 @@ func (p *Command) prepare() error {
 		return err
 	}
 	var err error
-	p.task, err = task.ReadNamed(path.Base(p.s.Request.Args[0]), p.s.Request.Args[1:], argv.Env{
-		Family: p.tc.Family, Getenv: p.variable,
-		ReadFile: func(name string) ([]byte, error) { return p.s.Files.ReadFile(p.s.Abs(name), session.MaxWords) },
-	})
+	p.task, err = task.ReadNamed(path.Base(p.s.Request.Args[0]), p.s.Request.Args[1:], p.reading())
 	if err != nil {
 		return p.cannot("%v", err)
 	}
@@ -96,6 +93,14 @@ func (p *Command) prepare() error {
 		}
 	}
 	return p.unsaid()
+}
+
+// reading is what the words of the command are read with.
+func (p *Command) reading() argv.Env {
+	return argv.Env{
+		Driver: p.driver, Family: p.tc.Family, Getenv: p.variable,
+		ReadFile: func(name string) ([]byte, error) { return p.s.Files.ReadFile(p.s.Abs(name), session.MaxWords) },
+	}
 }
 
 // unsaid refuses what linkers and their kin take from their environment, which stays here.
