@@ -17,6 +17,11 @@ const Magic = "!<thin>\n"
 // headSize is the size of a member's head (ar.h): name 16, date 12, user 6, group 6, mode 8, size 10, end 2.
 const headSize = 60
 
+// nameSize is what of a head's name says where the table has it. GNU ar writes the first bytes of a file's own name there
+// before, with a slash behind them, and leaves the last byte as it was: a slash, when that name has 15 bytes or more
+// (_bfd_construct_extended_name_table in BFD's archive.c).
+const nameSize = 15
+
 // MaxSize bounds an archive that is read, in bytes. It has no more than names and an index.
 const MaxSize = 64 << 20
 
@@ -103,17 +108,17 @@ func (a *Archive) Renamed(to func(name string) string) ([]byte, error) {
 	}
 	for at := from; at < len(a.text); at += headSize {
 		member := slices.Clone(a.text[at : at+headSize])
-		number, origin, _ := strings.Cut(strings.TrimRight(string(member[1:16]), " "), ":")
+		number, origin, _ := strings.Cut(strings.TrimRight(string(member[1:nameSize]), " "), ":")
 		old, err := strconv.Atoi(number)
 		if new, ok := moved[old]; ok && err == nil && member[0] == '/' {
 			name := "/" + strconv.Itoa(new)
 			if origin != "" {
 				name += ":" + origin
 			}
-			if len(name) > 16 {
+			if len(name) > nameSize {
 				return nil, errors.New("a name stands too far behind")
 			}
-			copy(member, fmt.Sprintf("%-16s", name))
+			copy(member, fmt.Sprintf("%-*s", nameSize, name))
 		} else {
 			return nil, fmt.Errorf("the member at %d has no name in the table", at)
 		}

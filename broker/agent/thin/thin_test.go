@@ -59,7 +59,10 @@ func TestRead(t *testing.T) {
 
 // An archive that was made elsewhere is what ar makes at home once its names are those of home.
 func TestRenamed(t *testing.T) {
-	for _, names := range [][]string{{"a.o"}, {"a.o", "far/b.o"}, {"a.o", "far/b.o", "ccc.o"}} {
+	for _, names := range [][]string{
+		{"a.o"}, {"a.o", "far/b.o"}, {"a.o", "far/b.o", "ccc.o"},
+		{"of-fourteen-.o", "of-fifteen---.o", "far/of-sixteen---.o", "far/and-a-longer-one-still.o"},
+	} {
 		dir, err := filepath.EvalSymlinks(t.TempDir())
 		if err != nil {
 			t.Fatal(err)
