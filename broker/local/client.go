@@ -137,7 +137,7 @@ func (c *Client) send(m Message, files ...*os.File) error {
 // Run closes them once they are sent, and the caller reads the other ends
 // meanwhile. When ctx ends first the program still runs, and the wrapper runs no
 // other: Run then refuses, or the end of the one would be taken for the other's.
-// What ends the program is Close, or the end of the wrapper.
+// What ends the program is Close, the end of the wrapper, or a final message.
 func (c *Client) Run(ctx context.Context, r Run, stdin, stdout, stderr *os.File) (Ran, error) {
 	files := []*os.File{stdout, stderr}
 	if r.Stdin = stdin != nil; r.Stdin {

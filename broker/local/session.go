@@ -127,6 +127,8 @@ func (s *Session) Wait() (Message, []*os.File, error) {
 		}
 		switch m := m.(type) {
 		case Exec, Finish, Fail, Answer, Replace:
+			// One that took too long may still run, and write what now others write.
+			s.child.kill()
 			return m, files, nil
 		case Run:
 			err = s.run(m, files)

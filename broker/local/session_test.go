@@ -278,6 +278,44 @@ func TestRunGivenUp(t *testing.T) {
 	<-served
 }
 
+// A program that the agent has given up does not live on beside what comes instead of it,
+// nor does what it has started.
+func TestGivenUpIsKilled(t *testing.T) {
+	for name, last := range map[string]Message{"exec": Exec{Reason: "took too long", Slot: true}, "finish": Finish{}} {
+		a, b := pair(t)
+		s := NewSession(b, Host{Environ: os.Environ()})
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			c, err := NewClient(context.Background(), a)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			enough, stop := context.WithCancel(context.Background())
+			go func() {
+				_, _ = io.ReadFull(r, make([]byte, 3))
+				stop()
+			}()
+			if _, err := c.Run(enough, Run{Path: "/bin/sh", Args: []string{"sh", "-c", "sleep 60 & echo up; sleep 60"}}, nil, w, null(t)); !errors.Is(err, context.Canceled) {
+				t.Errorf("given up: %v", err)
+			}
+			_ = c.last(last)
+		}()
+		if _, _, err := s.Do(hello()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		_ = r.SetReadDeadline(time.Now().Add(5 * time.Second))
+		if _, err := r.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("%s: it lives: %v", name, err)
+		}
+		r.Close()
+		s.Close()
+	}
+}
+
 func TestClientRefuses(t *testing.T) {
 	tests := []struct {
 		name string
