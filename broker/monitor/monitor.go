@@ -95,6 +95,8 @@ type Verification struct {
 	Wanted int `json:"wanted"`
 	Left   int `json:"left"`
 	Same   int `json:"same"`
+	// Unfinished are those whose local compile came to no end that could be compared.
+	Unfinished int `json:"unfinished"`
 	// Findings are those that differed: the first hundred of Differed.
 	Differed   int          `json:"differed"`
 	Findings   []Finding    `json:"findings"`

@@ -110,12 +110,8 @@ func Link(c *compile.Compile, places *slots.Slots, parts []*compile.Compile, ans
 		defer func() { _ = unix.Unlinkat(int(dir.Fd()), base, 0) }() // gone already: no matter
 		objects[i] = path.Join(dir.Name(), base)
 	}
-	release, err := c.Session.Place(c.Session.Context(), places)
-	if err != nil {
-		return err
-	}
-	defer release()
-	out, err := c.Session.RunLong(c.Session.Context(), c.Argv0, drivers.Program{Path: c.Program, Args: c.Split.Link(objects)}, session.MaxWords)
+	// It takes as long as at home, or as the build lets it.
+	out, err := c.Session.RunPlaced(c.Session.Context(), places, 0, c.Argv0, drivers.Program{Path: c.Program, Args: c.Split.Link(objects)}, session.MaxWords)
 	if err != nil {
 		return c.Failed(broker.Reason(option.Link), "link", err)
 	}

@@ -32,6 +32,8 @@ const (
 	// takes some seconds, and two toolchains that differ need half a dozen, at worst
 	// one for each attribute besides.
 	calibrationTime = 10 * time.Minute
+	// corpusTime bounds one compile of the corpus on the client.
+	corpusTime = 5 * time.Minute
 	// calibrationRest is how long a comparison that failed is not tried again: a
 	// helper that is lost must not cost each job a try.
 	calibrationRest = time.Minute
@@ -167,11 +169,6 @@ const scriptFailed = 125
 
 // corpusHome has the client's compiler compile a unit.
 func (pr *Prover) corpusHome(ctx context.Context, c *compile.Compile, q *calibrate.Question, u calibrate.Unit) (calibrate.Outcome, error) {
-	release, err := c.Session.Place(ctx, pr.Slots)
-	if err != nil {
-		return calibrate.Outcome{}, err
-	}
-	defer release()
 	dir, err := c.Session.TempDir()
 	if err != nil {
 		return calibrate.Outcome{}, err
@@ -180,7 +177,7 @@ func (pr *Prover) corpusHome(ctx context.Context, c *compile.Compile, q *calibra
 	base := "crosscc." + rand.Text()[:8]
 	words := slices.Concat([]string{"-c", corpusScript, path.Join(dir.Name(), base), c.Program}, q.Words, u.Words, targetWords(c),
 		[]string{"-x", u.Language.XName(), "-c", corpusName, "-o", corpusObject})
-	out, err := c.Session.RunAs(ctx, "/bin/sh", drivers.Program{Path: "/bin/sh", Args: words, Env: []string{"LC_ALL=C", "LANGUAGE="}, Stdin: u.Source}, maxCorpusObject)
+	out, err := c.Session.RunPlaced(ctx, pr.Slots, corpusTime, "/bin/sh", drivers.Program{Path: "/bin/sh", Args: words, Env: []string{"LC_ALL=C", "LANGUAGE="}, Stdin: u.Source}, maxCorpusObject)
 	if err != nil { // the wrapper is gone, perhaps killed with all that it ran
 		removeCorpus(dir, base)
 		return calibrate.Outcome{}, err

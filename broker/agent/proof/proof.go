@@ -16,7 +16,7 @@ import (
 	"github.com/crosscc/crosscc/broker/monitor"
 )
 
-// Options are what a Prover works with; it needs all of them.
+// Options are what a Prover works with; it needs all of them but the last.
 type Options struct {
 	Fleet    *fleet.Fleet
 	Book     *calibrate.Book // what was found, kept on disk
@@ -24,6 +24,8 @@ type Options struct {
 	Slots    *slots.Slots // for compiles on the client
 	Counters *monitor.Counters
 	Log      *logrus.Logger
+	// VerifyTime bounds the local compile of a job that is verified; 0 means six hours.
+	VerifyTime time.Duration
 }
 
 // A Prover compares for one agent.

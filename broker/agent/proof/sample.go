@@ -61,6 +61,13 @@ func (s *sample) note(command []string, helper, differs string) {
 	}
 }
 
+// giveUp counts a job whose local compile did not come to an end.
+func (s *sample) giveUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.of.Unfinished++
+}
+
 // Verification answers crossctl verify: "next N", "end", "clear [HELPER]", or
 // nothing for what was found.
 func (pr *Prover) Verification(words []string) (monitor.Verification, error) {

@@ -10,8 +10,6 @@ import (
 
 	"github.com/crosscc/crosscc/broker/agent/compile"
 	"github.com/crosscc/crosscc/broker/agent/reason"
-	"github.com/crosscc/crosscc/broker/agent/session"
-	"github.com/crosscc/crosscc/toolchains/drivers"
 )
 
 // VerifyPart is verify for one compile of a command that is taken apart. The local
@@ -32,14 +30,9 @@ func (pr *Prover) VerifyPart(c *compile.Compile, got compile.Answer) error {
 		}
 	}()
 	at := func(name string) string { return path.Join(dir.Name(), files[name]) }
-	release, err := c.Session.Place(c.Session.Context(), pr.Slots)
+	out, err := pr.atHome(c, c.Cmd.Whole(at(c.Object()), at(compile.DepsName), c.Cmd.NameWords(c.Session.Request.Dir)...))
 	if err != nil {
 		return err
-	}
-	out, err := c.Session.RunAs(c.Session.Context(), c.Argv0, drivers.Program{Path: c.Program, Args: c.Cmd.Whole(at(c.Object()), at(compile.DepsName), c.Cmd.NameWords(c.Session.Request.Dir)...)}, session.MaxWords)
-	release()
-	if err != nil {
-		return c.Failed(reason.Verify, "compile locally to compare", err)
 	}
 	var differs []string
 	if out.Status != 0 {

@@ -32,6 +32,7 @@ const (
 	Settings    broker.Reason = "settings"
 	Source      broker.Reason = "source"
 	Verify      broker.Reason = "verify"
+	Unverified  broker.Reason = "unverified"
 	Date        broker.Reason = "date"
 	Asked       broker.Reason = "source-setting"
 	Untellable  broker.Reason = "untellable"
@@ -57,6 +58,7 @@ func All() []Doc {
 		{Name, "A name in the command can't be said to a helper."},
 		{Diagnostics, "The helper's compiler printed something that may not be what the local one prints: to a terminal that is too narrow or whose colours are not known, in another language, of a temporary file, or from preprocessed text that can't prove it."},
 		{Verify, "The compile was done locally too (verify in the configuration), and what a helper had made was not the same. The log names the command."},
+		{Unverified, "The compile was to be done locally too (verify in the configuration), and that came to no end that could be compared: it took more than six hours, was killed, or printed more than 16 MiB. It is the local compiler's alone, from the beginning."},
 		{BadOutput, "What the helpers returned is not an object for the target; it was thrown away."},
 		{Target, "The output's name is taken by something that is no regular file, by the source, or by another output of the command."},
 		{Unwritten, "The output could not be written: the local compiler meets the same trouble and says it in its own words; or it is a file with several links that the compiler would write over."},

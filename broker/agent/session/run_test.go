@@ -6,12 +6,16 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/agent/session/sessiontest"
+	"github.com/crosscc/crosscc/broker/agent/slots"
 	"github.com/crosscc/crosscc/toolchains/drivers"
 )
 
@@ -51,6 +55,52 @@ func TestRunAs(t *testing.T) {
 		if got := string(out.Stdout) + string(out.Stderr) + string(rune(out.Status)); err != nil || got != tt.want {
 			t.Errorf("%q: %q, %v, want %q", tt.program.Args, got, err, tt.want)
 		}
+	}
+}
+
+// Of several compiles that one wrapper is to run only the one that runs holds a place, and
+// none has used up its time by waiting for the others.
+func TestRunPlaced(t *testing.T) {
+	s := sessiontest.New(t, []string{"/bin/sh"})
+	var places slots.Slots
+	places.Resize(3)
+	up, down := filepath.Join(t.TempDir(), "up"), filepath.Join(t.TempDir(), "down")
+	for _, name := range []string{up, down} {
+		if err := syscall.Mkfifo(name, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	long := drivers.Program{Path: "/bin/sh", Args: []string{"-c", "echo >" + up + "; cat " + down}}
+	ended := make(chan error, 3)
+	run := func(p drivers.Program, bound time.Duration) {
+		_, err := s.RunPlaced(t.Context(), &places, bound, "sh", p, session.MaxWords)
+		ended <- err
+	}
+	go run(long, 0)
+	if _, err := os.ReadFile(up); err != nil { // it runs
+		t.Fatal(err)
+	}
+	for range 2 {
+		go run(drivers.Program{Path: "/bin/true"}, time.Second)
+	}
+	time.Sleep(1200 * time.Millisecond) // for these to have come and to wait
+	if _, held := places.Figures(); held != 1 {
+		t.Errorf("one runs and two wait, and %d places are held", held)
+	}
+	if err := os.WriteFile(down, nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	if _, held := places.Figures(); held != 0 {
+		t.Errorf("all have ended, and %d places are held", held)
+	}
+	_, err := s.RunPlaced(t.Context(), &places, time.Millisecond, "sh", drivers.Program{Path: "/bin/sleep", Args: []string{"60"}}, session.MaxWords)
+	if _, held := places.Figures(); held != 0 || err == nil || err.Error() != "run /bin/sleep: it was not done after 1ms" {
+		t.Errorf("over its time: %v, and %d places are held", err, held)
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -27,8 +26,8 @@ const (
 	MaxText = 512 << 20
 	// MaxWords bounds what a probe prints, and a source that is quoted.
 	MaxWords = 16 << 20
-	// runTime bounds one program that a wrapper runs for the agent, but for links: they
-	// take as long as at home, or as the build lets them.
+	// runTime bounds one question to a program of the client's, and one run of its
+	// preprocessor. Compiles and links have bounds of their own (RunPlaced).
 	runTime = 5 * time.Minute
 )
 
@@ -42,7 +41,7 @@ type Session struct {
 	set    *Settings // read once
 	setErr error
 
-	running sync.Mutex // the wrapper runs one program at a time
+	running chan struct{} // holds a token while the wrapper runs a program: one at a time
 }
 
 // Open makes a session of a wrapper that has said what it wants.
@@ -51,7 +50,7 @@ func Open(c *local.Client, pid int) (*Session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("root of the wrapper: %w", err)
 	}
-	return &Session{Client: c, Files: rootfs.FromFD(fd), pid: pid}, nil
+	return &Session{Client: c, Files: rootfs.FromFD(fd), pid: pid, running: make(chan struct{}, 1)}, nil
 }
 
 // End lets go of the wrapper. A program that runs there for the agent is killed.
@@ -99,20 +98,57 @@ func (s *Session) Ask(ctx context.Context, p drivers.Program) (drivers.Output, e
 
 // RunAs is Ask with an argv[0] and a bound on what is printed.
 func (s *Session) RunAs(ctx context.Context, argv0 string, p drivers.Program, limit int64) (drivers.Output, error) {
-	ctx, cancel := context.WithTimeout(ctx, runTime)
-	defer cancel()
-	return s.RunLong(ctx, argv0, p, limit)
+	return s.runNext(ctx, func() (drivers.Output, error) {
+		return s.runBounded(ctx, runTime, argv0, p, limit)
+	})
 }
 
-// RunLong is RunAs for as long as ctx lasts.
-func (s *Session) RunLong(ctx context.Context, argv0 string, p drivers.Program, limit int64) (_ drivers.Output, err error) {
+// RunPlaced is RunAs in a place of the machine's, for a compile or a link. The place is
+// waited for when the wrapper has nothing else to run, so that nobody holds one who can't
+// use it, and given back when the program has ended. It may run as long as bound says, from
+// then on; 0 is as long as ctx lasts.
+func (s *Session) RunPlaced(ctx context.Context, of *slots.Slots, bound time.Duration, argv0 string, p drivers.Program, limit int64) (drivers.Output, error) {
+	return s.runNext(ctx, func() (drivers.Output, error) {
+		release, err := s.Place(ctx, of)
+		if err != nil {
+			return drivers.Output{}, err
+		}
+		defer release()
+		if bound == 0 {
+			return s.run(ctx, argv0, p, limit)
+		}
+		return s.runBounded(ctx, bound, argv0, p, limit)
+	})
+}
+
+// runNext runs when the wrapper runs no other program. The wait is no part of what a program
+// may take: the one before may be a compile.
+func (s *Session) runNext(ctx context.Context, run func() (drivers.Output, error)) (drivers.Output, error) {
+	select {
+	case s.running <- struct{}{}:
+	case <-ctx.Done():
+		return drivers.Output{}, context.Cause(ctx)
+	case <-s.Context().Done():
+		return drivers.Output{}, s.Gone()
+	}
+	defer func() { <-s.running }()
+	return run()
+}
+
+// runBounded is run for a time.
+func (s *Session) runBounded(ctx context.Context, bound time.Duration, argv0 string, p drivers.Program, limit int64) (drivers.Output, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, bound, fmt.Errorf("it was not done after %s", bound))
+	defer cancel()
+	return s.run(ctx, argv0, p, limit)
+}
+
+// run has the wrapper run a program, for as long as ctx lasts. s.running is held.
+func (s *Session) run(ctx context.Context, argv0 string, p drivers.Program, limit int64) (_ drivers.Output, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("run %s: %w", p.Path, err)
 		}
 	}()
-	s.running.Lock()
-	defer s.running.Unlock()
 	stdin, err := fileWith(p.Stdin)
 	if err != nil {
 		return drivers.Output{}, err

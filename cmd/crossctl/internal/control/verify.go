@@ -91,6 +91,9 @@ func (c *control) verified(cmd *cobra.Command, words []string, how reach) error 
 // showVerification lays a report out for people.
 func showVerification(w io.Writer, v monitor.Verification) {
 	rows := [][]string{{"compared", fmt.Sprintf("%d the same, %d not", v.Same, v.Differed)}}
+	if v.Unfinished > 0 {
+		rows = append(rows, []string{"unfinished", fmt.Sprintf("%d: the local compile took more than 6 hours, or was killed", v.Unfinished)})
+	}
 	if v.Left > 0 && v.Left < allCompiles/2 {
 		rows = append(rows, []string{"to come", fmt.Sprintf("the next %d that a helper compiles", v.Left)})
 	}
