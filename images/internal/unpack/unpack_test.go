@@ -184,6 +184,21 @@ func TestLayers(t *testing.T) {
 		{"a whiteout of a link takes what it leads to not", []headers{{file("d/a", "1"), symlink("s", "d")}, {file(".wh.s", "")}}, "d/\nd/a = 1"},
 		{"opaque where nothing is", []headers{{file("no/where/.wh..wh..opq", ""), file("a", "1")}}, "a = 1"},
 		{"opaque in the place of a file", []headers{{file("a", "1")}, {dir("a"), file("a/.wh..wh..opq", ""), file("a/b", "2")}}, "a/\na/b = 2"},
+		{"whiteouts across three layers", []headers{
+			{file("a", "1"), file("b", "1"), file("d/x", "1"), file("d/y", "1"), file("e/f", "1"), symlink("s", "d"), file("k", "1")},
+			{file(".wh.a", ""), file("d/.wh.x", ""), file(".wh.e", ""), file(".wh.s", ""), file("b", "2"), file("new", "2"), file("d/z", "2"), dir("k"), file("k/f", "2")},
+			{file("a", "3"), file("d/x", "3"), file(".wh.b", ""), file(".wh.new", ""), file("d/.wh.z", ""), file("s/t", "3"), file("k/.wh.f", "")}},
+			"a = 3\nd/\nd/x = 3\nd/y = 1\nk/\ns/\ns/t = 3"},
+		{"opaque across three layers", []headers{
+			{file("d/x", "1"), file("d/e/y", "1"), file("f/x", "1"), file("g/x", "1")},
+			{file("d/.wh..wh..opq", ""), file("d/e/z", "2"), file("d/n", "2"), file("f/.wh..wh..opq", ""), file("g/y", "2")},
+			{file("d/e/.wh..wh..opq", ""), file("d/e/u", "3"), file("f/y", "3"), file(".wh.g", ""), file("g/z", "3")}},
+			"d/\nd/e/\nd/e/u = 3\nd/n = 2\nf/\nf/y = 3\ng/\ng/z = 3"},
+		{"hard links to files of layers below", []headers{
+			{file("a", "1"), file("d/b", "1"), file("c", "1")},
+			{link("h", "a"), link("d/g", "./d/b"), file("c", "2")},
+			{link("i", "h"), file("a", "3"), file("d/.wh.b", ""), link("j", "c")}},
+			"a = 3\nc = 2\nd/\nd/g = 1\nh = 1\ni = 1\nj = 2"},
 		{"odd names", []headers{{file("a\nb", "1"), file("-", "2"), file("\xff", "3"), file(".wh", "4"), file("..a", "5"), file("a..", "6")}},
 			"- = 2\n..a = 5\n.wh = 4\na\nb = 1\na.. = 6\n\xff = 3"},
 	}
@@ -199,6 +214,29 @@ func TestLayers(t *testing.T) {
 				t.Errorf("there is\n%s\nwant\n%s", got, tt.want)
 			}
 		})
+	}
+}
+
+// A hard link is one file with its target, of whatever layer that is (#pragma once
+// knows files by it); a file that comes later in its place is another.
+func TestHardLinks(t *testing.T) {
+	tree, root := place(t, testLimits)
+	err := lay(t, tree,
+		layer(t, dir("usr/lib"), symlink("lib", "usr/lib"), file("usr/lib/a", "1"), file("b", "1")),
+		layer(t, link("h", "lib/a"), link("g", "b")),
+		layer(t, link("usr/i", "h"), file("b", "3")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		one, other string
+		same       bool
+	}{{"usr/lib/a", "h", true}, {"h", "usr/i", true}, {"b", "g", false}} {
+		a, err := os.Lstat(filepath.Join(root, tt.one))
+		b, berr := os.Lstat(filepath.Join(root, tt.other))
+		if errors.Join(err, berr) != nil || os.SameFile(a, b) != tt.same {
+			t.Errorf("%s and %s: want one file %t, %v", tt.one, tt.other, tt.same, errors.Join(err, berr))
+		}
 	}
 }
 
