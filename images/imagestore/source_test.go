@@ -9,12 +9,15 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -397,45 +400,90 @@ func TestMillionEntries(t *testing.T) {
 	nothing(t, s, above)
 }
 
-// Credentials come from the docker configuration.
+// Credentials come from the docker configuration in each of its forms, else from
+// podman's; a registry hears what is said for it alone.
 func TestCredentials(t *testing.T) {
 	img := imagetest.Image(t, compression.GZip, imagetest.SomeLayers(t)...)
 	plain := imagetest.Serve(t)
 	imagetest.Push(t, plain+"/a:1", img)
-	behind := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if user, password, _ := r.BasicAuth(); user != "me" || password != "secret" {
+	host, heard := behindPassword(t, plain)
+	helpers := t.TempDir()
+	for program, body := range map[string]string{
+		"mine":  `printf '{"ServerURL": "%s", "Username": "me", "Secret": "secret"}' "$host"`,
+		"empty": `echo "credentials not found in native keychain"; exit 1`,
+		"dead":  `exit 3`,
+	} {
+		script := "#!/bin/sh\nread host\necho \"$1 $host\" >> " + helpers + "/asked\n" + body + "\n"
+		check(t, os.WriteFile(filepath.Join(helpers, "docker-credential-"+program), []byte(script), 0o755))
+	}
+	t.Setenv("PATH", helpers+":"+os.Getenv("PATH"))
+	const auth = `{"auth": "bWU6c2VjcmV0"}` // me:secret
+	for _, tt := range []struct {
+		name, docker, podman string
+		says                 string // part of the error, "" for none
+	}{
+		{"nothing", "", "", "401"},
+		{"auths", `{"auths": {"` + host + `": ` + auth + `}}`, "", ""},
+		{"auths with name and password", `{"auths": {"` + host + `": {"username": "me", "password": "secret"}}}`, "", ""},
+		{"auths of another", `{"auths": {"registry.example": ` + auth + `}}`, "", "401"},
+		{"a wrong password", `{"auths": {"` + host + `": {"auth": "bWU6d3Jvbmc="}}}`, "", "401"},
+		{"credHelpers", `{"credHelpers": {"` + host + `": "mine"}}`, "", ""},
+		{"credHelpers before auths", `{"auths": {"` + host + `": {"auth": "bWU6d3Jvbmc="}}, "credHelpers": {"` + host + `": "mine"}}`, "", ""},
+		{"credHelpers of another", `{"credHelpers": {"registry.example": "mine"}}`, "", "401"},
+		{"credsStore", `{"auths": {"` + host + `": {}}, "credsStore": "mine"}`, "", ""},
+		{"credsStore that has nothing", `{"credsStore": "empty"}`, "", "401"},
+		{"credsStore that fails", `{"credsStore": "dead"}`, "", "error getting credentials"},
+		{"podman's", "", `{"auths": {"` + host + `": ` + auth + `}}`, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Setenv("DOCKER_CONFIG", t.TempDir())
+			if tt.docker != "" {
+				check(t, os.WriteFile(filepath.Join(os.Getenv("DOCKER_CONFIG"), "config.json"), []byte(tt.docker), 0o600))
+			}
+			if tt.podman != "" {
+				t.Setenv("REGISTRY_AUTH_FILE", filepath.Join(t.TempDir(), "auth.json"))
+				check(t, os.WriteFile(os.Getenv("REGISTRY_AUTH_FILE"), []byte(tt.podman), 0o600))
+			}
+			heard.Store(0)
+			_, err := add(t, storeIn(t, Options{}), host+"/a@"+imagetest.Digest(t, img).String())
+			if tt.says == "" && err != nil || tt.says != "" && (err == nil || !strings.Contains(err.Error(), tt.says)) {
+				t.Errorf("got %v, want %q", err, tt.says)
+			}
+			if strings.HasSuffix(tt.name, "of another") && heard.Load() != 0 {
+				t.Error("it heard another's password")
+			}
+		})
+	}
+	asked, err := os.ReadFile(filepath.Join(helpers, "asked"))
+	check(t, err)
+	for line := range strings.Lines(string(asked)) {
+		if line := strings.TrimSpace(line); line != "get "+host && line != "get "+host+"/a" {
+			t.Errorf("a helper was asked to %s", line)
+		}
+	}
+}
+
+// behindPassword is a registry that lets in who says me and secret; heard counts what
+// passwords were said.
+func behindPassword(t *testing.T, plain string) (host string, heard *atomic.Int32) {
+	t.Helper()
+	heard = new(atomic.Int32)
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: plain})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, password, said := r.BasicAuth()
+		if said {
+			heard.Add(1)
+		}
+		if user != "me" || password != "secret" {
 			w.Header().Set("WWW-Authenticate", `Basic realm="test"`)
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
-		r.RequestURI = ""
-		r.URL.Scheme, r.URL.Host = "http", plain
 		r.Header.Del("Authorization")
-		resp, err := http.DefaultTransport.RoundTrip(r)
-		if err != nil {
-			w.WriteHeader(http.StatusBadGateway)
-			return
-		}
-		defer resp.Body.Close()
-		for k, v := range resp.Header {
-			w.Header()[k] = v
-		}
-		w.WriteHeader(resp.StatusCode)
-		var b bytes.Buffer
-		_, _ = b.ReadFrom(resp.Body)
-		_, _ = w.Write(b.Bytes())
+		proxy.ServeHTTP(w, r)
 	}))
-	t.Cleanup(behind.Close)
-	host := strings.TrimPrefix(behind.URL, "http://")
-	s := storeIn(t, Options{})
-	if _, err := add(t, s, host+"/a@"+imagetest.Digest(t, img).String()); err == nil || !strings.Contains(err.Error(), "401") {
-		t.Errorf("without a password: %v", err)
-	}
-	config := `{"auths": {"` + host + `": {"auth": "bWU6c2VjcmV0"}}}`
-	check(t, os.WriteFile(filepath.Join(os.Getenv("DOCKER_CONFIG"), "config.json"), []byte(config), 0o600))
-	if _, err := add(t, s, host+"/a@"+imagetest.Digest(t, img).String()); err != nil {
-		t.Errorf("with the password: %v", err)
-	}
+	t.Cleanup(server.Close)
+	return strings.TrimPrefix(server.URL, "http://"), heard
 }
 
 // A registry that breaks off, or has other bytes under a digest, is refused; what came
