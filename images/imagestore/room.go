@@ -3,6 +3,7 @@ package imagestore
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"time"
@@ -25,12 +26,18 @@ func (s *Store) makeRoom(ctx context.Context, need int64, keep digest.Digest) er
 	if err != nil {
 		return err
 	}
-	used += s.makingBesides(keep)
+	making := s.makingBesides(keep)
+	for _, bytes := range making {
+		used += bytes
+	}
 	entries, err := s.List()
 	if err != nil {
 		return err
 	}
-	entries = slices.DeleteFunc(entries, func(e Entry) bool { return !e.Unpacked })
+	entries = slices.DeleteFunc(entries, func(e Entry) bool {
+		_, counted := making[e.ID] // it may have come to its place just now
+		return !e.Unpacked || counted
+	})
 	for _, e := range entries {
 		used += e.Size
 	}
@@ -76,16 +83,13 @@ func (s *Store) made(id digest.Digest) {
 	delete(s.making, id)
 }
 
-// makingBesides is what the images take that are unpacked now, but for one.
-func (s *Store) makingBesides(id digest.Digest) (sum int64) {
+// makingBesides is what each image takes that is unpacked now, but for one.
+func (s *Store) makingBesides(id digest.Digest) map[digest.Digest]int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for other, bytes := range s.making {
-		if other != id {
-			sum += bytes
-		}
-	}
-	return sum
+	others := maps.Clone(s.making)
+	delete(others, id)
+	return others
 }
 
 // evict removes an image's directory, unless somebody uses it.

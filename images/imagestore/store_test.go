@@ -204,6 +204,74 @@ func TestBound(t *testing.T) {
 	}
 }
 
+// The bound holds while many jobs want more images than there is room for, and no image
+// goes, in part or whole, while a job of any process has it.
+func TestBoundUnderJobs(t *testing.T) {
+	const bound = 450 << 10 // two of the three, and their blobs
+	s, j := open(t, filepath.Join(t.TempDir(), "images"), Options{MaxBytes: bound})
+	var all []Entry
+	var wants []string
+	for _, name := range []string{"a", "b", "c"} {
+		var files []imagetest.Entry
+		for i := range 20 {
+			files = append(files, imagetest.Entry{fmt.Sprintf("d%d/%s", i%3, name+fmt.Sprint(i)), strings.Repeat(name, 8<<10)})
+		}
+		e := mustAdd(t, s, imagetest.Tar(t, files...))
+		r, err := s.Use(t.Context(), e.ID)
+		check(t, err)
+		all, wants = append(all, e), append(wants, imagetest.Show(t, r.Dir))
+		r.Release()
+	}
+	other, k := open(t, s.dir, Options{MaxBytes: bound})
+	for name, second := range map[string]*Store{"one process": s, "two": other} {
+		before := j.count("makes room") + k.count("makes room")
+		var wg sync.WaitGroup
+		for worker := range 4 {
+			wg.Go(func() {
+				for i := range 9 {
+					n := (worker + i) % 3
+					r, err := []*Store{s, second}[worker%2].Use(t.Context(), all[n].ID)
+					for errors.Is(err, ErrFull) { // others have both
+						time.Sleep(time.Millisecond)
+						r, err = []*Store{s, second}[worker%2].Use(t.Context(), all[n].ID)
+					}
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					for range 2 {
+						if got := imagetest.Show(t, r.Dir); got != wants[n] {
+							t.Errorf("%s: a job of image %d has\n%.300s", name, n, got)
+						}
+					}
+					listed, err := s.List()
+					if err != nil {
+						t.Error(err)
+					}
+					// What another process makes at that moment is not counted.
+					if sum := unpackedBytes(listed); sum > bound && second == s {
+						t.Errorf("the images take %d bytes", sum)
+					}
+					r.Release()
+				}
+			})
+		}
+		wg.Wait()
+		if now := j.count("makes room") + k.count("makes room"); now < before+3 {
+			t.Errorf("%s: room was made %d times", name, now-before)
+		}
+	}
+}
+
+func unpackedBytes(all []Entry) (sum int64) {
+	for _, e := range all {
+		if e.Unpacked {
+			sum += e.Size
+		}
+	}
+	return sum
+}
+
 // The bound holds for images that are unpacked at one time, too: what one has put on the
 // disk is no room for another.
 func TestBoundAtOnce(t *testing.T) {
