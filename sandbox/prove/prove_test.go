@@ -1,15 +1,18 @@
 package prove_test
 
 import (
+	"context"
+	"errors"
 	"os"
-
-	"github.com/crosscc/crosscc/sandbox/bubblewrap"
-	"github.com/crosscc/crosscc/sandbox/internal/rig"
-
+	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 
+	"github.com/crosscc/crosscc/sandbox"
+	"github.com/crosscc/crosscc/sandbox/bubblewrap"
 	"github.com/crosscc/crosscc/sandbox/direct"
+	"github.com/crosscc/crosscc/sandbox/internal/rig"
 	"github.com/crosscc/crosscc/sandbox/prove"
 )
 
@@ -33,4 +36,34 @@ func TestClosed(t *testing.T) {
 		t.Errorf("the runner without walls was proven closed: %v", err)
 	}
 	t.Log(err)
+}
+
+// TestEachAttemptIsOne: what the probe tries is possible where nothing stands in its
+// way, all of it: for root, with an environment and a descriptor of the helper's. The
+// mounts are a copy, so that none of it is seen outside.
+func TestEachAttemptIsOne(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("these tests are not root's")
+	}
+	bare := func(ctx context.Context, s *sandbox.Spec) (*sandbox.Outcome, error) {
+		cmd := exec.CommandContext(ctx, s.Path, s.Args[1:]...)
+		cmd.Dir = s.Dir
+		cmd.ExtraFiles = []*os.File{os.Stdin}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+		out, err := cmd.Output()
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+			return &sandbox.Outcome{ExitCode: exit.ExitCode(), Stdout: out}, nil
+		}
+		return nil, err
+	}
+	err := prove.Closed(rig.Context(t), bare)
+	if err == nil {
+		t.Fatal("proven closed")
+	}
+	_, list, _ := strings.Cut(err.Error(), "the probe could ")
+	possible := strings.Split(list, "; ")
+	// Beside a program below /tmp is the sandbox's own scratch.
+	if want := len(prove.Attempts()) - 1; len(possible) != want {
+		t.Errorf("%d attempts are possible, want %d: %s", len(possible), want, err)
+	}
 }
