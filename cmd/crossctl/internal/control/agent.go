@@ -10,6 +10,7 @@ import (
 	"github.com/crosscc/crosscc/broker/local"
 	"github.com/crosscc/crosscc/broker/local/lookup"
 	"github.com/crosscc/crosscc/broker/local/rendezvous"
+	"github.com/crosscc/crosscc/cmd/crossctl/internal/words"
 )
 
 // reach says what to do where no agent runs.
@@ -124,19 +125,18 @@ func (c *control) converse(ctx context.Context, conn *local.Conn, verb string, a
 
 // unreachable is the error of an agent that gives no answer.
 func unreachable(err error) error {
-	return &fault{
-		msg:    "no answer from the agent: " + err.Error(),
-		hints:  []string{"`crossctl doctor` looks for what is wrong"},
-		status: exitFinding,
-		err:    err,
+	return &words.Fault{
+		Text:  "no answer from the agent: " + err.Error(),
+		Hints: []string{"`crossctl doctor` looks for what is wrong"},
+		Err:   err,
 	}
 }
 
 // refused is what the agent said no with.
 func refused(m local.Fail) error {
-	f := &fault{msg: m.Message, status: exitFinding}
+	f := &words.Fault{Text: m.Message}
 	if m.Hint != "" {
-		f.hints = []string{m.Hint}
+		f.Hints = []string{m.Hint}
 	}
 	return f
 }

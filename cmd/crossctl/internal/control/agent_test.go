@@ -12,6 +12,7 @@ import (
 
 	"github.com/crosscc/crosscc/broker/local"
 	"github.com/crosscc/crosscc/broker/monitor"
+	"github.com/crosscc/crosscc/cmd/crossctl/internal/words"
 )
 
 const zeroStatus = `{
@@ -208,7 +209,7 @@ func TestRequest(t *testing.T) {
 	if got.Verb != "explain" || got.Build != local.BuildID() || got.Dir != here || got.Program != p.path("bin/aarch64-linux-gnu-gcc") {
 		t.Errorf("request is %+v", got)
 	}
-	if words := quoted(got.Args); words != "aarch64-linux-gnu-gcc --json -c 'a b.c'" {
+	if words := words.Quoted(got.Args); words != "aarch64-linux-gnu-gcc --json -c 'a b.c'" {
 		t.Errorf("request's words are %s", words)
 	}
 	if env := strings.Join(got.Env, "\n"); strings.Contains(env, "SECRET") || !strings.Contains(env, "CROSSCC_HOSTS=grpc://127.0.0.1:1") {

@@ -7,6 +7,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/crosscc/crosscc/broker/local"
+	"github.com/crosscc/crosscc/cmd/crossctl/internal/image"
+	"github.com/crosscc/crosscc/cmd/crossctl/internal/words"
 )
 
 // A row is one command line of crossctl.
@@ -37,8 +39,8 @@ func (c *control) rows() []row {
 		{use: "hosts [ARGS...]", will: "list, add and remove helpers"},
 		{use: "slots", will: "show who holds the local slots"},
 		{use: "cache [ARGS...]", will: "show and trim the store"},
-		{use: "image COMMAND [IMAGE...]", help: imageHelp, run: c.image, flags: c.imageFlags},
-		{use: "pack COMPILER... -o FILE", help: packHelp, run: c.pack, flags: c.packFlags},
+		{use: "image COMMAND [IMAGE...]", help: image.Help, run: c.image, flags: c.images.Flags},
+		{use: "pack COMPILER... -o FILE", help: image.PackHelp, run: c.pack, flags: c.packs.Flags},
 		{use: "ca [ARGS...]", will: "keep the certificates of a fleet"},
 		{use: "invite", will: "let another machine join"},
 		{use: "join", will: "join a fleet by an invitation"},
@@ -64,12 +66,12 @@ func (c *control) root() *cobra.Command {
 
 		SuggestionsMinimumDistance: 2,
 	}
-	root.SetOut(&c.out)
+	root.SetOut(&c.page)
 	root.SetErr(c.env.Stderr)
 	root.SetVersionTemplate("crossctl {{.Version}}\n")
-	root.PersistentFlags().BoolVar(&c.json, "json", false, "")
+	root.PersistentFlags().BoolVar(&c.page.JSON, "json", false, "")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return flagFault(cmd, err) })
-	root.SetHelpFunc(func(*cobra.Command, []string) { c.out.WriteString(usage) })
+	root.SetHelpFunc(func(*cobra.Command, []string) { fmt.Fprint(&c.page, usage) })
 	for _, r := range c.rows() {
 		root.AddCommand(c.command(r))
 	}
@@ -92,7 +94,7 @@ func (c *control) command(r row) *cobra.Command {
 	if r.flags != nil {
 		r.flags(cmd.Flags())
 	}
-	cmd.SetHelpFunc(func(*cobra.Command, []string) { c.out.WriteString(text) })
+	cmd.SetHelpFunc(func(*cobra.Command, []string) { fmt.Fprint(&c.page, text) })
 	return cmd
 }
 
@@ -128,7 +130,7 @@ func (c *control) helpCommand(root *cobra.Command) *cobra.Command {
 // bare is crossctl without a command.
 func (c *control) bare(*cobra.Command, []string) error {
 	fmt.Fprint(c.env.Stderr, usage)
-	return misused("", "no command given")
+	return words.Misused("", "no command given")
 }
 
 // knownCommand says that the first word, which no command has as its name, is
@@ -141,12 +143,12 @@ func knownCommand(root *cobra.Command, args []string) error {
 }
 
 func noCommand(root *cobra.Command, name string) error {
-	f := misused("", "unknown command %q", name)
+	f := words.Misused("", "unknown command %q", name)
 	if name == "" {
 		return f // anything begins with it
 	}
 	for _, s := range root.SuggestionsFor(name) {
-		f.hints = append(f.hints, "did you mean `crossctl "+s+"`?")
+		f.Hints = append(f.Hints, "did you mean `crossctl "+s+"`?")
 	}
 	return f
 }
@@ -154,7 +156,7 @@ func noCommand(root *cobra.Command, name string) error {
 // flagFault is what pflag says of an option, with where to look.
 func flagFault(cmd *cobra.Command, err error) error {
 	if !cmd.HasParent() {
-		return misused("", "%v", err)
+		return words.Misused("", "%v", err)
 	}
-	return misused(cmd.Name(), "%s: %v", cmd.Name(), err)
+	return words.Misused(cmd.Name(), "%s: %v", cmd.Name(), err)
 }

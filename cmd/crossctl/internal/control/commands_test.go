@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/crosscc/crosscc/broker/local"
+	"github.com/crosscc/crosscc/cmd/crossctl/internal/image"
 )
 
 // TestStreams says which words of which command line go where.
@@ -54,7 +55,13 @@ func TestStreams(t *testing.T) {
 			"crossctl: error: pack: no compiler given\ncrossctl: hint: see `crossctl pack --help`\n"},
 		{"pack to nowhere", []string{"pack", "gcc"}, 2, "",
 			"crossctl: error: pack: no file given: -o FILE\ncrossctl: hint: see `crossctl pack --help`\n"},
-		{"pack --help", []string{"pack", "--help"}, 0, packHelp, ""},
+		{"pack --help", []string{"pack", "--help"}, 0, image.PackHelp, ""},
+		{"image --help", []string{"image", "--help"}, 0, image.Help, ""},
+		{"help image", []string{"help", "image"}, 0, image.Help, ""},
+		{"unknown flag of image", []string{"image", "--frob"}, 2, "",
+			"crossctl: error: image: unknown flag: --frob\ncrossctl: hint: see `crossctl image --help`\n"},
+		{"nothing of image", []string{"image"}, 2, "",
+			"crossctl: error: image: say pin, add, ls, rm or verify\ncrossctl: hint: see `crossctl image --help`\n"},
 		{"control characters", []string{"\x1b[31m"}, 2, "", "crossctl: error: unknown command \"\\x1b[31m\"\n" + where},
 	}
 	for _, tc := range tests {

@@ -20,17 +20,18 @@ import (
 	"github.com/crosscc/crosscc/broker/local/rendezvous"
 	"github.com/crosscc/crosscc/broker/monitor"
 	"github.com/crosscc/crosscc/cmd/crossctl/internal/doctor"
+	"github.com/crosscc/crosscc/cmd/crossctl/internal/words"
 	"github.com/crosscc/crosscc/toolchains/rootfs"
 )
 
 // doctor is `crossctl doctor`.
 func (c *control) doctor(cmd *cobra.Command, _ []string) error {
 	r := doctor.Look(cmd.Context(), c.system())
-	if err := c.print(r, func(w io.Writer) { showReport(w, r) }); err != nil {
+	if err := c.page.Print(r, func(w io.Writer) { showReport(w, r) }); err != nil {
 		return err
 	}
 	if r.Findings > 0 {
-		return errFinding
+		return words.ErrFinding
 	}
 	return nil
 }
@@ -43,12 +44,12 @@ func showReport(w io.Writer, r doctor.Report) {
 		if !check.Well {
 			state = "FINDING"
 		}
-		rows = append(rows, []string{state, cell(check.Name), cell(check.Text)})
+		rows = append(rows, []string{state, words.Cell(check.Name), words.Cell(check.Text)})
 		if check.Mend != "" {
-			rows = append(rows, []string{"", "mend it by", plain(check.Mend)})
+			rows = append(rows, []string{"", "mend it by", words.Plain(check.Mend)})
 		}
 	}
-	table(w, rows)
+	words.Table(w, rows)
 	switch r.Findings {
 	case 0:
 		fmt.Fprintln(w, "all is well")
@@ -64,7 +65,7 @@ func (c *control) system() doctor.System {
 	environ, here := c.env.Environ, filepath.Dir(c.executable())
 	log := "" // asking the agent says what is wrong then
 	if dirs, err := rendezvous.DirsOf(environ); err == nil {
-		log = quoteWord(dirs.Log())
+		log = words.QuoteWord(dirs.Log())
 	}
 	return doctor.System{
 		Build:  local.BuildID(),

@@ -11,12 +11,13 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/crosscc/crosscc/broker/monitor"
+	"github.com/crosscc/crosscc/cmd/crossctl/internal/words"
 )
 
 // someCommand wants the command that explain is to explain.
 func someCommand(_ *cobra.Command, args []string) error {
 	if len(args) == 0 || args[0] == "" {
-		return misused("explain", "explain: no command given")
+		return words.Misused("explain", "explain: no command given")
 	}
 	return nil
 }
@@ -36,7 +37,7 @@ func (c *control) explain(cmd *cobra.Command, args []string) error {
 	if err := json.Unmarshal(data, &e); err != nil {
 		return fmt.Errorf("explanation of the agent: %w", err)
 	}
-	return c.print(e, func(w io.Writer) { showExplanation(w, e) })
+	return c.page.Print(e, func(w io.Writer) { showExplanation(w, e) })
 }
 
 // explainKey is `crossctl explain --key -- COMMAND...`.
@@ -49,7 +50,7 @@ func (c *control) explainKey(cmd *cobra.Command, args []string) error {
 	if err := json.Unmarshal(data, &k); err != nil {
 		return fmt.Errorf("key of the agent: %w", err)
 	}
-	return c.print(k, func(w io.Writer) { fmt.Fprint(w, k.Text) })
+	return c.page.Print(k, func(w io.Writer) { fmt.Fprint(w, k.Text) })
 }
 
 // showExplanation lays an explanation out for people.
@@ -63,9 +64,9 @@ func showExplanation(w io.Writer, e monitor.Explanation) {
 		{"identity", e.Identity},
 		{"form", formOf(e)},
 		{"no tree", e.NoTreeDetail},
-		{"native", quoted(e.Native)},
+		{"native", words.Quoted(e.Native)},
 		{"output", e.Output},
-		{"command", quoted(e.Command)},
+		{"command", words.Quoted(e.Command)},
 	}
 	for _, h := range e.Helpers {
 		text := h.Address + " " + h.Match
@@ -79,9 +80,9 @@ func showExplanation(w io.Writer, e monitor.Explanation) {
 	}
 	rows = slices.DeleteFunc(rows, func(r []string) bool { return r[1] == "" })
 	for _, r := range rows {
-		r[1] = plain(r[1])
+		r[1] = words.Plain(r[1])
 	}
-	table(w, rows)
+	words.Table(w, rows)
 }
 
 // formOf says how the source would travel.

@@ -199,13 +199,13 @@ func (p *place) env(stdout, stderr io.Writer) Env {
 	return Env{Stdout: stdout, Stderr: stderr, Environ: p.environ, Executable: p.path("bin/crossctl")}
 }
 
-// keepsRules checks the rules of words.go: prefix, no capitals, no full stops.
+// keepsRules checks the rules of package words: prefix, no capitals, no full stops.
 func keepsRules(t *testing.T, args []string, stderr string) {
 	t.Helper()
 	rule := regexp.MustCompile("^crossctl: (error|hint|note): [^A-Z ].*[^. ]$")
 	for line := range strings.Lines(strings.TrimPrefix(stderr, usage)) {
 		if !rule.MatchString(strings.TrimSuffix(line, "\n")) {
-			t.Errorf("crossctl %q says on stderr %q, which breaks the rules of words.go", args, line)
+			t.Errorf("crossctl %q says on stderr %q, which breaks the rules of package words", args, line)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/crosscc/crosscc/broker/monitor"
+	"github.com/crosscc/crosscc/cmd/crossctl/internal/words"
 )
 
 // A nativeAsk is the command line of `crossctl native`. Its own options may stand
@@ -59,7 +60,7 @@ func (c *control) native(cmd *cobra.Command, args []string) error {
 	if ask.help {
 		return cmd.Help()
 	}
-	c.json = ask.json
+	c.page.JSON = ask.json
 	data, err := c.ask(cmd.Context(), "native", unwrapped(ask.command()), started)
 	if err != nil {
 		return err
@@ -71,13 +72,13 @@ func (c *control) native(cmd *cobra.Command, args []string) error {
 	if ask.noSizes {
 		n.Flags = slices.DeleteFunc(n.Flags, func(w string) bool { return strings.HasPrefix(w, "--param=") && strings.Contains(w, "-cache-") })
 	}
-	return c.print(n, func(w io.Writer) {
+	return c.page.Print(n, func(w io.Writer) {
 		if !ask.vertical {
-			fmt.Fprintln(w, quoted(n.Flags))
+			fmt.Fprintln(w, words.Quoted(n.Flags))
 			return
 		}
 		for _, f := range n.Flags {
-			fmt.Fprintln(w, quoteWord(f))
+			fmt.Fprintln(w, words.QuoteWord(f))
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/crosscc/crosscc/broker/local"
 	"github.com/crosscc/crosscc/broker/monitor"
+	"github.com/crosscc/crosscc/cmd/crossctl/internal/words"
 )
 
 // TestShow holds the tables to what people see.
@@ -28,7 +29,7 @@ link              10    -
 probe-source      2     conftest.c
 
 note: something to know
-`, "BUILD", plain(local.BuildID())), "", 0})
+`, "BUILD", words.Plain(local.BuildID())), "", 0})
 	list := `TARGET               COMPILER  VERSION  PACKAGE           LANGUAGES  PATH                            HELPER
 aarch64-linux-gnu    gcc       12.2.0   Debian 12.2.0-14  c,c++      /usr/bin/aarch64-linux-gnu-gcc  embedded
 x86_64-linux-gnu +2  clang     14.0.6   Debian 14.0.6-12  c          /usr/bin/clang-14               embedded
@@ -130,16 +131,6 @@ helper    h:2 identical
 		showExplanation(&b, tc.e)
 		if b.String() != tc.want {
 			t.Errorf("%s: got\n%swant\n%s", tc.name, b.String(), tc.want)
-		}
-	}
-}
-
-func TestQuoteWord(t *testing.T) {
-	for in, want := range map[string]string{
-		"": "''", "-O2": "-O2", "a b": "'a b'", "it's": `'it'\''s'`, "$HOME": "'$HOME'", "a.o": "a.o", "~": "'~'", "ü": "'ü'",
-	} {
-		if got := quoteWord(in); got != want {
-			t.Errorf("quoteWord(%q) = %s, want %s", in, got, want)
 		}
 	}
 }

@@ -10,13 +10,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/monitor"
+	"github.com/crosscc/crosscc/cmd/crossctl/internal/words"
 )
 
 // status is `crossctl status`.
@@ -25,7 +25,7 @@ func (c *control) status(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	return c.print(s, func(w io.Writer) { showStatus(w, s) })
+	return c.page.Print(s, func(w io.Writer) { showStatus(w, s) })
 }
 
 // currentStatus asks the agent that runs; where none does all is zero.
@@ -67,15 +67,6 @@ func emptyStatus() monitor.Status {
 	}
 }
 
-// table lays rows of cells out in columns.
-func table(w io.Writer, rows [][]string) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, r := range rows {
-		fmt.Fprintln(t, strings.Join(r, "\t"))
-	}
-	_ = t.Flush() // w is memory
-}
-
 // showStatus lays a status out for people.
 func showStatus(w io.Writer, s monitor.Status) {
 	showCounts(w, s)
@@ -101,14 +92,14 @@ func showStatus(w io.Writer, s monitor.Status) {
 		if i == 0 {
 			fmt.Fprintln(w)
 		}
-		fmt.Fprintf(w, "note: %s\n", plain(n))
+		fmt.Fprintf(w, "note: %s\n", words.Plain(n))
 	}
 }
 
 func showCounts(w io.Writer, s monitor.Status) {
 	agent := "none"
 	if a := s.Agent; a.PID != 0 {
-		agent = fmt.Sprintf("pid %d, build %s, up %s, %d of %d local slots held", a.PID, cell(a.Build),
+		agent = fmt.Sprintf("pid %d, build %s, up %s, %d of %d local slots held", a.PID, words.Cell(a.Build),
 			time.Duration(a.Uptime)*time.Second, a.LocalRunning, a.LocalSlots)
 	}
 	j, m := s.Jobs, s.Matches
@@ -127,25 +118,25 @@ func showCounts(w io.Writer, s monitor.Status) {
 		}
 		rows = append(rows, []string{"calibrations", text})
 	}
-	table(w, rows)
+	words.Table(w, rows)
 }
 
 // showDistrusted lists what crossctl verify --clear would clear.
 func showDistrusted(w io.Writer, list []monitor.Distrusted) {
 	rows := [][]string{{"DISTRUSTED", "SINCE", "DIFFERS", "COMMAND"}}
 	for _, d := range list {
-		rows = append(rows, []string{cell(d.Helper), d.Time.Format(time.DateTime), cell(d.Differs), cell(strings.Join(d.Command, " "))})
+		rows = append(rows, []string{words.Cell(d.Helper), d.Time.Format(time.DateTime), words.Cell(d.Differs), words.Cell(strings.Join(d.Command, " "))})
 	}
-	table(w, rows)
+	words.Table(w, rows)
 }
 
 func showHelpers(w io.Writer, helpers []monitor.HelperStatus) {
 	rows := [][]string{{"HELPER", "STATE", "SLOTS", "JOBS", "VERSION", "SANDBOX", "ERROR"}}
 	for _, h := range helpers {
-		rows = append(rows, []string{cell(h.Address), cell(h.State), strconv.Itoa(h.Slots), strconv.Itoa(h.Jobs),
-			cell(h.Version), cell(h.Sandbox), cell(h.Error)})
+		rows = append(rows, []string{words.Cell(h.Address), words.Cell(h.State), strconv.Itoa(h.Slots), strconv.Itoa(h.Jobs),
+			words.Cell(h.Version), words.Cell(h.Sandbox), words.Cell(h.Error)})
 	}
-	table(w, rows)
+	words.Table(w, rows)
 }
 
 // showImages lists the images of helpers, those that are not ready with why.
@@ -153,12 +144,12 @@ func showImages(w io.Writer, helpers []monitor.HelperStatus) {
 	rows := [][]string{{"IMAGE", "STATE", "TOOLCHAINS", "HELPER", "DETAIL"}}
 	for _, h := range helpers {
 		for _, i := range h.Images {
-			rows = append(rows, []string{cell(shortImage(i.Name)), cell(i.State), strconv.Itoa(i.Toolchains), cell(h.Address), cell(i.Detail)})
+			rows = append(rows, []string{words.Cell(shortImage(i.Name)), words.Cell(i.State), strconv.Itoa(i.Toolchains), words.Cell(h.Address), words.Cell(i.Detail)})
 		}
 	}
 	if len(rows) > 1 {
 		fmt.Fprintln(w)
-		table(w, rows)
+		words.Table(w, rows)
 	}
 }
 
@@ -167,12 +158,12 @@ func showPacks(w io.Writer, helpers []monitor.HelperStatus) {
 	rows := [][]string{{"HELPER", "COMPILER OF THIS MACHINE"}}
 	for _, h := range helpers {
 		if h.Pack != "" {
-			rows = append(rows, []string{cell(h.Address), cell(h.Pack)})
+			rows = append(rows, []string{words.Cell(h.Address), words.Cell(h.Pack)})
 		}
 	}
 	if len(rows) > 1 {
 		fmt.Fprintln(w)
-		table(w, rows)
+		words.Table(w, rows)
 	}
 }
 
@@ -184,7 +175,7 @@ func showReasons(w io.Writer, title string, reasons map[broker.Reason]uint64, la
 	})
 	rows := [][]string{{title, "JOBS", "THE LAST ONE"}}
 	for _, n := range names {
-		rows = append(rows, []string{cell(string(n)), strconv.FormatUint(reasons[n], 10), cell(last[n])})
+		rows = append(rows, []string{words.Cell(string(n)), strconv.FormatUint(reasons[n], 10), words.Cell(last[n])})
 	}
-	table(w, rows)
+	words.Table(w, rows)
 }

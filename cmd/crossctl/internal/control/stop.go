@@ -20,7 +20,7 @@ func (c *control) stop(cmd *cobra.Command, _ []string) error {
 	if !s.Stopped && !errors.Is(err, errNoAgent) {
 		return err
 	}
-	return c.print(s, func(w io.Writer) {
+	return c.page.Print(s, func(w io.Writer) {
 		if s.Stopped {
 			fmt.Fprintln(w, "the agent finishes its jobs and goes")
 			return

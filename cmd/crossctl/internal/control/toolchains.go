@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/crosscc/crosscc/broker/monitor"
+	"github.com/crosscc/crosscc/cmd/crossctl/internal/words"
 )
 
 // toolchains is `crossctl toolchains [HELPER]`.
@@ -26,16 +27,16 @@ func (c *control) toolchains(cmd *cobra.Command, args []string) error {
 		}
 	}
 	lines := toolchainLines(helpers)
-	if err := c.print(helpers, func(w io.Writer) { showToolchains(w, lines) }); err != nil {
+	if err := c.page.Print(helpers, func(w io.Writer) { showToolchains(w, lines) }); err != nil {
 		return err
 	}
 	for _, h := range helpers {
 		if len(h.Toolchains) == 0 {
-			note(c.env.Stderr, without(h))
+			c.page.Note(without(h))
 		}
 	}
 	if len(lines) == 0 {
-		return errFinding
+		return words.ErrFinding
 	}
 	return nil
 }
@@ -62,9 +63,9 @@ func only1(helpers []monitor.HelperStatus, address string) ([]monitor.HelperStat
 		}
 		known = append(known, h.Address)
 	}
-	f := misused("toolchains", "no helper has the address %q", address)
+	f := words.Misused("toolchains", "no helper has the address %q", address)
 	if len(known) > 0 {
-		f.hints = []string{"helpers are " + strings.Join(known, ", ")}
+		f.Hints = []string{"helpers are " + strings.Join(known, ", ")}
 	}
 	return nil, f
 }
@@ -109,14 +110,14 @@ func showToolchains(w io.Writer, lines []toolchainLine) {
 		rows[0] = append(rows[0], "IMAGE")
 	}
 	for _, l := range lines {
-		row := []string{targets(l.ToolchainStatus), cell(l.Family), cell(l.Version), cell(l.Package),
-			cell(strings.Join(l.Languages, ",")), cell(l.Path), cell(l.helper)}
+		row := []string{targets(l.ToolchainStatus), words.Cell(l.Family), words.Cell(l.Version), words.Cell(l.Package),
+			words.Cell(strings.Join(l.Languages, ",")), words.Cell(l.Path), words.Cell(l.helper)}
 		if imaged {
-			row = append(row, cell(shortImage(l.Image)))
+			row = append(row, words.Cell(shortImage(l.Image)))
 		}
 		rows = append(rows, row)
 	}
-	table(w, rows)
+	words.Table(w, rows)
 }
 
 // shortImage is an image's name with as much of its digest as people compare.
@@ -138,7 +139,7 @@ func targets(t monitor.ToolchainStatus) string {
 		}
 	}
 	if more == 0 {
-		return cell(t.Target)
+		return words.Cell(t.Target)
 	}
-	return fmt.Sprintf("%s +%d", cell(t.Target), more)
+	return fmt.Sprintf("%s +%d", words.Cell(t.Target), more)
 }

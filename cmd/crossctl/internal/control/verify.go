@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/crosscc/crosscc/broker/monitor"
+	"github.com/crosscc/crosscc/cmd/crossctl/internal/words"
 )
 
 // allCompiles is how many compiles a build has at most that says no number.
@@ -22,30 +23,30 @@ func (c *control) verifyFlags(f *pflag.FlagSet) { f.BoolVar(&c.undo, "clear", fa
 
 // verify is `crossctl verify`.
 func (c *control) verify(cmd *cobra.Command, args []string) error {
-	words, build := args, []string(nil)
+	asked, build := args, []string(nil)
 	if at := cmd.ArgsLenAtDash(); at >= 0 {
-		words, build = args[:at], args[at:]
+		asked, build = args[:at], args[at:]
 	}
 	if c.undo {
-		if len(words) > 1 || len(build) > 0 {
-			return misused("verify", "verify --clear takes a helper's address at most")
+		if len(asked) > 1 || len(build) > 0 {
+			return words.Misused("verify", "verify --clear takes a helper's address at most")
 		}
-		return c.verified(cmd, append([]string{"clear"}, words...), started)
+		return c.verified(cmd, append([]string{"clear"}, asked...), started)
 	}
 	n := 0
-	if len(words) > 0 {
+	if len(asked) > 0 {
 		var err error
-		if n, err = strconv.Atoi(words[0]); err != nil || n < 1 || n > allCompiles {
-			return misused("verify", "verify: %q is not a number of compiles", words[0])
+		if n, err = strconv.Atoi(asked[0]); err != nil || n < 1 || n > allCompiles {
+			return words.Misused("verify", "verify: %q is not a number of compiles", asked[0])
 		}
 	}
 	switch {
-	case len(words) > 1:
-		return misused("verify", "verify: write -- before the command of the build: %q", words[1])
+	case len(asked) > 1:
+		return words.Misused("verify", "verify: write -- before the command of the build: %q", asked[1])
 	case len(build) == 0 && n == 0:
 		return c.verified(cmd, nil, running)
 	case len(build) == 0:
-		return c.verified(cmd, []string{"next", words[0]}, started)
+		return c.verified(cmd, []string{"next", asked[0]}, started)
 	case n == 0:
 		n = allCompiles
 	}
@@ -57,20 +58,20 @@ func (c *control) verify(cmd *cobra.Command, args []string) error {
 }
 
 // build runs a build with crossctl's own streams.
-func (c *control) build(cmd *cobra.Command, words []string) error {
-	run := exec.CommandContext(cmd.Context(), words[0], words[1:]...)
+func (c *control) build(cmd *cobra.Command, line []string) error {
+	run := exec.CommandContext(cmd.Context(), line[0], line[1:]...)
 	run.Stdin, run.Stdout, run.Stderr, run.Env = os.Stdin, c.env.Stdout, c.env.Stderr, c.env.Environ
 	if err := run.Run(); err != nil {
-		return &fault{msg: fmt.Sprintf("%s: %v", words[0], err), status: exitFinding, err: err}
+		return &words.Fault{Text: fmt.Sprintf("%s: %v", line[0], err), Err: err}
 	}
 	return nil
 }
 
 // verified asks the agent and shows what it says.
-func (c *control) verified(cmd *cobra.Command, words []string, how reach) error {
-	data, err := c.ask(cmd.Context(), "verify", words, how)
+func (c *control) verified(cmd *cobra.Command, asked []string, how reach) error {
+	data, err := c.ask(cmd.Context(), "verify", asked, how)
 	if errors.Is(err, errNoAgent) {
-		return &fault{msg: "no agent runs, and so nothing was compared", status: exitFinding}
+		return &words.Fault{Text: "no agent runs, and so nothing was compared"}
 	}
 	if err != nil {
 		return err
@@ -79,11 +80,11 @@ func (c *control) verified(cmd *cobra.Command, words []string, how reach) error 
 	if err := json.Unmarshal(data, &v); err != nil {
 		return fmt.Errorf("verification of the agent: %w", err)
 	}
-	if err := c.print(v, func(w io.Writer) { showVerification(w, v) }); err != nil {
+	if err := c.page.Print(v, func(w io.Writer) { showVerification(w, v) }); err != nil {
 		return err
 	}
 	if v.Differed > 0 && !c.undo {
-		return &fault{msg: fmt.Sprintf("%d compiles differed", v.Differed), status: exitFinding}
+		return &words.Fault{Text: fmt.Sprintf("%d compiles differed", v.Differed)}
 	}
 	return nil
 }
@@ -100,9 +101,9 @@ func showVerification(w io.Writer, v monitor.Verification) {
 	if v.Cleared > 0 {
 		rows = append(rows, []string{"cleared", strconv.Itoa(v.Cleared)})
 	}
-	table(w, rows)
+	words.Table(w, rows)
 	for _, f := range v.Findings {
-		fmt.Fprintf(w, "\nhelper %s: %s\n  %s\n", plain(f.Helper), plain(f.Differs), plain(quoted(f.Command)))
+		fmt.Fprintf(w, "\nhelper %s: %s\n  %s\n", words.Plain(f.Helper), words.Plain(f.Differs), words.Plain(words.Quoted(f.Command)))
 	}
 	if len(v.Distrusted) > 0 {
 		fmt.Fprintln(w)

@@ -1,4 +1,10 @@
-package control
+// Package image is what crossctl does with container images: `crossctl image`, which
+// keeps the images that a helper on this machine compiles with, and `crossctl pack`,
+// which makes one of this machine's compilers.
+//
+// A newcomer starts with Command.Run and Pack.Run. How an image is found and kept is
+// packages images and imagestore; how a pack is made is package broker/pack.
+package image
 
 import (
 	"context"
@@ -15,16 +21,17 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/crosscc/crosscc/broker/config"
 	"github.com/crosscc/crosscc/broker/local"
+	"github.com/crosscc/crosscc/cmd/crossctl/internal/words"
 	"github.com/crosscc/crosscc/images"
 	"github.com/crosscc/crosscc/images/imagestore"
 )
 
-const imageHelp = `usage: crossctl image pin NAME:TAG | docker:NAME:TAG | FILE
+// Help is the text of `crossctl image --help`.
+const Help = `usage: crossctl image pin NAME:TAG | docker:NAME:TAG | FILE
        crossctl image add NAME@DIGEST | docker:NAME@DIGEST | FILE...
        crossctl image ls
        crossctl image rm IMAGE...
@@ -53,41 +60,47 @@ example:
   $ crossctl image ls
 `
 
-// imageOptions are the options of `crossctl image`.
-type imageOptions struct{ state, config, docker string }
+// A Command is `crossctl image` with its options.
+type Command struct {
+	Environ []string // as K=V words
+	Page    *words.Page
 
-func (c *control) imageFlags(f *pflag.FlagSet) {
-	f.StringVar(&c.images.state, "state", "", "")
-	f.StringVar(&c.images.config, "config", "", "")
-	f.StringVar(&c.images.docker, "docker", "", "")
+	state, config, docker string
 }
 
-// image is `crossctl image COMMAND`.
-func (c *control) image(cmd *cobra.Command, args []string) error {
+// Flags declares the options.
+func (c *Command) Flags(f *pflag.FlagSet) {
+	f.StringVar(&c.state, "state", "", "")
+	f.StringVar(&c.config, "config", "", "")
+	f.StringVar(&c.docker, "docker", "", "")
+}
+
+// Run is `crossctl image ARGS`. Its errors are for words.Report.
+func (c *Command) Run(ctx context.Context, args []string) error {
 	commands := map[string]struct {
 		min, max int
 		run      func(context.Context, []string) error
 	}{
-		"pin":    {1, 1, c.imagePin},
-		"add":    {1, 100, c.imageAdd},
-		"ls":     {0, 0, c.imageList},
-		"rm":     {1, 100, c.imageRemove},
-		"verify": {0, 100, c.imageVerify},
+		"pin":    {1, 1, c.pin},
+		"add":    {1, 100, c.add},
+		"ls":     {0, 0, c.list},
+		"rm":     {1, 100, c.remove},
+		"verify": {0, 100, c.verify},
 	}
 	if len(args) == 0 {
-		return misused("image", "image: say pin, add, ls, rm or verify")
+		return words.Misused("image", "image: say pin, add, ls, rm or verify")
 	}
 	sub, ok := commands[args[0]]
 	rest := args[1:]
 	switch {
 	case !ok:
-		return misused("image", "image: unknown command %q", args[0])
+		return words.Misused("image", "image: unknown command %q", args[0])
 	case len(rest) < sub.min:
-		return misused("image", "image %s: no image given", args[0])
+		return words.Misused("image", "image %s: no image given", args[0])
 	case len(rest) > sub.max:
-		return misused("image", "image %s: unexpected operand %q", args[0], rest[sub.max])
+		return words.Misused("image", "image %s: unexpected operand %q", args[0], rest[sub.max])
 	}
-	return sub.run(cmd.Context(), rest)
+	return sub.run(ctx, rest)
 }
 
 // pinned is what pin found.
@@ -99,9 +112,9 @@ type pinned struct {
 	Notes     string `json:"notes"`
 }
 
-// imagePin is `crossctl image pin`.
-func (c *control) imagePin(ctx context.Context, args []string) error {
-	pin, from, err := images.Resolve(ctx, args[0], images.SourceOptions{Pull: true, Engine: c.images.docker})
+// pin is `crossctl image pin`.
+func (c *Command) pin(ctx context.Context, args []string) error {
+	pin, from, err := images.Resolve(ctx, args[0], images.SourceOptions{Pull: true, Engine: c.docker})
 	if err != nil {
 		return err
 	}
@@ -112,7 +125,7 @@ func (c *control) imagePin(ctx context.Context, args []string) error {
 			return err
 		}
 	}
-	return c.print(p, func(w io.Writer) {
+	return c.Page.Print(p, func(w io.Writer) {
 		fmt.Fprintf(w, "[[image]]\nreference = %s\n", tomlText(p.Reference))
 		if p.Source != "" {
 			fmt.Fprintf(w, "source = %s\n", tomlText(p.Source))
@@ -145,13 +158,13 @@ func tomlText(s string) string {
 
 // store opens the helper's store of images, which must be there unless it is to be
 // made.
-func (c *control) store(create bool) (*imagestore.Store, error) {
-	s, err := config.LoadServer(c.images.config)
+func (c *Command) store(create bool) (*imagestore.Store, error) {
+	s, err := config.LoadServer(c.config)
 	if err != nil {
 		return nil, err
 	}
-	getenv := func(name string) string { return local.Getenv(c.env.Environ, name) }
-	state := c.images.state
+	getenv := func(name string) string { return local.Getenv(c.Environ, name) }
+	state := c.state
 	if state == "" {
 		state = s.State
 	}
@@ -168,7 +181,7 @@ func (c *control) store(create bool) (*imagestore.Store, error) {
 	}
 	dir := filepath.Join(state, "images")
 	if _, err := os.Stat(dir); !create && errors.Is(err, fs.ErrNotExist) {
-		return nil, &fault{msg: "no images are kept in " + dir, hints: []string{"say --state DIR where the helper has another place"}, status: exitFinding}
+		return nil, &words.Fault{Text: "no images are kept in " + dir, Hints: []string{"say --state DIR where the helper has another place"}}
 	}
 	return imagestore.Open(dir, imagestore.Options{MaxBytes: s.ImagesSize})
 }
@@ -185,14 +198,14 @@ func ownState(state string, user int) error {
 	if user != 0 || !ok || st.Uid == 0 {
 		return nil
 	}
-	return &fault{
-		msg:   fmt.Sprintf("%s belongs to user %d, whose helper has its images there, and this is root", state, st.Uid),
-		hints: []string{fmt.Sprintf("setpriv --reuid %d --regid %d --clear-groups crossctl image …", st.Uid, st.Gid)}, status: exitFinding,
+	return &words.Fault{
+		Text:  fmt.Sprintf("%s belongs to user %d, whose helper has its images there, and this is root", state, st.Uid),
+		Hints: []string{fmt.Sprintf("setpriv --reuid %d --regid %d --clear-groups crossctl image …", st.Uid, st.Gid)},
 	}
 }
 
-// imageAdd is `crossctl image add`.
-func (c *control) imageAdd(ctx context.Context, args []string) error {
+// add is `crossctl image add`.
+func (c *Command) add(ctx context.Context, args []string) error {
 	st, err := c.store(true)
 	if err != nil {
 		return err
@@ -209,15 +222,15 @@ func (c *control) imageAdd(ctx context.Context, args []string) error {
 		}
 		added, pins = append(added, e), append(pins, pin)
 	}
-	return c.print(added, func(w io.Writer) {
+	return c.Page.Print(added, func(w io.Writer) {
 		for _, p := range pins {
 			fmt.Fprintln(w, p)
 		}
 	})
 }
 
-func (c *control) addOne(ctx context.Context, st *imagestore.Store, reference string) (imagestore.Entry, error) {
-	src, err := images.Open(ctx, reference, images.SourceOptions{Pull: true, Engine: c.images.docker, Temp: st.Temp()})
+func (c *Command) addOne(ctx context.Context, st *imagestore.Store, reference string) (imagestore.Entry, error) {
+	src, err := images.Open(ctx, reference, images.SourceOptions{Pull: true, Engine: c.docker, Temp: st.Temp()})
 	if err != nil {
 		return imagestore.Entry{}, err
 	}
@@ -226,20 +239,20 @@ func (c *control) addOne(ctx context.Context, st *imagestore.Store, reference st
 	e, err := st.Add(ctx, src, func(p imagestore.Progress) {
 		if now := time.Now(); now.Sub(last) >= progressPause {
 			last = now
-			note(c.env.Stderr, fmt.Sprintf("%s %s of %s", p.Stage, size(p.Done), size(p.Total)))
+			c.Page.Note(fmt.Sprintf("%s %s of %s", p.Stage, size(p.Done), size(p.Total)))
 		}
 	})
 	if errors.Is(err, imagestore.ErrPart) {
-		return imagestore.Entry{}, &fault{msg: err.Error(), hints: []string{"what came is kept for a day: the same command goes on from there"}, status: exitFinding, err: err}
+		return imagestore.Entry{}, &words.Fault{Text: err.Error(), Hints: []string{"what came is kept for a day: the same command goes on from there"}, Err: err}
 	}
 	if err != nil {
 		return imagestore.Entry{}, err
 	}
 	if e.Skipped > 0 {
-		note(c.env.Stderr, fmt.Sprintf("%d devices and pipes of %s are left out", e.Skipped, e.Pin()))
+		c.Page.Note(fmt.Sprintf("%d devices and pipes of %s are left out", e.Skipped, e.Pin()))
 	}
 	if host := "linux/" + runtime.GOARCH; !strings.HasPrefix(e.Platform+"/", host+"/") {
-		note(c.env.Stderr, fmt.Sprintf("%s is for %s; this machine is %s and may be unable to run its compilers", e.Pin(), e.Platform, host))
+		c.Page.Note(fmt.Sprintf("%s is for %s; this machine is %s and may be unable to run its compilers", e.Pin(), e.Platform, host))
 	}
 	return e, nil
 }
@@ -260,8 +273,8 @@ func size(n int64) string {
 	return fmt.Sprintf("%d B", n)
 }
 
-// imageList is `crossctl image ls`.
-func (c *control) imageList(context.Context, []string) error {
+// list is `crossctl image ls`.
+func (c *Command) list(context.Context, []string) error {
 	st, err := c.store(false)
 	if err != nil {
 		return err
@@ -270,7 +283,7 @@ func (c *control) imageList(context.Context, []string) error {
 	if err != nil {
 		return err
 	}
-	return c.print(all, func(w io.Writer) {
+	return c.Page.Print(all, func(w io.Writer) {
 		if len(all) == 0 {
 			return
 		}
@@ -280,19 +293,19 @@ func (c *control) imageList(context.Context, []string) error {
 			if e.Unpacked {
 				unpacked = size(e.Size)
 			}
-			rows = append(rows, []string{cell(e.Pin().String()), cell(e.Platform), size(e.Packed), unpacked, e.Used.Local().Format(time.DateTime)})
+			rows = append(rows, []string{words.Cell(e.Pin().String()), words.Cell(e.Platform), size(e.Packed), unpacked, e.Used.Local().Format(time.DateTime)})
 		}
-		table(w, rows)
+		words.Table(w, rows)
 	})
 }
 
-// imageRemove is `crossctl image rm`.
-func (c *control) imageRemove(ctx context.Context, args []string) error {
+// remove is `crossctl image rm`.
+func (c *Command) remove(ctx context.Context, args []string) error {
 	st, err := c.store(false)
 	if err != nil {
 		return err
 	}
-	found, err := findImages(st, args)
+	found, err := find(st, args)
 	if err != nil {
 		return err
 	}
@@ -300,37 +313,37 @@ func (c *control) imageRemove(ctx context.Context, args []string) error {
 	for _, e := range found {
 		err := st.Remove(ctx, e.ID)
 		if errors.Is(err, imagestore.ErrInUse) {
-			return &fault{msg: fmt.Sprintf("image %s is in use by a helper", e.Pin()), hints: []string{"stop the helper, or take the image out of its crossccd.toml and wait for its jobs"}, status: exitFinding, err: err}
+			return &words.Fault{Text: fmt.Sprintf("image %s is in use by a helper", e.Pin()), Hints: []string{"stop the helper, or take the image out of its crossccd.toml and wait for its jobs"}, Err: err}
 		}
 		if err != nil {
 			return err
 		}
 		removed = append(removed, e.Pin().Digest)
 	}
-	return c.print(map[string]any{"removed": removed}, func(io.Writer) {})
+	return c.Page.Print(map[string]any{"removed": removed}, func(io.Writer) {})
 }
 
 // verified is what verify found of one image.
-type verifiedImage struct {
+type verified struct {
 	Image  string              `json:"image"`
 	ID     digest.Digest       `json:"id"`
 	Damage []imagestore.Damage `json:"damage"`
 }
 
-// imageVerify is `crossctl image verify`.
-func (c *control) imageVerify(ctx context.Context, args []string) error {
+// verify is `crossctl image verify`.
+func (c *Command) verify(ctx context.Context, args []string) error {
 	st, err := c.store(false)
 	if err != nil {
 		return err
 	}
 	all, err := st.List()
 	if err == nil && len(args) > 0 {
-		all, err = findImages(st, args)
+		all, err = find(st, args)
 	}
 	if err != nil {
 		return err
 	}
-	results, bad := []verifiedImage{}, 0
+	results, bad := []verified{}, 0
 	for _, e := range all {
 		damage, err := st.Verify(ctx, e.ID)
 		if err != nil {
@@ -339,26 +352,26 @@ func (c *control) imageVerify(ctx context.Context, args []string) error {
 		if len(damage) > 0 {
 			bad++
 		}
-		results = append(results, verifiedImage{e.Pin().String(), e.ID, append([]imagestore.Damage{}, damage...)})
+		results = append(results, verified{e.Pin().String(), e.ID, append([]imagestore.Damage{}, damage...)})
 	}
-	if err := c.print(results, func(w io.Writer) { showVerified(w, results) }); err != nil {
+	if err := c.Page.Print(results, func(w io.Writer) { showVerified(w, results) }); err != nil {
 		return err
 	}
 	if bad > 0 {
-		return &fault{msg: fmt.Sprintf("%d images are damaged", bad), hints: []string{"crossctl image rm IMAGE, and add it again"}, status: exitFinding}
+		return &words.Fault{Text: fmt.Sprintf("%d images are damaged", bad), Hints: []string{"crossctl image rm IMAGE, and add it again"}}
 	}
 	return nil
 }
 
-func showVerified(w io.Writer, results []verifiedImage) {
+func showVerified(w io.Writer, results []verified) {
 	for _, r := range results {
 		if len(r.Damage) == 0 {
-			fmt.Fprintf(w, "ok       %s\n", plain(r.Image))
+			fmt.Fprintf(w, "ok       %s\n", words.Plain(r.Image))
 			continue
 		}
-		fmt.Fprintf(w, "DAMAGED  %s\n", plain(r.Image))
+		fmt.Fprintf(w, "DAMAGED  %s\n", words.Plain(r.Image))
 		for _, d := range r.Damage {
-			fmt.Fprintf(w, "  %s: %s\n", plain(d.What), plain(d.Why))
+			fmt.Fprintf(w, "  %s: %s\n", words.Plain(d.What), words.Plain(d.Why))
 		}
 	}
 }
@@ -367,33 +380,33 @@ func showVerified(w io.Writer, results []verifiedImage) {
 // with them.
 const leastDigits = 6
 
-// findImages are the images that words name.
-func findImages(st *imagestore.Store, words []string) ([]imagestore.Entry, error) {
+// find are the images that somebody asked for.
+func find(st *imagestore.Store, asked []string) ([]imagestore.Entry, error) {
 	all, err := st.List()
 	if err != nil {
 		return nil, err
 	}
 	var found []imagestore.Entry
-	for _, w := range words {
+	for _, w := range asked {
 		var fit []imagestore.Entry
 		for _, e := range all {
-			if imageNamed(e, w) {
+			if named(e, w) {
 				fit = append(fit, e)
 			}
 		}
 		switch len(fit) {
 		case 0:
-			return nil, &fault{msg: fmt.Sprintf("no image %q is there", w), hints: []string{"crossctl image ls"}, status: exitFinding}
+			return nil, &words.Fault{Text: fmt.Sprintf("no image %q is there", w), Hints: []string{"crossctl image ls"}}
 		case 1:
 			found = append(found, fit[0])
 		default:
-			return nil, misused("image", "image: %q is %d images; say a digest", w, len(fit))
+			return nil, words.Misused("image", "image: %q is %d images; say a digest", w, len(fit))
 		}
 	}
 	return found, nil
 }
 
-func imageNamed(e imagestore.Entry, word string) bool {
+func named(e imagestore.Entry, word string) bool {
 	if pin, err := images.ParsePin(word); err == nil {
 		word = pin.Digest.String()
 	}

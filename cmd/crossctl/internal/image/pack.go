@@ -1,20 +1,22 @@
-package control
+package image
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"path/filepath"
 	"runtime"
 
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/crosscc/crosscc/broker/local"
 	"github.com/crosscc/crosscc/broker/local/lookup"
 	"github.com/crosscc/crosscc/broker/pack"
+	"github.com/crosscc/crosscc/cmd/crossctl/internal/words"
 )
 
-const packHelp = `usage: crossctl pack [--json] COMPILER... -o FILE
+// PackHelp is the text of `crossctl pack --help`.
+const PackHelp = `usage: crossctl pack [--json] COMPILER... -o FILE
 
 Make an image of compilers of this machine: their programs and what these are
 linked with, no headers. A helper of the same architecture that has none of
@@ -43,17 +45,29 @@ type packedCompiler struct {
 	Identity string `json:"identity"`
 }
 
-func (c *control) packFlags(f *pflag.FlagSet) { f.StringVarP(&c.output, "output", "o", "", "") }
+// A Pack is `crossctl pack` with its options.
+type Pack struct {
+	Environ []string // as K=V words
+	// Executable is the path of crossctl's program, beside which crosscc is.
+	Executable string
+	Page       *words.Page
 
-// pack is `crossctl pack`. It asks no agent: what is packed is what the shell finds.
-func (c *control) pack(cmd *cobra.Command, args []string) error {
+	output string
+}
+
+// Flags declares the options.
+func (c *Pack) Flags(f *pflag.FlagSet) { f.StringVarP(&c.output, "output", "o", "", "") }
+
+// Run is `crossctl pack`. It asks no agent: what is packed is what the shell finds. Its
+// errors are for words.Report.
+func (c *Pack) Run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return misused("pack", "pack: no compiler given")
+		return words.Misused("pack", "pack: no compiler given")
 	}
 	if c.output == "" {
-		return misused("pack", "pack: no file given: -o FILE")
+		return words.Misused("pack", "pack: no file given: -o FILE")
 	}
-	find := lookup.Beside(c.env.Environ, filepath.Join(filepath.Dir(c.env.Executable), "crosscc"))
+	find := lookup.Beside(c.Environ, filepath.Join(filepath.Dir(c.Executable), "crosscc"))
 	var drivers []string
 	for _, name := range args {
 		program, _ := find.Find(name)
@@ -66,7 +80,7 @@ func (c *control) pack(cmd *cobra.Command, args []string) error {
 		}
 		drivers = append(drivers, program)
 	}
-	p, err := pack.Make(cmd.Context(), drivers, local.Getenv(c.env.Environ, "PATH"))
+	p, err := pack.Make(ctx, drivers, local.Getenv(c.Environ, "PATH"))
 	if err != nil {
 		return fmt.Errorf("pack: %w", err)
 	}
@@ -78,16 +92,16 @@ func (c *control) pack(cmd *cobra.Command, args []string) error {
 	for i, tc := range p.Toolchains {
 		made.Compilers = append(made.Compilers, packedCompiler{Path: drivers[i], Identity: tc.Identity.String()})
 	}
-	return c.print(made, func(w io.Writer) { showPacked(w, made) })
+	return c.Page.Print(made, func(w io.Writer) { showPacked(w, made) })
 }
 
 func showPacked(w io.Writer, made packed) {
 	rows := [][]string{
-		{"file", fmt.Sprintf("%s, %d MiB of %d MiB, for %s machines", cell(made.File), made.Size>>20, made.Contents>>20, runtime.GOARCH)},
+		{"file", fmt.Sprintf("%s, %d MiB of %d MiB, for %s machines", words.Cell(made.File), made.Size>>20, made.Contents>>20, runtime.GOARCH)},
 		{"digest", made.Digest},
 	}
 	for _, tc := range made.Compilers {
-		rows = append(rows, []string{cell(tc.Path), cell(tc.Identity)})
+		rows = append(rows, []string{words.Cell(tc.Path), words.Cell(tc.Identity)})
 	}
-	table(w, rows)
+	words.Table(w, rows)
 }

@@ -1,27 +1,9 @@
 package control
 
-// This file owns what crossctl says to people. Its rules:
-//
-//   - What was asked for goes to stdout; everything else goes to stderr.
-//   - Each line on stderr starts with "crossctl: " and its kind: error, hint or
-//     note. No capitals, no full stops.
-//   - A hint is the next thing to type, or says where to look.
-//   - Words that came from elsewhere (a helper's, an agent's) are shown without
-//     the control characters that a terminal would obey.
-
 import (
-	"errors"
 	"fmt"
-	"io"
-	"strings"
-	"unicode"
-)
 
-// exit statuses of crossctl.
-const (
-	exitWell    = 0
-	exitFinding = 1 // something is not as it should be
-	exitUsage   = 2 // the command line cannot be done
+	"github.com/crosscc/crosscc/cmd/crossctl/internal/words"
 )
 
 // usage is the text of crossctl --help.
@@ -175,93 +157,6 @@ func unbuiltHelp(r row) string {
 	return fmt.Sprintf("usage: crossctl %s\n\nWill %s. It is not built yet.\n", r.use, r.will)
 }
 
-// A fault is an error with what to do about it and an exit status.
-type fault struct {
-	msg    string
-	hints  []string
-	status int
-	err    error // what it wraps; may be nil
-}
-
-func (f *fault) Error() string { return f.msg }
-func (f *fault) Unwrap() error { return f.err }
-
-// errFinding makes crossctl exit with 1 after it has said all that there is.
-var errFinding = errors.New("a finding")
-
 func unbuilt(name string) error {
-	return &fault{msg: name + " is not built yet; see `crossctl --help` for what is", status: exitUsage}
-}
-
-// misused is the error of a command line that cannot be done; topic is the
-// command whose help would tell, or "".
-func misused(topic, format string, args ...any) *fault {
-	hint := "crossctl --help"
-	if topic != "" {
-		hint = "crossctl " + topic + " --help"
-	}
-	return &fault{msg: fmt.Sprintf(format, args...), hints: []string{"see `" + hint + "`"}, status: exitUsage}
-}
-
-// report prints err and returns the exit status that it means.
-func report(w io.Writer, err error) int {
-	if err == nil {
-		return exitWell
-	}
-	if errors.Is(err, errFinding) {
-		return exitFinding
-	}
-	fmt.Fprintf(w, "crossctl: error: %s\n", plain(err.Error()))
-	f, ok := errors.AsType[*fault](err)
-	if !ok {
-		return exitFinding
-	}
-	for _, h := range f.hints {
-		fmt.Fprintf(w, "crossctl: hint: %s\n", plain(h))
-	}
-	return f.status
-}
-
-// note prints a line that is neither asked for nor an error.
-func note(w io.Writer, text string) { fmt.Fprintf(w, "crossctl: note: %s\n", plain(text)) }
-
-// plain is s on one line, without what a terminal would obey.
-func plain(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t':
-			return ' '
-		case !unicode.IsPrint(r):
-			return '?'
-		}
-		return r
-	}, strings.TrimSpace(s))
-}
-
-// cell is plain text for a table, "-" where there is none.
-func cell(s string) string {
-	if s = plain(s); s == "" {
-		return "-"
-	}
-	return s
-}
-
-// quoted is words as one would type them into a shell.
-func quoted(words []string) string {
-	out := make([]string, len(words))
-	for i, w := range words {
-		out[i] = quoteWord(w)
-	}
-	return strings.Join(out, " ")
-}
-
-func quoteWord(w string) string {
-	odd := func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' ||
-			strings.ContainsRune("-_./=+,:@%", r))
-	}
-	if w != "" && strings.IndexFunc(w, odd) < 0 {
-		return w
-	}
-	return "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+	return &words.Fault{Text: name + " is not built yet; see `crossctl --help` for what is", Usage: true}
 }

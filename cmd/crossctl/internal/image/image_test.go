@@ -1,4 +1,4 @@
-package control
+package image
 
 import (
 	"archive/tar"
@@ -35,11 +35,6 @@ func (p *place) pack(name, content string) string {
 	}
 	p.write(name, b.String(), 0o644)
 	return d.String()
-}
-
-// image runs `crossctl image` without a Docker Engine.
-func (p *place) image(words ...string) said {
-	return p.run(append([]string{"image", "--docker", "off"}, words...)...)
 }
 
 func TestImages(t *testing.T) {
@@ -79,7 +74,7 @@ func TestImages(t *testing.T) {
 		got.stderr != "crossctl: error: 1 images are damaged\ncrossctl: hint: crossctl image rm IMAGE, and add it again\n" {
 		t.Errorf("verify says %+v", got)
 	}
-	var results []verifiedImage
+	var results []verified
 	if got := p.image("verify", "--json"); got.exit != 1 || json.Unmarshal([]byte(got.stdout), &results) != nil || len(results) != 2 || len(results[0].Damage)+len(results[1].Damage) != 1 {
 		t.Errorf("verify --json says %+v", got)
 	}
@@ -188,7 +183,6 @@ func TestImageErrors(t *testing.T) {
 		{"pin a b", 2, `crossctl: error: image pin: unexpected operand "b"` + see},
 		{"ls x", 2, `crossctl: error: image ls: unexpected operand "x"` + see},
 		{"rm", 2, "crossctl: error: image rm: no image given" + see},
-		{"--frob", 2, "crossctl: error: image: unknown flag: --frob" + see},
 		{"add debian:12", 1, "and a tag may lead to another image tomorrow; pin it: crossctl image pin debian:12\n"},
 		{"add docker:debian:12", 1, "pin it: crossctl image pin docker:debian:12\n"},
 		{"add docker://debian:12", 1, "leave docker:// out: NAME is looked for in its registry"},
@@ -207,18 +201,13 @@ func TestImageErrors(t *testing.T) {
 			t.Errorf("crossctl image %s says %+v\nwant %s", tt.args, got, tt.stderr)
 		}
 	}
-	for _, args := range [][]string{{"image", "--help"}, {"help", "image"}} {
-		if got := p.run(args...); got != (said{imageHelp, "", 0}) {
-			t.Errorf("crossctl %q says %+v", args, got)
-		}
-	}
 }
 
 // A fetch that is broken off goes on, when the same command is said again, behind the
 // layers that came.
 func TestImageResumes(t *testing.T) {
 	p := newPlace(t)
-	t.Setenv("DOCKER_CONFIG", p.path("bin")) // no credentials of the user's
+	t.Setenv("DOCKER_CONFIG", p.dir) // no credentials of the user's
 	one := layerOf(t, "one")
 	two := layerOf(t, "two")
 	blobs := map[string][]byte{}
