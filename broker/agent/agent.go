@@ -46,6 +46,7 @@ import (
 	"github.com/crosscc/crosscc/broker/agent/slots"
 	"github.com/crosscc/crosscc/broker/calibrate"
 	"github.com/crosscc/crosscc/broker/config"
+	"github.com/crosscc/crosscc/broker/config/hostlist"
 	"github.com/crosscc/crosscc/broker/fleet"
 	"github.com/crosscc/crosscc/broker/headers"
 	"github.com/crosscc/crosscc/broker/local"
@@ -76,8 +77,8 @@ type Options struct {
 	// Idle is how long the agent stays without any wrapper, until a job's
 	// settings say otherwise. Zero means ten minutes.
 	Idle time.Duration
-	// Dial makes the link to a host, config.Embedded among them.
-	Dial func(config.Host) (fleet.Link, error)
+	// Dial makes the link to a host, hostlist.Embedded among them.
+	Dial func(hostlist.Host) (fleet.Link, error)
 	// Log gets what the level of each job's settings asks for.
 	Log *logrus.Logger
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/crosscc/crosscc/broker/config/hostlist"
 	"github.com/crosscc/crosscc/toolchains"
 )
 
@@ -20,7 +21,7 @@ const ClientFile = "/etc/crosscc/crosscc.toml"
 type Client struct {
 	// Hosts are the helpers; none means the helper inside the agent. Entries
 	// that say no match of their own have Match.
-	Hosts Hosts
+	Hosts hostlist.List
 	// HostsFrom says where Hosts came from (a variable's or a file's name), for
 	// people; "" when nothing named any.
 	HostsFrom string
@@ -152,7 +153,7 @@ func (c *Client) setHosts(value any) error {
 		return err
 	}
 	c.HostsFrom = "CROSSCC_HOSTS" // or the file, whose name LoadClient knows
-	c.Hosts, err = ParseHosts(s)
+	c.Hosts, err = hostlist.Parse(s)
 	return err
 }
 
@@ -160,7 +161,7 @@ func (c *Client) setHosts(value any) error {
 func (c *Client) distccHosts(read func(string) ([]byte, error), getenv func(string) string) (err error) {
 	if s := getenv("DISTCC_HOSTS"); s != "" {
 		c.HostsFrom = "DISTCC_HOSTS"
-		if c.Hosts, err = ParseHosts(s); err != nil {
+		if c.Hosts, err = hostlist.Parse(s); err != nil {
 			return fmt.Errorf("DISTCC_HOSTS: %w", err)
 		}
 		return nil
@@ -180,7 +181,7 @@ func (c *Client) distccHosts(read func(string) ([]byte, error), getenv func(stri
 		}
 		if err == nil {
 			c.HostsFrom = name
-			c.Hosts, err = ParseHosts(string(doc))
+			c.Hosts, err = hostlist.Parse(string(doc))
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
@@ -192,8 +193,8 @@ func (c *Client) distccHosts(read func(string) ([]byte, error), getenv func(stri
 
 // finish fills in what one setting takes from another.
 func (c *Client) finish() {
-	for i := range c.Hosts.List {
-		if h := &c.Hosts.List[i]; h.Match == toolchains.None {
+	for i := range c.Hosts.Entries {
+		if h := &c.Hosts.Entries[i]; h.Match == toolchains.None {
 			h.Match = c.Match
 		}
 	}
@@ -252,7 +253,7 @@ func shareOf(value any) (float64, error) {
 	return f, nil
 }
 
-func slotsOf(value any) (int, error) { return whole(value, 0, maxSlots) }
+func slotsOf(value any) (int, error) { return whole(value, 0, hostlist.MaxSlots) }
 
 func durationOf(value any) (time.Duration, error) {
 	s, err := text(value)

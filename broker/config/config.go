@@ -1,11 +1,11 @@
 // Package config reads what people write: crosscc.toml of a client, crossccd.toml
-// of a helper, host lists in distcc's syntax and ours. Defaults give way to the
-// file, the file to the environment (CROSSCC_*), and that to flags, which the
-// commands set on what they get from here. Nothing unknown is passed over: each
-// error names the file, the line and the key.
+// of a helper, .crosscc.toml of a project. Defaults give way to the file, the file
+// to the environment (CROSSCC_*), and that to flags, which the commands set on what
+// they get from here. Nothing unknown is passed over: each error names the file, the
+// line and the key.
 //
 // A newcomer starts with Client and LoadClient, Server and LoadServer; a new key
-// is one row in clientSettings or serverSettings. ParseHosts is the host list.
+// is one row in clientSettings or serverSettings. Host lists are package hostlist.
 package config
 
 import (

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/crosscc/crosscc/broker/config/hostlist"
 	"github.com/crosscc/crosscc/toolchains"
 )
 
@@ -63,12 +64,12 @@ packs = true
 	if err != nil {
 		t.Fatal(err)
 	}
-	hosts, err := ParseHosts("grpc://a,match=calibrated b/3,match=identical c,match=identical")
+	hosts, err := hostlist.Parse("grpc://a,match=calibrated b/3,match=identical c,match=identical")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, w := range []string{"grpc://a,match=calibrated", "b/3", "c"} {
-		hosts.List[i].Word = w
+		hosts.Entries[i].Word = w
 	}
 	want := Client{
 		Hosts: hosts, HostsFrom: ClientFile, Match: toolchains.Identical, LocalSlots: 3,
@@ -87,10 +88,10 @@ func TestLoadClientEnvironmentWins(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(got.Hosts.List) != 1 || got.Hosts.List[0].Word != "grpc://e" || got.HostsFrom != "CROSSCC_HOSTS" {
-		t.Errorf("hosts %+v from %s", got.Hosts.List, got.HostsFrom)
+	if len(got.Hosts.Entries) != 1 || got.Hosts.Entries[0].Word != "grpc://e" || got.HostsFrom != "CROSSCC_HOSTS" {
+		t.Errorf("hosts %+v from %s", got.Hosts.Entries, got.HostsFrom)
 	}
-	got.Hosts, got.HostsFrom = Hosts{}, ""
+	got.Hosts, got.HostsFrom = hostlist.List{}, ""
 	want := Client{Match: toolchains.Calibrated, LocalSlots: 7, Idle: 2 * time.Minute, LogLevel: "trace", Packs: false, VerifyCalibrated: verifyCalibrated}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -115,7 +116,7 @@ func TestLoadClientHostsFrom(t *testing.T) {
 	for _, tt := range tests {
 		c, err := LoadClient(all.read, env(tt.env...), nil)
 		var words []string
-		for _, h := range c.Hosts.List {
+		for _, h := range c.Hosts.Entries {
 			words = append(words, h.Word)
 		}
 		if err != nil || c.HostsFrom != tt.from || strings.Join(words, " ") != tt.words {

@@ -8,18 +8,16 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/crosscc/crosscc/broker/config/hostlist"
 )
 
 // ServerFile is where a helper's configuration is unless --config says.
 const ServerFile = "/etc/crosscc/crossccd.toml"
 
-// The doors' ports. 3632 and 3633 are distcc's.
-const (
-	PortDistcc = 3632
-	PortStats  = 3633
-	PortGRPC   = 3634
-	PortHTTP   = 3635
-)
+// PortHTTP is the port of ccache's storage where an address says none. Those of jobs
+// are in package hostlist; 3633 is distccd's statistics.
+const PortHTTP = 3635
 
 // minCache is the least cache_size, in bytes: a quarter of it must hold an
 // ordinary object file.
@@ -92,7 +90,7 @@ func serverSettings(s *Server) []setting {
 // need not be there; a file that was asked for must be.
 func LoadServer(path string) (Server, error) {
 	s := Server{
-		GRPC:      Address{fmt.Sprintf("127.0.0.1:%d", PortGRPC)},
+		GRPC:      Address{fmt.Sprintf("127.0.0.1:%d", hostlist.PortGRPC)},
 		Sandbox:   "bwrap",
 		CacheSize: 10 << 30, ImagesSize: 40 << 30,
 	}

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/crosscc/crosscc/broker/config/hostlist"
 )
 
 // text takes a string.
@@ -145,7 +147,7 @@ func ParseAddress(s string) (Address, error) {
 	}
 	host, port, err := net.SplitHostPort(s)
 	n, convErr := strconv.ParseUint(port, 10, 16)
-	if err != nil || convErr != nil || host != "" && !hostName(host) {
+	if err != nil || convErr != nil || host != "" && !hostlist.IsHost(host) {
 		return Address{}, fmt.Errorf("address %q: expected HOST:PORT (port 0 picks one), unix:/PATH or off", s)
 	}
 	return Address{net.JoinHostPort(host, strconv.FormatUint(n, 10))}, nil

@@ -5,14 +5,14 @@ import (
 
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/calibrate"
-	"github.com/crosscc/crosscc/broker/config"
+	"github.com/crosscc/crosscc/broker/config/hostlist"
 	"github.com/crosscc/crosscc/toolchains"
 )
 
 // fit finds the toolchain of a member that serves w, and fills in p; false when
 // there is none that is known to. An identical one needs no proof, any other one
 // a calibration. f.mu is held.
-func (f *Fleet) fit(p *Prospect, m *member, h config.Host, w Want) bool {
+func (f *Fleet) fit(p *Prospect, m *member, h hostlist.Host, w Want) bool {
 	list, why := toolchains.Candidates(w.Toolchain, w.Language, w.Command, m.state.Toolchains)
 	if len(list) == 0 {
 		p.Reason, p.Text = ReasonNoMatch, why

@@ -20,7 +20,7 @@ import (
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/calibrate"
-	"github.com/crosscc/crosscc/broker/config"
+	"github.com/crosscc/crosscc/broker/config/hostlist"
 	"github.com/crosscc/crosscc/toolchains"
 )
 
@@ -73,7 +73,7 @@ type Link struct {
 // Options are what a Fleet is made of.
 type Options struct {
 	// Dial makes the link to one host; it does not wait for the host.
-	Dial func(config.Host) (Link, error)
+	Dial func(hostlist.Host) (Link, error)
 	Log  logrus.FieldLogger
 	// Book has what is known of pairs of toolchains. nil: nothing is, and only
 	// identical ones serve.
@@ -189,7 +189,7 @@ func (f *Fleet) At(ctx context.Context, p Prospect, j *broker.Job) (broker.Resul
 // Prospects tells of each host what it has for w, in the list's order. While
 // none has anything it waits a bounded time for those that are still being
 // connected.
-func (f *Fleet) Prospects(ctx context.Context, hosts []config.Host, w Want) []Prospect {
+func (f *Fleet) Prospects(ctx context.Context, hosts []hostlist.Host, w Want) []Prospect {
 	ms := f.membersOf(hosts)
 	var list []Prospect
 	f.await(ctx, ms, func() bool {

@@ -15,7 +15,7 @@ import (
 
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
-	"github.com/crosscc/crosscc/broker/config"
+	"github.com/crosscc/crosscc/broker/config/hostlist"
 	"github.com/crosscc/crosscc/toolchains"
 )
 
@@ -46,11 +46,11 @@ func newPeer(slots int, run broker.Runner, tcs ...toolchains.Toolchain) *peer {
 	return &peer{state: broker.State{Slots: slots, Toolchains: tcs}, run: run, lost: make(chan error, 1)}
 }
 
-func fleetOf(t *testing.T, peers map[string]*peer) (*Fleet, func(list string) []config.Host) {
+func fleetOf(t *testing.T, peers map[string]*peer) (*Fleet, func(list string) []hostlist.Host) {
 	t.Helper()
 	log := logrus.New()
 	log.SetOutput(io.Discard)
-	f := New(Options{Log: log, Dial: func(h config.Host) (Link, error) {
+	f := New(Options{Log: log, Dial: func(h hostlist.Host) (Link, error) {
 		p := peers[h.Address()]
 		if p == nil {
 			return Link{}, errors.New("connection refused")
@@ -66,12 +66,12 @@ func fleetOf(t *testing.T, peers map[string]*peer) (*Fleet, func(list string) []
 		}}, nil
 	}})
 	t.Cleanup(func() { f.Close() })
-	return f, func(list string) []config.Host {
-		h, err := config.ParseHosts(list)
+	return f, func(list string) []hostlist.Host {
+		h, err := hostlist.Parse(list)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return h.List
+		return h.Entries
 	}
 }
 
@@ -208,7 +208,7 @@ func TestLeftOut(t *testing.T) {
 func TestSilentHost(t *testing.T) {
 	f, hosts := fleetOf(t, map[string]*peer{"b:1": newPeer(1, good("b"), gcc12())})
 	dial := f.o.Dial
-	f.o.Dial = func(h config.Host) (Link, error) {
+	f.o.Dial = func(h hostlist.Host) (Link, error) {
 		if h.Address() == "a:1" {
 			return Link{Close: func() error { return nil }, Watch: func(ctx context.Context, _ func(broker.State)) error { <-ctx.Done(); return ctx.Err() }}, nil
 		}

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/crosscc/crosscc/broker"
-	"github.com/crosscc/crosscc/broker/config"
+	"github.com/crosscc/crosscc/broker/config/hostlist"
 	"github.com/crosscc/crosscc/toolchains"
 )
 
@@ -36,7 +36,7 @@ type member struct {
 	address string
 	link    Link
 
-	host    config.Host // the last list's entry
+	host    hostlist.Host // the last list's entry
 	phase   phase
 	err     error // why it is down
 	state   broker.State
@@ -49,7 +49,7 @@ type member struct {
 }
 
 // membersOf finds or makes the member of each host.
-func (f *Fleet) membersOf(hosts []config.Host) []*member {
+func (f *Fleet) membersOf(hosts []hostlist.Host) []*member {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	list := make([]*member, len(hosts))
@@ -66,7 +66,7 @@ func (f *Fleet) membersOf(hosts []config.Host) []*member {
 }
 
 // join makes a member and begins to watch it. f.mu is held.
-func (f *Fleet) join(h config.Host) *member {
+func (f *Fleet) join(h hostlist.Host) *member {
 	m := &member{host: h, address: h.Address(), phase: connecting}
 	link, err := f.o.Dial(h)
 	if err != nil {
@@ -131,7 +131,7 @@ func (f *Fleet) tell() {
 func (f *Fleet) await(ctx context.Context, ms []*member, enough func() bool) {
 	limit := connectTime
 	f.mu.Lock()
-	if slices.ContainsFunc(ms, func(m *member) bool { return m.host.Kind == config.InProcess }) {
+	if slices.ContainsFunc(ms, func(m *member) bool { return m.host.Kind == hostlist.InProcess }) {
 		limit = openTime
 	}
 	f.mu.Unlock()
@@ -155,7 +155,7 @@ func (f *Fleet) await(ctx context.Context, ms []*member, enough func() bool) {
 }
 
 // prospect says what the member has for w.
-func (f *Fleet) prospect(m *member, h config.Host, w Want) Prospect {
+func (f *Fleet) prospect(m *member, h hostlist.Host, w Want) Prospect {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p := Prospect{Address: m.address, member: m}

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/crosscc/crosscc/broker"
-	"github.com/crosscc/crosscc/broker/config"
+	"github.com/crosscc/crosscc/broker/config/hostlist"
 	"github.com/crosscc/crosscc/toolchains"
 )
 
@@ -35,7 +35,7 @@ type Imaged struct {
 // they have of it; with id only those whose image is that one. While none does it waits a
 // bounded time for those that are being connected, or get the image ready. The error is
 // a *broker.Refusal that says how it stands with each.
-func (f *Fleet) Imaged(ctx context.Context, hosts []config.Host, digest, id string) ([]Imaged, error) {
+func (f *Fleet) Imaged(ctx context.Context, hosts []hostlist.Host, digest, id string) ([]Imaged, error) {
 	if len(hosts) == 0 {
 		return nil, broker.Refusef(ReasonNoHost, "the host list names no helper")
 	}

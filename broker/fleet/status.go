@@ -3,7 +3,7 @@ package fleet
 import (
 	"context"
 
-	"github.com/crosscc/crosscc/broker/config"
+	"github.com/crosscc/crosscc/broker/config/hostlist"
 	"github.com/crosscc/crosscc/broker/monitor"
 	"github.com/crosscc/crosscc/toolchains"
 )
@@ -13,7 +13,7 @@ const unused phase = "unused"
 
 // Status tells of each host of the list what is known now. It is a question: it
 // connects to nothing and starts nothing.
-func (f *Fleet) Status(hosts []config.Host) []monitor.HelperStatus {
+func (f *Fleet) Status(hosts []hostlist.Host) []monitor.HelperStatus {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	list := make([]monitor.HelperStatus, 0, len(hosts))
@@ -29,7 +29,7 @@ func (f *Fleet) Status(hosts []config.Host) []monitor.HelperStatus {
 
 // Reach is Status after each host was connected to, or a bounded time has
 // passed.
-func (f *Fleet) Reach(ctx context.Context, hosts []config.Host) []monitor.HelperStatus {
+func (f *Fleet) Reach(ctx context.Context, hosts []hostlist.Host) []monitor.HelperStatus {
 	f.await(ctx, f.membersOf(hosts), func() bool { return false })
 	return f.Status(hosts)
 }

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/crosscc/crosscc/broker/config"
+	"github.com/crosscc/crosscc/broker/config/hostlist"
 	"github.com/crosscc/crosscc/toolchains"
 )
 
@@ -12,16 +12,16 @@ import (
 // helper inside the agent, which would probe every compiler of the machine.
 func TestStatusStartsNothing(t *testing.T) {
 	dialed := 0
-	f := New(Options{Dial: func(config.Host) (Link, error) {
+	f := New(Options{Dial: func(hostlist.Host) (Link, error) {
 		dialed++
 		return Link{}, errors.New("refused")
 	}})
 	defer f.Close()
-	hosts, err := config.ParseHosts("grpc://a:1")
+	hosts, err := hostlist.Parse("grpc://a:1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	list := append(hosts.List, config.Embedded(toolchains.Identical))
+	list := append(hosts.Entries, hostlist.Embedded(toolchains.Identical))
 	got := f.Status(list)
 	if dialed > 0 || len(got) != 2 || got[0].State != "unused" || got[1].State != "unused" || got[1].Address != "embedded" {
 		t.Errorf("%d dialed, status %+v", dialed, got)

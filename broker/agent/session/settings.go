@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/crosscc/crosscc/broker/config"
+	"github.com/crosscc/crosscc/broker/config/hostlist"
 )
 
 // Settings are what one job brings along of its own: the agent has none but
@@ -13,7 +14,7 @@ import (
 type Settings struct {
 	// Client is what was read, for what it says of the agent itself.
 	Client config.Client
-	Hosts  []config.Host
+	Hosts  []hostlist.Host
 	// Fallback is false when the build wants to fail rather than to compile
 	// locally for want of a helper.
 	Fallback bool

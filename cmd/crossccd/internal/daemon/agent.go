@@ -15,6 +15,7 @@ import (
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/agent"
 	"github.com/crosscc/crosscc/broker/config"
+	"github.com/crosscc/crosscc/broker/config/hostlist"
 	"github.com/crosscc/crosscc/broker/fleet"
 	"github.com/crosscc/crosscc/broker/helper"
 	"github.com/crosscc/crosscc/broker/local"
@@ -79,11 +80,11 @@ type dialer struct {
 	embedded *helper.Helper
 }
 
-func (d *dialer) dial(h config.Host) (fleet.Link, error) {
+func (d *dialer) dial(h hostlist.Host) (fleet.Link, error) {
 	switch {
-	case h.Kind == config.InProcess:
+	case h.Kind == hostlist.InProcess:
 		return fleet.Link{Run: d.runEmbedded, Watch: d.watchEmbedded, Key: d.keyEmbedded, Close: func() error { return nil }}, nil
-	case h.Kind != config.GRPC || h.TLS || h.Network == config.SSH:
+	case h.Kind != hostlist.GRPC || h.TLS || h.Network == hostlist.SSH:
 		return fleet.Link{}, fmt.Errorf("%s: hosts of this kind are not built yet", h.Word)
 	}
 	c, err := reapi.Dial(h.Address(), reapi.ClientOptions{Version: version(), Secret: d.mine})

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/crosscc/crosscc/broker/config"
+	"github.com/crosscc/crosscc/broker/config/hostlist"
 	"github.com/crosscc/crosscc/broker/local"
 	"github.com/crosscc/crosscc/broker/local/rendezvous"
 	"github.com/crosscc/crosscc/broker/monitor"
@@ -175,7 +176,7 @@ func hosts(environ []string) ([]string, error) {
 	}
 	var list []string
 	for _, h := range c.Helpers() {
-		if h.Kind == config.InProcess {
+		if h.Kind == hostlist.InProcess {
 			continue
 		}
 		list = append(list, h.Address())

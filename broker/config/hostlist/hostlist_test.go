@@ -1,4 +1,4 @@
-package config
+package hostlist
 
 import (
 	"reflect"
@@ -31,7 +31,7 @@ func row(h Host) string {
 	return strings.Join(w, " ")
 }
 
-func TestParseHostsEntries(t *testing.T) {
+func TestParseEntries(t *testing.T) {
 	tests := []struct{ in, want string }{
 		{"grpc://h", "grpc tcp h:3634"},
 		{"grpc://h:1/7", "grpc tcp h:1 slots=7"},
@@ -64,43 +64,43 @@ func TestParseHostsEntries(t *testing.T) {
 		{"me@box/2:/opt/distccd,lzo", "distcc ssh me@box slots=2 lines command=/opt/distccd lzo"},
 	}
 	for _, tt := range tests {
-		h, err := ParseHosts(tt.in)
-		if err != nil || len(h.List) != 1 {
-			t.Errorf("ParseHosts(%q) = %d entries, %v", tt.in, len(h.List), err)
+		h, err := Parse(tt.in)
+		if err != nil || len(h.Entries) != 1 {
+			t.Errorf("Parse(%q) = %d entries, %v", tt.in, len(h.Entries), err)
 			continue
 		}
 		want := strings.ReplaceAll(tt.want, " command= ", " ")
-		if got := row(h.List[0]); got != want {
-			t.Errorf("ParseHosts(%q)\n got %s\nwant %s", tt.in, got, want)
+		if got := row(h.Entries[0]); got != want {
+			t.Errorf("Parse(%q)\n got %s\nwant %s", tt.in, got, want)
 		}
-		if h.List[0].Word != tt.in {
-			t.Errorf("ParseHosts(%q): word %q", tt.in, h.List[0].Word)
+		if h.Entries[0].Word != tt.in {
+			t.Errorf("Parse(%q): word %q", tt.in, h.Entries[0].Word)
 		}
 	}
 }
 
-func TestParseHostsList(t *testing.T) {
-	h, err := ParseHosts(" --randomize\t--localslots=3 # grpc://commented\n#all\r\n--localslots_cpp/9 +mdns +zeroconf\nred grpc://blue#tail\n\n")
+func TestParseList(t *testing.T) {
+	h, err := Parse(" --randomize\t--localslots=3 # grpc://commented\n#all\r\n--localslots_cpp/9 +mdns +zeroconf\nred grpc://blue#tail\n\n")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var words []string
-	for _, e := range h.List {
+	for _, e := range h.Entries {
 		words = append(words, e.Word)
 	}
-	h.List = nil
-	want := Hosts{Randomize: true, LocalSlots: 3, LocalSlotsCPP: 9, MDNS: true, Zeroconf: true}
+	h.Entries = nil
+	want := List{Randomize: true, LocalSlots: 3, LocalSlotsCPP: 9, MDNS: true, Zeroconf: true}
 	if !reflect.DeepEqual(h, want) || strings.Join(words, " ") != "red grpc://blue" {
 		t.Errorf("got %+v with %q", h, words)
 	}
 	for _, empty := range []string{"", " \n\t", "# nothing"} {
-		if h, err := ParseHosts(empty); err != nil || !reflect.DeepEqual(h, Hosts{}) {
-			t.Errorf("ParseHosts(%q) = %+v, %v", empty, h, err)
+		if h, err := Parse(empty); err != nil || !reflect.DeepEqual(h, List{}) {
+			t.Errorf("Parse(%q) = %+v, %v", empty, h, err)
 		}
 	}
 }
 
-func TestParseHostsErrors(t *testing.T) {
+func TestParseErrors(t *testing.T) {
 	tests := []struct{ in, says string }{
 		{"red grpc:// blue", `"grpc://": the host's name is missing; expected grpc://HOST[:PORT][/SLOTS][,OPTION…]`},
 		{"http://h", `"http://h": unknown scheme "http"; known are grpc, grpcs, grpc+unix, reapi, reapis, ssh`},
@@ -146,19 +146,19 @@ func TestParseHostsErrors(t *testing.T) {
 		{strings.Repeat(" ", 1<<17), "131072 bytes are over the limit"},
 	}
 	for _, tt := range tests {
-		h, err := ParseHosts(tt.in)
+		h, err := Parse(tt.in)
 		if err == nil || !strings.Contains(err.Error(), tt.says) {
-			t.Errorf("ParseHosts(%.40q): %v\nwant %s", tt.in, err, tt.says)
+			t.Errorf("Parse(%.40q): %v\nwant %s", tt.in, err, tt.says)
 		}
-		if !reflect.DeepEqual(h, Hosts{}) {
-			t.Errorf("ParseHosts(%.40q) failed and gives %+v", tt.in, h)
+		if !reflect.DeepEqual(h, List{}) {
+			t.Errorf("Parse(%.40q) failed and gives %+v", tt.in, h)
 		}
 	}
 }
 
-// FuzzParseHosts checks that what was read reads the same again from its words, and
+// FuzzParse checks that what was read reads the same again from its words, and
 // that no address can be taken for an option.
-func FuzzParseHosts(f *testing.F) {
+func FuzzParse(f *testing.F) {
 	for _, s := range []string{
 		"grpc://h:1/2,debug=lines", "grpcs://[::1]:3", "unix:/run/s", "grpc+unix:///s,match=identical",
 		"reapi://e:8980", "ssh://a@b:2/3", "red/8:4200,lzo,cpp", "[::1]=3", "@h", "u@h/2:cmd,down",
@@ -167,23 +167,23 @@ func FuzzParseHosts(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		h, err := ParseHosts(s)
+		h, err := Parse(s)
 		if err != nil {
 			return
 		}
 		var words []string
-		for _, e := range h.List {
+		for _, e := range h.Entries {
 			words = append(words, e.Word)
 			if a := e.Address(); a == "" || a[0] == '-' || strings.ContainsAny(a, " \t\n\x00") {
 				t.Fatalf("%q has the address %q", e.Word, a)
 			}
-			if e.Slots < 0 || e.Slots > maxSlots {
+			if e.Slots < 0 || e.Slots > MaxSlots {
 				t.Fatalf("%q has %d slots", e.Word, e.Slots)
 			}
 		}
-		again, err := ParseHosts(strings.Join(words, " "))
-		if err != nil || !reflect.DeepEqual(again.List, h.List) {
-			t.Fatalf("%q reads as %+v, and its words as %+v, %v", s, h.List, again.List, err)
+		again, err := Parse(strings.Join(words, " "))
+		if err != nil || !reflect.DeepEqual(again.Entries, h.Entries) {
+			t.Fatalf("%q reads as %+v, and its words as %+v, %v", s, h.Entries, again.Entries, err)
 		}
 	})
 }

@@ -1,4 +1,6 @@
-package config
+// Package hostlist reads host lists, as distcc writes them and as crosscc does: where
+// jobs may be sent. Start with Parse; distcc.go has the entries that are distcc's own.
+package hostlist
 
 import (
 	"fmt"
@@ -16,12 +18,19 @@ import (
 const (
 	maxHostList = 64 << 10 // bytes
 	maxHosts    = 1000
-	maxSlots    = 10000
+	// MaxSlots bounds how many jobs may run at once, anywhere.
+	MaxSlots = 10000
 )
 
-// Hosts is a host list, in its own order.
-type Hosts struct {
-	List []Host
+// The ports of hosts that say none: PortDistcc is distcc's, PortGRPC ours.
+const (
+	PortDistcc = 3632
+	PortGRPC   = 3634
+)
+
+// A List is a host list, in its own order.
+type List struct {
+	Entries []Host
 	// Randomize asks for another order in each client (distcc's --randomize).
 	Randomize bool
 	// LocalSlots and LocalSlotsCPP are distcc's limits for local jobs and for
@@ -41,6 +50,8 @@ const (
 	REAPI  Kind = "reapi"     // a remote-execution engine
 	Distcc Kind = "distcc"    // a distccd
 	Local  Kind = "localhost" // this machine, without a daemon
+	// InProcess is the helper inside an agent. It stands in no list.
+	InProcess Kind = "embedded"
 )
 
 // A Network says how a host is reached.
@@ -63,7 +74,7 @@ type Host struct {
 	// Slots is how many jobs to send there at once; 0 is what the helper says.
 	Slots int
 	// Match is the least match that a toolchain there must have;
-	// toolchains.None means that the entry does not say (LoadClient fills it in).
+	// toolchains.None means that the entry does not say (config.LoadClient fills it in).
 	Match toolchains.Match
 	// Lines says that jobs with debug info may go there preprocessed, though
 	// their line tables will differ (debug=lines; distcc entries do by default).
@@ -80,7 +91,13 @@ type Host struct {
 // given ([user@]host, with a port when an ssh:// entry has one).
 func (h Host) Address() string { return h.address }
 
-// ParseHosts reads a host list: entries apart by white space, # begins a comment.
+// Embedded is the host that stands for the helper inside the agent, for builds
+// that name no other.
+func Embedded(match toolchains.Match) Host {
+	return Host{Kind: InProcess, Match: match, Word: "embedded", address: "embedded"}
+}
+
+// Parse reads a host list: entries apart by white space, # begins a comment.
 //
 //	grpc[s]://HOST[:3634][/SLOTS][,OPTION…]    a helper; grpcs with TLS
 //	grpc+unix:///PATH[,OPTION…] or unix:/PATH  a helper on this machine
@@ -91,9 +108,9 @@ func (h Host) Address() string { return h.address }
 // OPTION is debug=lines, debug=none, match=identical or match=calibrated. All
 // else is distcc's (see distcc.go). One entry that cannot be read makes the list
 // an error that names it.
-func ParseHosts(s string) (Hosts, error) {
+func Parse(s string) (List, error) {
 	if len(s) > maxHostList {
-		return Hosts{}, fmt.Errorf("host list: %d bytes are over the limit of %d", len(s), maxHostList)
+		return List{}, fmt.Errorf("host list: %d bytes are over the limit of %d", len(s), maxHostList)
 	}
 	var words []string
 	for line := range strings.Lines(s) {
@@ -101,46 +118,46 @@ func ParseHosts(s string) (Hosts, error) {
 		words = append(words, strings.Fields(line)...)
 	}
 	if len(words) > maxHosts {
-		return Hosts{}, fmt.Errorf("host list: %d entries are over the limit of %d", len(words), maxHosts)
+		return List{}, fmt.Errorf("host list: %d entries are over the limit of %d", len(words), maxHosts)
 	}
-	var h Hosts
+	var l List
 	for _, w := range words {
-		if err := h.add(w); err != nil {
-			return Hosts{}, fmt.Errorf("host list: %q: %w", w, err)
+		if err := l.add(w); err != nil {
+			return List{}, fmt.Errorf("host list: %q: %w", w, err)
 		}
 	}
-	return h, nil
+	return l, nil
 }
 
-func (h *Hosts) add(word string) error {
+func (l *List) add(word string) error {
 	if word[0] == '+' || strings.HasPrefix(word, "--") {
-		return h.addOption(word)
+		return l.addOption(word)
 	}
 	host, err := parseHost(word)
 	if err != nil {
 		return err
 	}
 	host.Word = word
-	h.List = append(h.List, host)
+	l.Entries = append(l.Entries, host)
 	return nil
 }
 
-func (h *Hosts) addOption(word string) (err error) {
+func (l *List) addOption(word string) (err error) {
 	name, value := word, ""
 	if i := strings.IndexAny(word, "=/"); i >= 0 {
 		name, value = word[:i], word[i+1:]
 	}
 	switch {
 	case word == "--randomize":
-		h.Randomize = true
+		l.Randomize = true
 	case word == "+mdns":
-		h.MDNS = true
+		l.MDNS = true
 	case word == "+zeroconf":
-		h.Zeroconf = true
+		l.Zeroconf = true
 	case name == "--localslots":
-		h.LocalSlots, err = slots(value)
+		l.LocalSlots, err = slots(value)
 	case name == "--localslots_cpp":
-		h.LocalSlotsCPP, err = slots(value)
+		l.LocalSlotsCPP, err = slots(value)
 	default:
 		err = fmt.Errorf("expected --randomize, --localslots=N, --localslots_cpp=N, +mdns or +zeroconf")
 	}
@@ -226,7 +243,7 @@ func (s scheme) hostAndSlots(where string) (address string, n int, err error) {
 	user, host, named := strings.Cut(where, "@")
 	if !named {
 		host = where
-	} else if s.network != SSH || !hostName(user) {
+	} else if s.network != SSH || !IsHost(user) {
 		return "", 0, fmt.Errorf("the user cannot be read")
 	}
 	host, port, err := splitHost(host)
@@ -303,15 +320,15 @@ func splitHost(s string) (host, port string, err error) {
 	if host == "" {
 		return "", "", fmt.Errorf("the host's name is missing")
 	}
-	if !hostName(host) {
+	if !IsHost(host) {
 		return "", "", fmt.Errorf("%q is not a host's name", host)
 	}
 	return host, port, nil
 }
 
-// hostName reports whether s could be a name or an address: nothing in it may
+// IsHost reports whether s could be a host's name or address: nothing in it may
 // mean something to ssh, a resolver or a log.
-func hostName(s string) bool {
+func IsHost(s string) bool {
 	if s == "" || s[0] == '-' {
 		return false
 	}
@@ -326,8 +343,8 @@ func hostName(s string) bool {
 
 func slots(s string) (int, error) {
 	n, err := strconv.Atoi(s)
-	if err != nil || n < 1 || n > maxSlots {
-		return 0, fmt.Errorf("slots %q is not a number from 1 to %d", s, maxSlots)
+	if err != nil || n < 1 || n > MaxSlots {
+		return 0, fmt.Errorf("slots %q is not a number from 1 to %d", s, MaxSlots)
 	}
 	return n, nil
 }

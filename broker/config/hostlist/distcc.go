@@ -1,4 +1,4 @@
-package config
+package hostlist
 
 import (
 	"fmt"
@@ -113,7 +113,7 @@ func (h *Host) setSSH(where string) (err error) {
 			return err
 		}
 	}
-	if !hostName(host) || user != "" && !hostName(user) {
+	if !IsHost(host) || user != "" && !IsHost(user) {
 		return fmt.Errorf("expected [USER]@HOST[/SLOTS][:COMMAND][,OPTION…]")
 	}
 	if h.address = host; user != "" {
