@@ -1,24 +1,27 @@
 package main
 
 import (
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/crosscc/crosscc/e2e/bench/contender"
+	"github.com/crosscc/crosscc/e2e/bench/place"
+	"github.com/crosscc/crosscc/e2e/bench/workload"
 )
 
 func TestSpread(t *testing.T) {
-	ms := func(all ...int) (list []sample) {
+	ms := func(all ...int) (list []place.Sample) {
 		for _, n := range all {
-			list = append(list, sample{jobs: 2, client: time.Duration(n) * time.Millisecond})
+			list = append(list, place.Sample{Jobs: 2, Client: time.Duration(n) * time.Millisecond})
 		}
 		return list
 	}
 	for _, c := range []struct {
-		samples []sample
+		samples []place.Sample
 		want    spread
 		text    string
 	}{
@@ -35,7 +38,7 @@ func TestSpread(t *testing.T) {
 }
 
 func TestFiguresOfASample(t *testing.T) {
-	s := sample{jobs: 4, client: 8 * time.Millisecond, helper: 20 * time.Millisecond, wall: time.Second, wire: 6000, turns: 12}
+	s := place.Sample{Jobs: 4, Client: 8 * time.Millisecond, Helper: 20 * time.Millisecond, Wall: time.Second, Wire: 6000, Turns: 12}
 	for name, c := range map[string][2]float64{
 		"client": {clientMillis(s), 2}, "helper": {helperMillis(s), 5}, "wall": {wallMillis(s), 250},
 		"wire": {wireKB(s), 1.5}, "round trips": {roundTrips(s), 1.5},
@@ -69,11 +72,11 @@ func TestWriteTable(t *testing.T) {
 
 func TestWriteResult(t *testing.T) {
 	on := func(network string, turns, wire int64) string {
-		c := &cell{step: step{warm, 1, 1}, name: "crosscc"}
-		c.samples = []sample{{jobs: 1, client: 3 * time.Millisecond, wall: 5 * time.Millisecond, wire: wire, turns: turns}}
+		c := &cell{step: step{contender.Warm, 1, 1}, name: "crosscc"}
+		c.samples = []place.Sample{{Jobs: 1, Client: 3 * time.Millisecond, Wall: 5 * time.Millisecond, Wire: wire, Turns: turns}}
 		c.note("2 of 3")
 		c.note("2 of 3")
-		r := result{arena: arena{network: networkNamed(network), w: tinyWorkload(1)}, trip: time.Millisecond,
+		r := result{arena: arena{network: networkNamed(network), w: workload.All()["tiny"].Few(1)}, trip: time.Millisecond,
 			cells: []*cell{c, {name: "nobody"}}, left: []string{"pump, from warm on: broken\nhere"}}
 		var b strings.Builder
 		writeResult(&b, r)
@@ -84,9 +87,9 @@ func TestWriteResult(t *testing.T) {
 		have []string
 		lack []string
 	}{
-		{on(loopback, -1, 2000), []string{"**3.00**", "| 5.00 ", "| 2.00 ", "| 2 of 3 |", "Left out: pump, from warm on: broken here\n"}, []string{"round trips", "nobody", "2 of 3; 2 of 3"}},
-		{on(loopback, -1, -1), []string{"not counted"}, []string{"round trips"}},
-		{on(networks()[1].name, 4, 2000), []string{"round trips", "measured: 1.00 ms"}, nil},
+		{on(place.Loopback, -1, 2000), []string{"**3.00**", "| 5.00 ", "| 2.00 ", "| 2 of 3 |", "Left out: pump, from warm on: broken here\n"}, []string{"round trips", "nobody", "2 of 3; 2 of 3"}},
+		{on(place.Loopback, -1, -1), []string{"not counted"}, []string{"round trips"}},
+		{on(place.Networks()[1].Name, 4, 2000), []string{"round trips", "measured: 1.00 ms"}, nil},
 	} {
 		for _, want := range c.have {
 			if !strings.Contains(c.text, want) {
@@ -101,43 +104,24 @@ func TestWriteResult(t *testing.T) {
 	}
 }
 
-func networkNamed(name string) network {
-	return networks()[slices.IndexFunc(networks(), func(n network) bool { return n.name == name })]
-}
-
-func TestCcacheHits(t *testing.T) {
-	for _, c := range []struct {
-		text string
-		want int
-		ok   bool
-	}{
-		{"cache_miss\t7\ndirect_cache_hit\t2\npreprocessed_cache_hit\t3\n", 5, true},
-		{"direct_cache_hit\t0\n", 0, true},
-		{"cache_miss\t7\n", 0, false},
-		{"direct_cache_hit\tmany\n", 0, false},
-		{"", 0, false},
-	} {
-		got, err := ccacheHits(c.text)
-		if got != c.want || (err == nil) != c.ok {
-			t.Errorf("%q: %d, %v", c.text, got, err)
-		}
-	}
+func networkNamed(name string) place.Network {
+	return place.Networks()[slices.IndexFunc(place.Networks(), func(n place.Network) bool { return n.Name == name })]
 }
 
 // Each name of the plan is its own, and -only takes whom it names and no other.
 func TestChoose(t *testing.T) {
-	all := contenders("bin")
+	all := contender.All("bin")
 	for _, full := range []bool{false, true} {
 		seen := make(map[string]bool)
 		for _, c := range choose(plan(full, 3), all, full, regexp.MustCompile("")) {
 			for _, s := range c.steps {
 				for _, who := range c.entries[s] {
-					name := c.name(s) + "/" + who.name
+					name := c.name(s) + "/" + who.Name
 					if seen[name] {
 						t.Errorf("%s is there twice", name)
 					}
 					seen[name] = true
-					if who.local && c.network.name != loopback {
+					if who.Local && c.network.Name != place.Loopback {
 						t.Errorf("%s is on a link", name)
 					}
 				}
@@ -145,83 +129,11 @@ func TestChoose(t *testing.T) {
 		}
 	}
 	got := choose(plan(false, 3), all, false, regexp.MustCompile(`^loopback/c\+\+/hit/j8/ccache$`))
-	if len(got) != 1 || len(got[0].steps) != 1 || got[0].steps[0] != (step{hit, 8, 3}) {
+	if len(got) != 1 || len(got[0].steps) != 1 || got[0].steps[0] != (step{contender.Hit, 8, 3}) {
 		t.Fatalf("-only chose %+v", got)
 	}
-	if who := got[0].contenders(all); len(who) != 1 || who[0].name != "ccache" {
+	if who := got[0].contenders(all); len(who) != 1 || who[0].Name != "ccache" {
 		t.Errorf("-only chose %v", who)
-	}
-}
-
-// A round changes every source and nothing else, so that no cache can know it.
-func TestWorkloads(t *testing.T) {
-	for name, w := range workloads() {
-		w = w.few(3)
-		dir := t.TempDir()
-		if err := w.write(dir, 1); err != nil {
-			t.Fatal(err)
-		}
-		before := read(t, dir)
-		if err := w.edit(dir, 2); err != nil {
-			t.Fatal(err)
-		}
-		changed := 0
-		for file, text := range read(t, dir) {
-			if strings.HasPrefix(file, "src/") {
-				if before[file] == text {
-					t.Errorf("%s: %s is as before", name, file)
-				}
-				if strings.Count(before[file], "\n") != strings.Count(text, "\n") {
-					t.Errorf("%s: %s has other lines", name, file)
-				}
-				changed++
-			} else if before[file] != text {
-				t.Errorf("%s: %s has changed", name, file)
-			}
-		}
-		if changed != w.jobs {
-			t.Errorf("%s: %d sources, want %d", name, changed, w.jobs)
-		}
-		if n := strings.Count(before["Makefile"], " obj/f"); n != w.jobs {
-			t.Errorf("%s: the Makefile names %d objects, want %d", name, n, w.jobs)
-		}
-	}
-	huge := hugeWorkload(200_000).source(0, 1)
-	if n := strings.Count(huge, "\n"); n < 199_000 || n > 200_000 {
-		t.Errorf("the huge file has %d lines", n)
-	}
-}
-
-func read(t *testing.T, dir string) map[string]string {
-	all := make(map[string]string)
-	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		text, err := os.ReadFile(path)
-		name, _ := filepath.Rel(dir, path)
-		all[name] = string(text)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all
-}
-
-func TestSince(t *testing.T) {
-	var early, late status
-	early.Agent.PID, late.Agent.PID = 1, 1
-	early.Jobs.Remote, late.Jobs.Remote = 3, 10
-	early.LocalReasons = map[string]int{"link": 1, "probe-source": 1}
-	late.LocalReasons = map[string]int{"link": 3, "probe-source": 1}
-	got := late.since(early)
-	if got.Jobs.Remote != 7 || len(got.LocalReasons) != 1 || got.LocalReasons["link"] != 2 {
-		t.Errorf("same agent: %+v", got)
-	}
-	late.Agent.PID = 2
-	if got := late.since(early); got.Jobs.Remote != 10 {
-		t.Errorf("another agent: %+v", got)
 	}
 }
 
@@ -265,10 +177,10 @@ func TestStatusField(t *testing.T) {
 func TestGoals(t *testing.T) {
 	at := func(client time.Duration) *tally {
 		return &tally{results: []result{{
-			arena: arena{network: networks()[0], w: cxxWorkload(1)},
+			arena: arena{network: place.Networks()[0], w: workload.All()["c++"].Few(1)},
 			cells: []*cell{
-				{step: step{warm, 8, 1}, name: "crosscc", samples: []sample{{jobs: 1, client: client}}},
-				{step: step{warm, 8, 1}, name: "distcc", samples: []sample{{jobs: 1, client: 97 * time.Millisecond}}},
+				{step: step{contender.Warm, 8, 1}, name: "crosscc", samples: []place.Sample{{Jobs: 1, Client: client}}},
+				{step: step{contender.Warm, 8, 1}, name: "distcc", samples: []place.Sample{{Jobs: 1, Client: 97 * time.Millisecond}}},
 			},
 		}}}
 	}
@@ -290,10 +202,10 @@ func TestGoals(t *testing.T) {
 		}
 	}
 	// What others did to wall times is not held against anybody.
-	step1, noisy := step{warm, 1, 1}, at(0)
+	step1, noisy := step{contender.Warm, 1, 1}, at(0)
 	noisy.results[0].cells = []*cell{
-		{step: step1, name: "crosscc", samples: []sample{{jobs: 1, wall: time.Second}}},
-		{step: step1, name: plain().name, samples: []sample{{jobs: 1, wall: time.Millisecond}}},
+		{step: step1, name: "crosscc", samples: []place.Sample{{Jobs: 1, Wall: time.Second}}},
+		{step: step1, name: contender.Plain().Name, samples: []place.Sample{{Jobs: 1, Wall: time.Millisecond}}},
 	}
 	for others, want := range map[float64]string{0.1: "missed", 1.5: "too busy"} {
 		noisy.other = []float64{others}

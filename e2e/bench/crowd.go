@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"github.com/crosscc/crosscc/e2e/bench/account"
+	"github.com/crosscc/crosscc/e2e/bench/contender"
+	"github.com/crosscc/crosscc/e2e/bench/place"
+	"github.com/crosscc/crosscc/e2e/bench/workload"
 )
 
 // The crowd: how the agent bears many jobs at once.
@@ -19,12 +22,11 @@ const (
 	crowdName    = "crowd"
 	crowdHelpers = 4
 	crowdJobs    = 64
-	crowdFiles   = 3000 // the goal is about so many
 )
 
 // A crowdResult is what the run said of the agent.
 type crowdResult struct {
-	sample
+	place.Sample
 	peak  peak
 	note  string // jobs that did not end as they should
 	whole bool   // all objects are there
@@ -38,50 +40,50 @@ type peak struct {
 }
 
 // crowd builds many small files at -j64 with four helpers, from nothing.
-func crowd(ctx context.Context, book *account.Book, bin, root string, w *workload) (r crowdResult, err error) {
-	p, err := newPlace(book, root, crowdName, networks()[0], w)
+func crowd(ctx context.Context, book *account.Book, bin, root string, w *workload.Workload) (r crowdResult, err error) {
+	p, err := place.New(book, root, crowdName, place.Networks()[0], w)
 	if err != nil {
 		return r, err
 	}
-	defer func() { err = errors.Join(err, p.close()) }()
+	defer func() { err = errors.Join(err, p.Close()) }()
 	var addresses []string
 	for i := range crowdHelpers {
-		h, err := startHelper(ctx, bin, p, fmt.Sprintf("helper%d", i), helperJobs)
+		h, err := contender.StartHelper(ctx, bin, p, fmt.Sprintf("helper%d", i), contender.HelperJobs)
 		if err != nil {
 			return r, err
 		}
-		defer func() { err = errors.Join(err, h.stop()) }()
-		addresses = append(addresses, h.address)
+		defer func() { err = errors.Join(err, h.Stop()) }()
+		addresses = append(addresses, h.Address)
 	}
-	run, err := startClient(bin, p, addresses)
+	run, err := contender.StartClient(bin, p, addresses)
 	if err != nil {
 		return r, err
 	}
-	defer func() { err = errors.Join(err, run.stop(context.WithoutCancel(ctx))) }()
+	defer func() { err = errors.Join(err, run.Stop(context.WithoutCancel(ctx))) }()
 	// Slots for all jobs, over all helpers.
-	env := run.env(crowdJobs / crowdHelpers)
+	env := run.Env(crowdJobs / crowdHelpers)
 
 	watching, stop := context.WithCancel(ctx)
 	peaks := make(chan peak, 1)
-	go func() { peaks <- watch(watching, p.client, bin) }()
-	r.sample, err = p.measure(ctx, env, crowdJobs, "COMPILER="+run.command+" "+w.compiler())
+	go func() { peaks <- watch(watching, p.Client, bin) }()
+	r.Sample, err = p.Measure(ctx, env, crowdJobs, "COMPILER="+run.Command+" "+w.Compiler())
 	stop()
 	r.peak = <-peaks
 	if err != nil {
 		return r, err
 	}
 	r.whole = true
-	for i := range w.jobs {
-		if info, err := os.Stat(w.object(p.work, i)); err != nil || info.Size() == 0 {
+	for i := range w.Jobs {
+		if info, err := os.Stat(w.Object(p.Work, i)); err != nil || info.Size() == 0 {
 			r.whole = false
 		}
 	}
-	r.note, err = run.check(ctx, cold, w.jobs)
+	r.note, err = run.Check(ctx, contender.Cold, w.Jobs)
 	return r, err
 }
 
 // watch looks at the agent of a client until ctx ends.
-func watch(ctx context.Context, h *host, bin string) (p peak) {
+func watch(ctx context.Context, h *place.Host, bin string) (p peak) {
 	pid := 0
 	for {
 		select {
@@ -90,7 +92,7 @@ func watch(ctx context.Context, h *host, bin string) (p peak) {
 		case <-time.After(25 * time.Millisecond):
 		}
 		if pid == 0 {
-			pid = findAgent(h, bin)
+			pid = contender.FindAgent(h, bin)
 			continue
 		}
 		entries, _ := os.ReadDir(filepath.Join("/proc", strconv.Itoa(pid), "fd"))
@@ -99,17 +101,6 @@ func watch(ctx context.Context, h *host, bin string) (p peak) {
 		p.rss = max(p.rss, statusField(string(text), "VmHWM"))
 		p.threads = max(p.threads, int(statusField(string(text), "Threads")))
 	}
-}
-
-// findAgent is the process id of the client's agent; 0 when none runs.
-func findAgent(h *host, bin string) int {
-	for _, pid := range h.group.Processes() {
-		words, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
-		if strings.HasPrefix(string(words), filepath.Join(bin, "crossccd")+"\x00agent") {
-			return pid
-		}
-	}
-	return 0
 }
 
 // statusField is a number of /proc/PID/status; 0 when it is not there.
@@ -126,7 +117,7 @@ func statusField(text, name string) int64 {
 }
 
 func writeCrowd(w io.Writer, r crowdResult, about string) {
-	fmt.Fprintf(w, "\n### make -j%d of %d %s, %d helpers on loopback, cold\n\n", crowdJobs, r.jobs, about, crowdHelpers)
+	fmt.Fprintf(w, "\n### make -j%d of %d %s, %d helpers on loopback, cold\n\n", crowdJobs, r.Jobs, about, crowdHelpers)
 	note := r.note
 	if !r.whole {
 		note = "objects are missing; " + note
@@ -134,7 +125,7 @@ func writeCrowd(w io.Writer, r crowdResult, about string) {
 	writeTable(w, []string{"agent's peak memory, MiB", "peak descriptors", "peak threads", "client CPU, ms a job", "wall, s", "jobs a second", "lost jobs"},
 		[][]string{{
 			fmt.Sprintf("%.1f", float64(r.peak.rss)/1024), fmt.Sprint(r.peak.descriptors), fmt.Sprint(r.peak.threads),
-			figure(clientMillis(r.sample)), figure(r.wall.Seconds()), figure(float64(r.jobs) / r.wall.Seconds()), orNone(note),
+			figure(clientMillis(r.Sample)), figure(r.Wall.Seconds()), figure(float64(r.Jobs) / r.Wall.Seconds()), orNone(note),
 		}})
 }
 

@@ -6,6 +6,10 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/crosscc/crosscc/e2e/bench/contender"
+	"github.com/crosscc/crosscc/e2e/bench/place"
+	"github.com/crosscc/crosscc/e2e/bench/workload"
 )
 
 // A tally is all that a run gave.
@@ -32,7 +36,7 @@ func (t *tally) busy() bool {
 func (t *tally) find(network, workload, mode string, jobs int, name string) *cell {
 	for _, r := range t.results {
 		for _, c := range r.cells {
-			if r.arena.network.name == network && r.arena.w.name == workload && c.step.mode == mode &&
+			if r.arena.network.Name == network && r.arena.w.Name == workload && c.step.mode == mode &&
 				c.step.jobs == jobs && c.name == name && len(c.samples) > 0 {
 				return c
 			}
@@ -55,16 +59,16 @@ type goal struct {
 
 // goals are the rows that can be measured with what is built.
 func goals() []goal {
-	figureAt := func(mode string, jobs int, name string, f func(sample) float64) func(*tally) (float64, bool) {
+	figureAt := func(mode string, jobs int, name string, f func(place.Sample) float64) func(*tally) (float64, bool) {
 		return func(t *tally) (float64, bool) {
-			c := t.find(loopback, "c++", mode, jobs, name)
+			c := t.find(place.Loopback, "c++", mode, jobs, name)
 			if c == nil {
 				return 0, false
 			}
 			return spreadOf(c.samples, f).median, true
 		}
 	}
-	beside := func(mode string, jobs int, f func(sample) float64, names ...string) func(*tally) string {
+	beside := func(mode string, jobs int, f func(place.Sample) float64, names ...string) func(*tally) string {
 		return func(t *tally) string {
 			var words []string
 			for _, name := range names {
@@ -77,10 +81,10 @@ func goals() []goal {
 	}
 	remote := []string{"distcc", "distcc, pump", "icecream", "nocc", "make and `true`"}
 	return []goal{
-		{"client CPU of a remote compile, warm", 3, "ms", false, figureAt(warm, 8, "crosscc", clientMillis), beside(warm, 8, clientMillis, remote...)},
-		{"client CPU of a remote compile, cold", 8, "ms", false, figureAt(cold, 8, "crosscc", clientMillis), beside(cold, 8, clientMillis, remote...)},
-		{"client CPU of a hit", 5, "ms", false, figureAt(hit, 1, "crosscc", clientMillis), beside(hit, 1, clientMillis, "ccache", "crosscc, no helper", "make and `true`")},
-		{"wall of a hit", 4, "ms", true, figureAt(hit, 1, "crosscc", wallMillis), beside(hit, 1, wallMillis, "ccache", "crosscc, no helper", "make and `true`")},
+		{"client CPU of a remote compile, warm", 3, "ms", false, figureAt(contender.Warm, 8, "crosscc", clientMillis), beside(contender.Warm, 8, clientMillis, remote...)},
+		{"client CPU of a remote compile, cold", 8, "ms", false, figureAt(contender.Cold, 8, "crosscc", clientMillis), beside(contender.Cold, 8, clientMillis, remote...)},
+		{"client CPU of a hit", 5, "ms", false, figureAt(contender.Hit, 1, "crosscc", clientMillis), beside(contender.Hit, 1, clientMillis, "ccache", "crosscc, no helper", "make and `true`")},
+		{"wall of a hit", 4, "ms", true, figureAt(contender.Hit, 1, "crosscc", wallMillis), beside(contender.Hit, 1, wallMillis, "ccache", "crosscc, no helper", "make and `true`")},
 		{"wall of a remote compile over a local one, C++", 15, "ms", true, over("c++", "crosscc"), overs("c++", remote[:4]...)},
 		{"wall of a remote compile over a local one, C", 15, "ms", true, over("c", "crosscc"), overs("c", remote[:4]...)},
 		{"round trips that a warm remote compile waits for", 1, "", false, tripsGoal("crosscc"), otherTrips},
@@ -95,7 +99,7 @@ func goals() []goal {
 // over is how much longer one compile at a time takes than a local one.
 func over(workload, name string) func(*tally) (float64, bool) {
 	return func(t *tally) (float64, bool) {
-		mine, local := t.find(loopback, workload, warm, 1, name), t.find(loopback, workload, warm, 1, plain().name)
+		mine, local := t.find(place.Loopback, workload, contender.Warm, 1, name), t.find(place.Loopback, workload, contender.Warm, 1, contender.Plain().Name)
 		if mine == nil || local == nil {
 			return 0, false
 		}
@@ -158,7 +162,7 @@ func partsOver(pkg, word, than string) func(*tally) (float64, bool) {
 }
 
 func crowdGoal(t *tally) (float64, bool) {
-	if t.crowd == nil || t.crowd.jobs < crowdFiles {
+	if t.crowd == nil || t.crowd.Jobs < workload.TinyFiles {
 		return 0, false
 	}
 	return float64(t.crowd.peak.rss) / 1024, true

@@ -3,8 +3,10 @@
 // written there. It should run as root: network namespaces and cgroups are what
 // it counts with; without them it does what it can and says what it left out.
 //
-// Start with run; then plan.go (what is measured), contender.go (who) and
-// round.go (how one round goes).
+// Start with run; then plan.go (what is measured) and round.go (how one round goes).
+// Who meets is package contender, where each works is package place, what they
+// compile is package workload. What they use is counted by packages account and
+// census, over the wires of package link.
 package main
 
 import (
@@ -23,12 +25,15 @@ import (
 	"time"
 
 	"github.com/crosscc/crosscc/e2e/bench/account"
+	"github.com/crosscc/crosscc/e2e/bench/contender"
+	"github.com/crosscc/crosscc/e2e/bench/place"
+	"github.com/crosscc/crosscc/e2e/bench/workload"
 	"github.com/crosscc/crosscc/e2e/tool"
 )
 
 func main() {
-	if os.Args[0] == enterName {
-		fmt.Fprintf(os.Stderr, "bench: %v\n", enter(os.Args[1:]))
+	if os.Args[0] == place.EnterName {
+		fmt.Fprintf(os.Stderr, "bench: %v\n", place.Enter(os.Args[1:]))
 		os.Exit(127)
 	}
 	os.Exit(tool.Main("bench", run))
@@ -95,7 +100,7 @@ func run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	var versions []string
-	b.here, versions = present(ctx, contenders(o.bin), b.root)
+	b.here, versions = present(ctx, contender.All(o.bin), b.root)
 	if o.listing {
 		b.list()
 		return nil
@@ -127,14 +132,14 @@ type bench struct {
 	out  io.Writer
 	book *account.Book
 	root string
-	here []contender // that are installed
+	here []contender.Contender // that are installed
 }
 
 // todo is what is to be measured in arenas.
 func (b *bench) todo() []chosen {
 	var arenas []arena
 	for _, a := range plan(b.full, b.rounds) {
-		if a.network.name == loopback || os.Geteuid() == 0 {
+		if a.network.Name == place.Loopback || os.Geteuid() == 0 {
 			a.w = b.cut(a.w)
 			arenas = append(arenas, a)
 		}
@@ -143,9 +148,9 @@ func (b *bench) todo() []chosen {
 }
 
 // cut is a workload with no more files than the command line says.
-func (b *bench) cut(w *workload) *workload {
+func (b *bench) cut(w *workload.Workload) *workload.Workload {
 	if b.files > 0 {
-		return w.few(b.files)
+		return w.Few(b.files)
 	}
 	return w
 }
@@ -160,12 +165,12 @@ func (b *bench) all(ctx context.Context) error {
 			return err
 		}
 	}
-	ws := workloads()
+	ws := workload.All()
 	if who := b.travellers(); len(who) > 0 {
-		w := b.cut(ws["c"].few(20))
+		w := b.cut(ws["c"].Few(20))
 		all, left, err := trips(ctx, b.book, b.root, who, w, b.rounds)
 		b.trips = all
-		writeTrips(b.out, all, left, w.about, w.jobs)
+		writeTrips(b.out, all, left, w.About, w.Jobs)
 		if err != nil {
 			return err
 		}
@@ -177,7 +182,7 @@ func (b *bench) all(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", crowdName, err)
 		}
 		b.crowd = &r
-		writeCrowd(b.out, r, w.about)
+		writeCrowd(b.out, r, w.About)
 	}
 	if figures, left := runParts(ctx, b.only); len(figures)+len(left) > 0 {
 		b.parts = figures
@@ -188,9 +193,9 @@ func (b *bench) all(ctx context.Context) error {
 }
 
 // travellers are the contenders whose round trips are to be measured.
-func (b *bench) travellers() (who []contender) {
+func (b *bench) travellers() (who []contender.Contender) {
 	for _, c := range b.here {
-		if !c.local && c.has(warm, b.full) && os.Geteuid() == 0 && b.only.MatchString(tripsName+"/"+c.name) {
+		if !c.Local && c.Has(contender.Warm, b.full) && os.Geteuid() == 0 && b.only.MatchString(tripsName+"/"+c.Name) {
 			who = append(who, c)
 		}
 	}
@@ -199,17 +204,17 @@ func (b *bench) travellers() (who []contender) {
 
 // profile is where crosscc's client spends its time.
 func (b *bench) profile(ctx context.Context) error {
-	ws := workloads()
+	ws := workload.All()
 	for _, a := range []arena{
-		{w: b.cut(ws["c"].few(60)), steps: []step{{warm, 1, 1}, {hit, 1, 1}}},
-		{w: b.cut(ws["c++"]), steps: []step{{warm, 1, 1}, {warm, 8, 1}, {hit, 1, 1}}},
+		{w: b.cut(ws["c"].Few(60)), steps: []step{{contender.Warm, 1, 1}, {contender.Hit, 1, 1}}},
+		{w: b.cut(ws["c++"]), steps: []step{{contender.Warm, 1, 1}, {contender.Warm, 8, 1}, {contender.Hit, 1, 1}}},
 	} {
 		for _, s := range a.steps {
 			r, err := profileOf(ctx, b.book, b.bin, b.root, a.w, s)
 			if err != nil {
 				return err
 			}
-			writeProfile(b.out, fmt.Sprintf("%d %s; %s, -j%d", a.w.jobs, a.w.about, s.mode, s.jobs), r)
+			writeProfile(b.out, fmt.Sprintf("%d %s; %s, -j%d", a.w.Jobs, a.w.About, s.mode, s.jobs), r)
 		}
 	}
 	if os.Geteuid() != 0 {
@@ -224,14 +229,14 @@ func (b *bench) profile(ctx context.Context) error {
 }
 
 // present are the contenders that are installed, and a line for each of all.
-func present(ctx context.Context, all []contender, home string) (here []contender, versions []string) {
+func present(ctx context.Context, all []contender.Contender, home string) (here []contender.Contender, versions []string) {
 	for _, c := range all {
-		v, err := c.version(ctx, home)
+		v, err := c.Version(ctx, home)
 		if err != nil {
-			versions = append(versions, fmt.Sprintf("%s: missing, %v", c.name, err))
+			versions = append(versions, fmt.Sprintf("%s: missing, %v", c.Name, err))
 			continue
 		}
-		versions = append(versions, c.name+": "+v)
+		versions = append(versions, c.Name+": "+v)
 		here = append(here, c)
 	}
 	return here, versions
@@ -241,12 +246,12 @@ func (b *bench) list() {
 	for _, c := range b.todo() {
 		for _, s := range c.steps {
 			for _, who := range c.entries[s] {
-				fmt.Fprintln(b.out, c.name(s)+"/"+who.name)
+				fmt.Fprintln(b.out, c.name(s)+"/"+who.Name)
 			}
 		}
 	}
 	for _, c := range b.travellers() {
-		fmt.Fprintln(b.out, tripsName+"/"+c.name)
+		fmt.Fprintln(b.out, tripsName+"/"+c.Name)
 	}
 	names := []string{crowdName}
 	for _, p := range parts() {

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/crosscc/crosscc/e2e/bench/place"
 )
 
 // Parts are measured by the Go benchmarks of their packages.
@@ -67,10 +69,10 @@ func runPart(ctx context.Context, p part) ([]figureOfPart, error) {
 		return nil, fmt.Errorf("run bench in the repository's root: %w", err)
 	}
 	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", p.bench, p.pkg)
-	cmd.WaitDelay = stopLimit
+	cmd.WaitDelay = place.StopLimit
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s", err, strings.TrimSpace(string(tail(out))))
+		return nil, fmt.Errorf("%w: %s", err, strings.TrimSpace(string(place.Tail(out))))
 	}
 	figures := parseBench(string(out), p.pkg)
 	if len(figures) == 0 {

@@ -4,12 +4,16 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+
+	"github.com/crosscc/crosscc/e2e/bench/contender"
+	"github.com/crosscc/crosscc/e2e/bench/place"
+	"github.com/crosscc/crosscc/e2e/bench/workload"
 )
 
 // An arena is one network and one workload, at which the contenders meet.
 type arena struct {
-	network network
-	w       *workload
+	network place.Network
+	w       *workload.Workload
 	steps   []step
 }
 
@@ -22,7 +26,7 @@ type step struct {
 
 // name is what -only is matched with, and a contender's name after it.
 func (a arena) name(s step) string {
-	return fmt.Sprintf("%s/%s/%s/j%d", a.network.name, a.w.name, s.mode, s.jobs)
+	return fmt.Sprintf("%s/%s/%s/j%d", a.network.Name, a.w.Name, s.mode, s.jobs)
 }
 
 // plan is what is run. Without all it is what tells most in few minutes.
@@ -30,7 +34,7 @@ func plan(all bool, rounds int) []arena {
 	if all {
 		return fullPlan(rounds)
 	}
-	ws, nets := workloads(), networks()
+	ws, nets := workload.All(), place.Networks()
 	fewer := max(1, rounds-1) // of those that take long
 	steps := func(r int, list ...step) []step {
 		for i := range list {
@@ -40,29 +44,29 @@ func plan(all bool, rounds int) []arena {
 	}
 	return []arena{
 		{nets[0], ws["c++"], slices.Concat(
-			steps(fewer, step{mode: cold, jobs: 8}, step{mode: warm, jobs: 8}),
-			steps(rounds, step{mode: hit, jobs: 1}, step{mode: hit, jobs: 8}))},
-		{nets[0], ws["c++"].few(6), steps(fewer, step{mode: warm, jobs: 1})},
-		{nets[0], ws["c"].few(60), steps(rounds, step{mode: warm, jobs: 1})},
-		{nets[0], ws["c"], slices.Concat(steps(fewer, step{mode: warm, jobs: 8}), steps(rounds, step{mode: hit, jobs: 1}))},
-		{nets[0], ws["huge"], steps(fewer, step{mode: warm, jobs: 1})},
-		{nets[2], ws["c++"].few(6), steps(fewer, step{mode: warm, jobs: 8})},
-		{nets[2], ws["c"].few(60), steps(rounds, step{mode: warm, jobs: 1}, step{mode: warm, jobs: 8})},
+			steps(fewer, step{mode: contender.Cold, jobs: 8}, step{mode: contender.Warm, jobs: 8}),
+			steps(rounds, step{mode: contender.Hit, jobs: 1}, step{mode: contender.Hit, jobs: 8}))},
+		{nets[0], ws["c++"].Few(6), steps(fewer, step{mode: contender.Warm, jobs: 1})},
+		{nets[0], ws["c"].Few(60), steps(rounds, step{mode: contender.Warm, jobs: 1})},
+		{nets[0], ws["c"], slices.Concat(steps(fewer, step{mode: contender.Warm, jobs: 8}), steps(rounds, step{mode: contender.Hit, jobs: 1}))},
+		{nets[0], ws["huge"], steps(fewer, step{mode: contender.Warm, jobs: 1})},
+		{nets[2], ws["c++"].Few(6), steps(fewer, step{mode: contender.Warm, jobs: 8})},
+		{nets[2], ws["c"].Few(60), steps(rounds, step{mode: contender.Warm, jobs: 1}, step{mode: contender.Warm, jobs: 8})},
 	}
 }
 
 // fullPlan is every combination.
 func fullPlan(rounds int) []arena {
-	ws := workloads()
+	ws := workload.All()
 	var all []arena
-	for _, n := range networks() {
+	for _, n := range place.Networks() {
 		for _, name := range []string{"c++", "c", "huge"} {
 			jobs := []int{1, 8, 64}
 			if name == "huge" {
 				jobs = jobs[:1]
 			}
 			a := arena{network: n, w: ws[name]}
-			for _, mode := range []string{cold, warm, define, hit} {
+			for _, mode := range []string{contender.Cold, contender.Warm, contender.Define, contender.Hit} {
 				for _, j := range jobs {
 					a.steps = append(a.steps, step{mode, j, rounds})
 				}
@@ -74,15 +78,15 @@ func fullPlan(rounds int) []arena {
 }
 
 // choose keeps of the plan what only names, with the contenders that it names.
-func choose(all []arena, contenders []contender, full bool, only *regexp.Regexp) []chosen {
+func choose(all []arena, contenders []contender.Contender, full bool, only *regexp.Regexp) []chosen {
 	var list []chosen
 	for _, a := range all {
-		c := chosen{arena: a, entries: make(map[step][]contender)}
+		c := chosen{arena: a, entries: make(map[step][]contender.Contender)}
 		c.steps = nil
 		for _, s := range a.steps {
 			for _, who := range contenders {
-				local := who.local && a.network.name != loopback
-				if who.has(s.mode, full) && !local && only.MatchString(a.name(s)+"/"+who.name) {
+				local := who.Local && a.network.Name != place.Loopback
+				if who.Has(s.mode, full) && !local && only.MatchString(a.name(s)+"/"+who.Name) {
 					c.entries[s] = append(c.entries[s], who)
 				}
 			}
@@ -100,15 +104,15 @@ func choose(all []arena, contenders []contender, full bool, only *regexp.Regexp)
 // chosen is an arena and who meets there in which step.
 type chosen struct {
 	arena
-	entries map[step][]contender
+	entries map[step][]contender.Contender
 }
 
 // contenders are all who meet there, in their usual order.
-func (c chosen) contenders(order []contender) []contender {
-	var list []contender
+func (c chosen) contenders(order []contender.Contender) []contender.Contender {
+	var list []contender.Contender
 	for _, who := range order {
 		for _, s := range c.steps {
-			if slices.ContainsFunc(c.entries[s], func(e contender) bool { return e.name == who.name }) {
+			if slices.ContainsFunc(c.entries[s], func(e contender.Contender) bool { return e.Name == who.Name }) {
 				list = append(list, who)
 				break
 			}

@@ -14,12 +14,15 @@ import (
 
 	"github.com/crosscc/crosscc/e2e/bench/account"
 	"github.com/crosscc/crosscc/e2e/bench/census"
+	"github.com/crosscc/crosscc/e2e/bench/contender"
 	"github.com/crosscc/crosscc/e2e/bench/link"
+	"github.com/crosscc/crosscc/e2e/bench/place"
+	"github.com/crosscc/crosscc/e2e/bench/workload"
 )
 
 // A profile tells where the client's processor time goes.
 type profile struct {
-	sample
+	place.Sample
 	census.Count
 	agent time.Duration // of the agent and what it starts
 	note  string
@@ -27,13 +30,13 @@ type profile struct {
 
 // profileOf takes the profile of crosscc with one helper: of a build that is
 // warm, or a hit.
-func profileOf(ctx context.Context, book *account.Book, bin, root string, w *workload, s step) (r profile, err error) {
-	p, err := newPlace(book, root, "profile", networks()[0], w)
+func profileOf(ctx context.Context, book *account.Book, bin, root string, w *workload.Workload, s step) (r profile, err error) {
+	p, err := place.New(book, root, "profile", place.Networks()[0], w)
 	if err != nil {
 		return r, err
 	}
 	m := &meeting{chosen: chosen{arena: arena{w: w}}, round: 1, other: new([]float64)}
-	one := &seat{contender: crosscc(bin), place: p}
+	one := &seat{Contender: contender.Crosscc(bin), place: p}
 	m.seats = []*seat{one}
 	defer func() { err = errors.Join(err, m.close()) }()
 	m.round++
@@ -41,11 +44,11 @@ func profileOf(ctx context.Context, book *account.Book, bin, root string, w *wor
 	if err != nil {
 		return r, err
 	}
-	pid := findAgent(p.client, bin)
+	pid := contender.FindAgent(p.Client, bin)
 	if pid == 0 {
 		return r, errors.New("no agent runs after a build")
 	}
-	agent, err := p.client.group.Split("agent", filepath.Join(bin, "crossccd")+"\x00agent", pid)
+	agent, err := p.Client.Group.Split("agent", filepath.Join(bin, "crossccd")+"\x00agent", pid)
 	if err != nil {
 		return r, err
 	}
@@ -63,10 +66,10 @@ func profileOf(ctx context.Context, book *account.Book, bin, root string, w *wor
 	}
 	c, cerr := census.Take(pid)
 	if cerr == nil {
-		p.client.started = func(cmd *exec.Cmd) { c.Add(cmd.Process.Pid) }
+		p.Client.Started = func(cmd *exec.Cmd) { c.Add(cmd.Process.Pid) }
 	}
-	r.sample, err = one.build(ctx, s.jobs, word)
-	p.client.started = nil
+	r.Sample, err = one.build(ctx, s.jobs, word)
+	p.Client.Started = nil
 	if err != nil {
 		return r, err
 	}
@@ -75,7 +78,7 @@ func profileOf(ctx context.Context, book *account.Book, bin, root string, w *wor
 		return r, err
 	}
 	r.agent = after - before
-	r.note, err = one.running.check(ctx, s.mode, w.jobs)
+	r.note, err = one.running.Check(ctx, s.mode, w.Jobs)
 	if cerr != nil {
 		r.note = strings.TrimPrefix(r.note+"; processes not counted: "+cerr.Error(), "; ")
 		return r, err
@@ -86,8 +89,8 @@ func profileOf(ctx context.Context, book *account.Book, bin, root string, w *wor
 }
 
 func writeProfile(w io.Writer, name string, r profile) {
-	jobs := float64(r.jobs)
-	agent, all := millis(r.agent)/jobs, clientMillis(r.sample)
+	jobs := float64(r.Jobs)
+	agent, all := millis(r.agent)/jobs, clientMillis(r.Sample)
 	var programs []string
 	for _, p := range slices.Sorted(maps.Keys(r.Programs)) {
 		programs = append(programs, fmt.Sprintf("%s %.2f", p, float64(r.Programs[p])/jobs))
@@ -106,23 +109,23 @@ const talkTrip = 400 * time.Millisecond
 
 // talk is what client and helper say to each other over one warm compile, at
 // -j1 on a long link: the last of some.
-func talk(ctx context.Context, book *account.Book, bin, root string, w *workload) (turns []link.Turn, err error) {
-	p, err := newPlace(book, root, "talk", network{"talk", link.Shape{RoundTrip: talkTrip}}, w.few(3))
+func talk(ctx context.Context, book *account.Book, bin, root string, w *workload.Workload) (turns []link.Turn, err error) {
+	p, err := place.New(book, root, "talk", place.Network{Name: "talk", Shape: link.Shape{RoundTrip: talkTrip}}, w.Few(3))
 	if err != nil {
 		return nil, err
 	}
-	m := &meeting{chosen: chosen{arena: arena{w: p.w}}, round: 1, other: new([]float64)}
-	one := &seat{contender: crosscc(bin), place: p}
+	m := &meeting{chosen: chosen{arena: arena{w: p.Workload}}, round: 1, other: new([]float64)}
+	one := &seat{Contender: contender.Crosscc(bin), place: p}
 	m.seats = []*seat{one}
 	defer func() { err = errors.Join(err, m.close()) }()
 	m.round++
-	word, err := m.prepare(ctx, step{warm, 1, 1}, one)
+	word, err := m.prepare(ctx, step{contender.Warm, 1, 1}, one)
 	if err != nil {
 		return nil, err
 	}
-	p.wire.Record()
+	p.Wire.Record()
 	_, err = one.build(ctx, 1, word)
-	return p.wire.Spoken(), err
+	return p.Wire.Spoken(), err
 }
 
 func writeTalk(w io.Writer, turns []link.Turn) {

@@ -5,11 +5,13 @@ import (
 	"io"
 	"math"
 	"strings"
+
+	"github.com/crosscc/crosscc/e2e/bench/place"
 )
 
 // writeResult prints an arena's table.
 func writeResult(w io.Writer, r result) {
-	fmt.Fprintf(w, "\n### %d %s, %s\n\n", r.arena.w.jobs, r.arena.w.about, describe(r))
+	fmt.Fprintf(w, "\n### %d %s, %s\n\n", r.arena.w.Jobs, r.arena.w.About, describe(r))
 	header := []string{"mode", "-j", "contender", "client CPU, ms a job", "wall, ms a job", "helper CPU, ms a job", "kB a job"}
 	turns := false
 	for _, c := range r.cells {
@@ -41,16 +43,16 @@ func writeResult(w io.Writer, r result) {
 }
 
 func describe(r result) string {
-	if r.arena.network.name == loopback {
-		return loopback
+	if r.arena.network.Name == place.Loopback {
+		return place.Loopback
 	}
-	return fmt.Sprintf("%s (a datagram's round trip measured: %.2f ms)", r.arena.network.name, millis(r.trip))
+	return fmt.Sprintf("%s (a datagram's round trip measured: %.2f ms)", r.arena.network.Name, millis(r.trip))
 }
 
 // hasTurns reports whether round trips can be counted: with one job at a time,
 // on a link.
 func hasTurns(c *cell) bool {
-	return c.step.jobs == 1 && len(c.samples) > 0 && c.samples[0].turns >= 0
+	return c.step.jobs == 1 && len(c.samples) > 0 && c.samples[0].Turns >= 0
 }
 
 func turnsText(c *cell) string {
@@ -61,7 +63,7 @@ func turnsText(c *cell) string {
 }
 
 func wireText(c *cell) string {
-	if c.samples[0].wire < 0 {
+	if c.samples[0].Wire < 0 {
 		return "not counted"
 	}
 	return spreadOf(c.samples, wireKB).String()

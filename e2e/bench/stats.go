@@ -4,23 +4,15 @@ import (
 	"cmp"
 	"slices"
 	"time"
-)
 
-// A sample is one measured round of one contender.
-type sample struct {
-	jobs   int
-	client time.Duration // processor time of the whole client
-	helper time.Duration // processor time of the whole helper
-	wall   time.Duration
-	wire   int64 // bytes; negative where they can't be counted
-	turns  int64 // of the link's two sides; negative where they can't be counted
-}
+	"github.com/crosscc/crosscc/e2e/bench/place"
+)
 
 // A spread is what several rounds gave.
 type spread struct{ median, low, high float64 }
 
 // spreadOf is the spread of f over the samples; NaN-free, and zero of none.
-func spreadOf(samples []sample, f func(sample) float64) spread {
+func spreadOf(samples []place.Sample, f func(place.Sample) float64) spread {
 	if len(samples) == 0 {
 		return spread{}
 	}
@@ -39,10 +31,10 @@ func median[T cmp.Ordered](sorted []T) T {
 }
 
 // Figures of a sample, for each job.
-func clientMillis(s sample) float64 { return millis(s.client) / float64(s.jobs) }
-func helperMillis(s sample) float64 { return millis(s.helper) / float64(s.jobs) }
-func wallMillis(s sample) float64   { return millis(s.wall) / float64(s.jobs) }
-func wireKB(s sample) float64       { return float64(s.wire) / 1000 / float64(s.jobs) }
-func roundTrips(s sample) float64   { return float64(s.turns) / 2 / float64(s.jobs) }
+func clientMillis(s place.Sample) float64 { return millis(s.Client) / float64(s.Jobs) }
+func helperMillis(s place.Sample) float64 { return millis(s.Helper) / float64(s.Jobs) }
+func wallMillis(s place.Sample) float64   { return millis(s.Wall) / float64(s.Jobs) }
+func wireKB(s place.Sample) float64       { return float64(s.Wire) / 1000 / float64(s.Jobs) }
+func roundTrips(s place.Sample) float64   { return float64(s.Turns) / 2 / float64(s.Jobs) }
 
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/crosscc/crosscc/e2e/bench/account"
-	"github.com/crosscc/crosscc/e2e/bench/link"
+	"github.com/crosscc/crosscc/e2e/bench/contender"
+	"github.com/crosscc/crosscc/e2e/bench/place"
+	"github.com/crosscc/crosscc/e2e/bench/workload"
 )
 
 // Trips: how many round trips a compile waits for. Turns of speech count what
@@ -32,14 +34,14 @@ type tripsResult struct {
 }
 
 // trips measures contenders that have a helper.
-func trips(ctx context.Context, book *account.Book, root string, who []contender, w *workload, rounds int) (all []tripsResult, left []string, err error) {
+func trips(ctx context.Context, book *account.Book, root string, who []contender.Contender, w *workload.Workload, rounds int) (all []tripsResult, left []string, err error) {
 	for _, c := range who {
 		r, err := tripsOf(ctx, book, root, c, w, rounds)
 		if ctx.Err() != nil {
 			return all, left, context.Cause(ctx)
 		}
 		if err != nil {
-			left = append(left, fmt.Sprintf("%s: %v", c.name, err))
+			left = append(left, fmt.Sprintf("%s: %v", c.Name, err))
 			continue
 		}
 		all = append(all, r)
@@ -47,24 +49,24 @@ func trips(ctx context.Context, book *account.Book, root string, who []contender
 	return all, left, nil
 }
 
-func tripsOf(ctx context.Context, book *account.Book, root string, c contender, w *workload, rounds int) (r tripsResult, err error) {
-	r.name = c.name
-	p, err := newPlace(book, root, tripsName, network{tripsName, link.Shape{}}, w)
+func tripsOf(ctx context.Context, book *account.Book, root string, c contender.Contender, w *workload.Workload, rounds int) (r tripsResult, err error) {
+	r.name = c.Name
+	p, err := place.New(book, root, tripsName, place.Network{Name: tripsName}, w)
 	if err != nil {
 		return r, err
 	}
 	m := &meeting{chosen: chosen{arena: arena{w: w}}, round: 1, other: new([]float64)}
-	s := &seat{contender: c, place: p}
+	s := &seat{Contender: c, place: p}
 	m.seats = []*seat{s}
 	defer func() { err = errors.Join(err, m.close()) }()
 	var waited []float64
-	var short []sample
+	var short []place.Sample
 	for range rounds {
 		var wall [2]float64
 		for i, trip := range []time.Duration{shortTrip, longTrip} {
-			p.wire.SetRoundTrip(trip)
+			p.Wire.SetRoundTrip(trip)
 			m.round++
-			got, note, err := m.one(ctx, step{warm, 1, 1}, s)
+			got, note, err := m.one(ctx, step{contender.Warm, 1, 1}, s)
 			if err != nil {
 				return r, err
 			}

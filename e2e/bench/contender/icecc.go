@@ -1,4 +1,4 @@
-package main
+package contender
 
 import (
 	"bytes"
@@ -9,14 +9,16 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+
+	"github.com/crosscc/crosscc/e2e/bench/place"
 )
 
 // icecc is icecream: a scheduler and a daemon on the helper, a daemon on the
 // client. It sends the client's compiler along with the first job.
-func icecc() contender {
-	return contender{
-		name: "icecream", modes: cold + " " + warm + " " + define,
-		version: func(ctx context.Context, home string) (string, error) {
+func icecc() Contender {
+	return Contender{
+		Name: "icecream", modes: Cold + " " + Warm + " " + Define,
+		Version: func(ctx context.Context, home string) (string, error) {
 			for _, name := range []string{"iceccd", "icecc-scheduler"} {
 				if _, err := exec.LookPath(name); err != nil {
 					return "", errors.New(name + " is not on PATH")
@@ -27,11 +29,11 @@ func icecc() contender {
 			}
 			return firstLine(ctx, home, "icecc", "--version")
 		},
-		start: startIcecc,
+		Start: startIcecc,
 	}
 }
 
-func startIcecc(ctx context.Context, p *place) (_ *running, err error) {
+func startIcecc(ctx context.Context, p *place.Place) (_ *Running, err error) {
 	var daemons icecream
 	defer func() {
 		if err != nil {
@@ -42,74 +44,74 @@ func startIcecc(ctx context.Context, p *place) (_ *running, err error) {
 	if err != nil {
 		return nil, err
 	}
-	err = daemons.join(ctx, p.helper, scheduler, "-N", "helper", "-p", "10245", "-m", fmt.Sprint(helperJobs), "-vv")
+	err = daemons.join(ctx, p.Helper, scheduler, "-N", "helper", "-p", "10245", "-m", fmt.Sprint(HelperJobs), "-vv")
 	if err != nil {
 		return nil, err
 	}
-	err = daemons.join(ctx, p.client, scheduler, "-N", "client", "-p", "10246", "-m", "0", "--no-remote", "-vv")
+	err = daemons.join(ctx, p.Client, scheduler, "-N", "client", "-p", "10246", "-m", "0", "--no-remote", "-vv")
 	if err != nil {
 		return nil, err
 	}
-	log, done := icecLog(p.helper), 0
-	return &running{
-		command: "icecc",
-		env: func(int) []string {
+	log, done := icecLog(p.Helper), 0
+	return &Running{
+		Command: "icecc",
+		Env: func(int) []string {
 			// On loopback both daemons have one address, and icecc compiles itself
 			// what a daemon of its own machine should.
-			return []string{icecSocket(p.client), "ICECC_TEST_REMOTEBUILD=1"}
+			return []string{icecSocket(p.Client), "ICECC_TEST_REMOTEBUILD=1"}
 		},
-		check: func(_ context.Context, _ string, n int) (string, error) {
+		Check: func(_ context.Context, _ string, n int) (string, error) {
 			all := count(log, "Remote compilation completed with exit code 0")
 			since := all - done
 			done = all
 			return onlyOf("compiled by the helper", since, n), nil
 		},
-		stop: func(context.Context) error { return daemons.stop() },
+		Stop: func(context.Context) error { return daemons.stop() },
 	}, nil
 }
 
 // icecream is what was started of it. All its daemons give up root: what they write
 // lies where everybody may.
-type icecream []*daemon
+type icecream []*place.Daemon
 
 // schedule starts the scheduler on the helper and returns its address.
-func (i *icecream) schedule(ctx context.Context, p *place) (string, error) {
-	port, err := p.port()
+func (i *icecream) schedule(ctx context.Context, p *place.Place) (string, error) {
+	port, err := p.Port()
 	if err != nil {
 		return "", err
 	}
-	d, err := p.helper.start(nil, "icecc-scheduler", "-n", "bench", "-p", port, "-l", p.helper.file("tmp/scheduler.log"))
+	d, err := p.Helper.Start(nil, "icecc-scheduler", "-n", "bench", "-p", port, "-l", p.Helper.File("tmp/scheduler.log"))
 	if err != nil {
 		return "", err
 	}
 	*i = append(*i, d)
-	return net.JoinHostPort(p.helper.address, port), d.await(ctx, p.listens(port))
+	return net.JoinHostPort(p.Helper.Address, port), d.Await(ctx, p.Listens(port))
 }
 
 // join starts a host's iceccd, with words that say what it is, and waits until the
 // scheduler has it.
-func (i *icecream) join(ctx context.Context, h *host, scheduler string, words ...string) error {
+func (i *icecream) join(ctx context.Context, h *place.Host, scheduler string, words ...string) error {
 	log := icecLog(h)
-	words = append(words, "-s", scheduler, "-n", "bench", "-b", h.file("tmp/envs"), "-l", log, "--nice", "0")
-	d, err := h.start([]string{icecSocket(h)}, "iceccd", words...)
+	words = append(words, "-s", scheduler, "-n", "bench", "-b", h.File("tmp/envs"), "-l", log, "--nice", "0")
+	d, err := h.Start([]string{icecSocket(h)}, "iceccd", words...)
 	if err != nil {
 		return err
 	}
 	*i = append(*i, d)
-	return d.await(ctx, func() bool { return count(log, "Connected to scheduler") > 0 })
+	return d.Await(ctx, func() bool { return count(log, "Connected to scheduler") > 0 })
 }
 
 // stop ends them, the last one first.
 func (i icecream) stop() error {
 	var errs []error
 	for _, d := range slices.Backward(i) {
-		errs = append(errs, d.stop())
+		errs = append(errs, d.Stop())
 	}
 	return errors.Join(errs...)
 }
 
-func icecLog(h *host) string    { return h.file("tmp/iceccd.log") }
-func icecSocket(h *host) string { return "ICECC_TEST_SOCKET=" + h.file("tmp/socket") }
+func icecLog(h *place.Host) string    { return h.File("tmp/iceccd.log") }
+func icecSocket(h *place.Host) string { return "ICECC_TEST_SOCKET=" + h.File("tmp/socket") }
 
 // count is how often a file, which need not be there, holds text.
 func count(file, text string) int {

@@ -1,4 +1,4 @@
-package main
+package contender
 
 import (
 	"context"
@@ -9,33 +9,36 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/crosscc/crosscc/e2e/bench/place"
 )
 
-// helperJobs is how many jobs every contender's helper runs at once: more than
+// HelperJobs is how many jobs every contender's helper runs at once: more than
 // this machine's processors can, so that none waits for another's answer to
 // travel.
-const helperJobs = 8
+const HelperJobs = 8
 
-// crosscc is ours, with one helper.
-func crosscc(bin string) contender {
-	return contender{
-		name: "crosscc", modes: strings.Join([]string{cold, warm, define, hit}, " "),
-		version: func(ctx context.Context, home string) (string, error) {
+// Crosscc is ours, with one helper.
+func Crosscc(bin string) Contender {
+	return Contender{
+		Name: "crosscc", modes: strings.Join([]string{Cold, Warm, Define, Hit}, " "),
+		Version: func(ctx context.Context, home string) (string, error) {
 			return firstLine(ctx, home, filepath.Join(bin, "crosscc"), "--version")
 		},
-		start: func(ctx context.Context, p *place) (*running, error) {
-			h, err := startHelper(ctx, bin, p, "helper", helperJobs)
+		Start: func(ctx context.Context, p *place.Place) (*Running, error) {
+			h, err := StartHelper(ctx, bin, p, "helper", HelperJobs)
 			if err != nil {
 				return nil, err
 			}
-			r, err := startClient(bin, p, []string{h.address})
+			r, err := StartClient(bin, p, []string{h.Address})
 			if err != nil {
-				return nil, errors.Join(err, h.stop())
+				return nil, errors.Join(err, h.Stop())
 			}
-			stopAgent := r.stop
-			r.stop = func(ctx context.Context) error { return errors.Join(stopAgent(ctx), h.stop()) }
+			stopAgent := r.Stop
+			r.Stop = func(ctx context.Context) error { return errors.Join(stopAgent(ctx), h.Stop()) }
 			return r, nil
 		},
 	}
@@ -43,39 +46,40 @@ func crosscc(bin string) contender {
 
 // embedded is crosscc without a helper: the agent's own compiles and remembers,
 // as ccache does.
-func embedded(bin string) contender {
-	return contender{
-		name: "crosscc, no helper", modes: strings.Join([]string{cold, warm, hit}, " "), quick: hit, local: true,
-		version: func(ctx context.Context, home string) (string, error) {
+func embedded(bin string) Contender {
+	return Contender{
+		Name: "crosscc, no helper", modes: strings.Join([]string{Cold, Warm, Hit}, " "), quick: Hit, Local: true,
+		Version: func(ctx context.Context, home string) (string, error) {
 			return firstLine(ctx, home, filepath.Join(bin, "crosscc"), "--version")
 		},
-		start: func(_ context.Context, p *place) (*running, error) { return startClient(bin, p, nil) },
+		Start: func(_ context.Context, p *place.Place) (*Running, error) { return StartClient(bin, p, nil) },
 	}
 }
 
-// A helper of ours.
-type helper struct {
-	*daemon
-	address string // HOST:PORT
+// A Helper of ours.
+type Helper struct {
+	*place.Daemon
+	Address string // HOST:PORT
 }
 
-func startHelper(ctx context.Context, bin string, p *place, name string, jobs int) (*helper, error) {
-	h := p.helper
-	empty, ready, state := h.file("empty.toml"), h.file(name+".ready"), h.file(name)
+// StartHelper starts one on the helper of a place, where its name is unique.
+func StartHelper(ctx context.Context, bin string, p *place.Place, name string, jobs int) (*Helper, error) {
+	h := p.Helper
+	empty, ready, state := h.File("empty.toml"), h.File(name+".ready"), h.File(name)
 	if err := errors.Join(os.WriteFile(empty, nil, 0o644), os.Mkdir(state, 0o755)); err != nil {
 		return nil, err
 	}
-	args := []string{"serve", "--config", empty, "--grpc", h.address + ":0", "--distcc", "off", "--http", "off",
+	args := []string{"serve", "--config", empty, "--grpc", h.Address + ":0", "--distcc", "off", "--http", "off",
 		"--state", state, "--ready-file", ready, "--jobs", fmt.Sprint(jobs)}
-	if p.wire != nil {
-		args = append(args, "--allow", p.client.address+"/32")
+	if p.Wire != nil {
+		args = append(args, "--allow", p.Client.Address+"/32")
 	}
-	d, err := h.start(nil, filepath.Join(bin, "crossccd"), args...)
+	d, err := h.Start(nil, filepath.Join(bin, "crossccd"), args...)
 	if err != nil {
 		return nil, err
 	}
 	var address string
-	err = d.await(ctx, func() bool {
+	err = d.Await(ctx, func() bool {
 		text, _ := os.ReadFile(ready)
 		for line := range strings.Lines(string(text)) {
 			if rest, ok := strings.CutPrefix(line, "grpc "); ok && strings.HasSuffix(line, "\n") {
@@ -87,13 +91,13 @@ func startHelper(ctx context.Context, bin string, p *place, name string, jobs in
 	if err != nil {
 		return nil, err
 	}
-	return &helper{d, address}, nil
+	return &Helper{d, address}, nil
 }
 
 // A client of ours: the settings of its wrappers, and its agent.
 type client struct {
 	bin  string
-	host *host
+	host *place.Host
 	env  []string
 	// ask is what crossctl gets. It must name the helpers: without any, an agent
 	// that is asked for its status makes a helper of its own.
@@ -101,11 +105,11 @@ type client struct {
 	last status // when check looked last
 }
 
-// startClient makes a client of the helpers at addresses. Its first wrapper
+// StartClient makes a client of the helpers at addresses. Its first wrapper
 // starts the agent.
-func startClient(bin string, p *place, addresses []string) (*running, error) {
-	h := p.client
-	empty, dir := h.file("empty.toml"), h.file("crosscc")
+func StartClient(bin string, p *place.Place, addresses []string) (*Running, error) {
+	h := p.Client
+	empty, dir := h.File("empty.toml"), h.File("crosscc")
 	if err := errors.Join(os.WriteFile(empty, nil, 0o644), os.Mkdir(dir, 0o700)); err != nil {
 		return nil, err
 	}
@@ -118,12 +122,12 @@ func startClient(bin string, p *place, addresses []string) (*running, error) {
 		}
 		var hosts []string
 		for _, a := range addresses {
-			hosts = append(hosts, fmt.Sprintf("grpc://%s/%d", a, max(jobs, helperJobs)))
+			hosts = append(hosts, fmt.Sprintf("grpc://%s/%d", a, max(jobs, HelperJobs)))
 		}
 		return append(slices.Clone(c.env), "CROSSCC_HOSTS="+strings.Join(hosts, " "))
 	}
-	c.ask = env(helperJobs)
-	return &running{command: filepath.Join(bin, "crosscc"), env: env, check: c.check, stop: c.stop}, nil
+	c.ask = env(HelperJobs)
+	return &Running{Command: filepath.Join(bin, "crosscc"), Env: env, Check: c.check, Stop: c.stop}, nil
 }
 
 // A status is what is read of `crossctl status --json`.
@@ -135,14 +139,14 @@ type status struct {
 }
 
 func (c *client) status(ctx context.Context) (s status, err error) {
-	out, err := c.host.ask(ctx, c.ask, filepath.Join(c.bin, "crossctl"), "status", "--json")
+	out, err := c.host.Ask(ctx, c.ask, filepath.Join(c.bin, "crossctl"), "status", "--json")
 	if err != nil {
 		return s, err
 	}
 	return s, json.Unmarshal([]byte(out), &s)
 }
 
-// check is running.check.
+// check is Running.Check.
 func (c *client) check(ctx context.Context, mode string, n int) (string, error) {
 	now, err := c.status(ctx)
 	if err != nil {
@@ -151,7 +155,7 @@ func (c *client) check(ctx context.Context, mode string, n int) (string, error) 
 	since := now.since(c.last)
 	c.last = now
 	said := onlyOf("compiled by a helper", since.Jobs.Remote, n)
-	if mode == hit {
+	if mode == Hit {
 		said = onlyOf("from the cache", since.Jobs.Cached, n)
 	}
 	if said != "" {
@@ -195,8 +199,19 @@ func (c *client) stop(ctx context.Context) error {
 		return err
 	}
 	c.last = status{}
-	if _, err := c.host.ask(ctx, c.ask, filepath.Join(c.bin, "crossctl"), "stop"); err != nil {
+	if _, err := c.host.Ask(ctx, c.ask, filepath.Join(c.bin, "crossctl"), "stop"); err != nil {
 		return err
 	}
-	return poll(ctx, stopLimit, func() (bool, error) { return syscall.Kill(s.Agent.PID, 0) != nil, nil })
+	return place.Poll(ctx, place.StopLimit, func() (bool, error) { return syscall.Kill(s.Agent.PID, 0) != nil, nil })
+}
+
+// FindAgent is the process id of crosscc's agent on a client; 0 when none runs.
+func FindAgent(h *place.Host, bin string) int {
+	for _, pid := range h.Group.Processes() {
+		words, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
+		if strings.HasPrefix(string(words), filepath.Join(bin, "crossccd")+"\x00agent") {
+			return pid
+		}
+	}
+	return 0
 }

@@ -1,4 +1,4 @@
-package main
+package place
 
 import (
 	"errors"
@@ -11,14 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// enterName is argv[0] of this program when it is to become another one, inside
+// EnterName is argv[0] of the benchmark when it is to become another one, inside
 // a group and a namespace. No program that is entered bears it.
-const enterName = "crosscc-bench-enter"
+const EnterName = "crosscc-bench-enter"
 
-// enter is `crosscc-bench-enter WHAT PROGRAM NAME ARG…`: for each letter of WHAT
+// Enter is `crosscc-bench-enter WHAT PROGRAM NAME ARG…`: for each letter of WHAT
 // there is a descriptor from 3 on, n for a network namespace to enter, g for a
 // group's door; then PROGRAM is run as NAME. It returns only when that fails.
-func enter(args []string) error {
+func Enter(args []string) error {
 	if len(args) < 3 {
 		return errors.New("not for people: the benchmark starts its programs with it")
 	}

@@ -1,4 +1,6 @@
-package main
+// Package workload is what the contenders compile: sources of the benchmark's own
+// making. Start with All.
+package workload
 
 import (
 	"bytes"
@@ -9,12 +11,12 @@ import (
 	"strings"
 )
 
-// A workload is sources of our own making, and the Makefile that compiles them.
-type workload struct {
-	name    string
-	about   string
-	jobs    int
-	suffix  string // of sources
+// A Workload is sources of our own making, and the Makefile that compiles them.
+type Workload struct {
+	Name    string
+	About   string // for the tables, after the number of files
+	Jobs    int    // how many files
+	Suffix  string // of sources
 	flags   string
 	headers map[string]string
 	// source is the text of file i. Files of another round have other code, so
@@ -22,24 +24,27 @@ type workload struct {
 	source func(i, round int) string
 }
 
-// workloads are all that there are, by name.
-func workloads() map[string]*workload {
-	all := make(map[string]*workload)
-	for _, w := range []*workload{cxxWorkload(40), cWorkload(300), hugeWorkload(200_000), tinyWorkload(crowdFiles)} {
-		all[w.name] = w
+// TinyFiles is how many files the workload tiny has.
+const TinyFiles = 3000
+
+// All are all that there are, by name: c++, c, huge, tiny.
+func All() map[string]*Workload {
+	all := make(map[string]*Workload)
+	for _, w := range []*Workload{cxx(40), plainC(300), huge(200_000), tiny(TinyFiles)} {
+		all[w.Name] = w
 	}
 	return all
 }
 
-// few is the workload with its first n files only.
-func (w *workload) few(n int) *workload {
+// Few is the workload with its first n files only.
+func (w *Workload) Few(n int) *Workload {
 	small := *w
-	small.jobs = min(n, w.jobs)
+	small.Jobs = min(n, w.Jobs)
 	return &small
 }
 
-// write makes the workload in dir, as it is in a round.
-func (w *workload) write(dir string, round int) error {
+// Write makes the workload in dir, as it is in a round.
+func (w *Workload) Write(dir string, round int) error {
 	for _, d := range []string{"src", "include", "obj"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
 			return err
@@ -53,13 +58,13 @@ func (w *workload) write(dir string, round int) error {
 	if err := os.WriteFile(filepath.Join(dir, "Makefile"), []byte(w.makefile()), 0o644); err != nil {
 		return err
 	}
-	return w.edit(dir, round)
+	return w.Edit(dir, round)
 }
 
-// edit writes every source as it is in a round.
-func (w *workload) edit(dir string, round int) error {
-	for i := range w.jobs {
-		name := filepath.Join(dir, "src", fmt.Sprintf("f%04d%s", i, w.suffix))
+// Edit writes every source as it is in a round.
+func (w *Workload) Edit(dir string, round int) error {
+	for i := range w.Jobs {
+		name := filepath.Join(dir, "src", fmt.Sprintf("f%04d%s", i, w.Suffix))
 		if err := os.WriteFile(name, []byte(w.source(i, round)), 0o644); err != nil {
 			return err
 		}
@@ -67,35 +72,36 @@ func (w *workload) edit(dir string, round int) error {
 	return nil
 }
 
-// clean removes the objects.
-func (w *workload) clean(dir string) error {
-	for i := range w.jobs {
-		if err := os.Remove(w.object(dir, i)); err != nil && !os.IsNotExist(err) {
+// Clean removes the objects.
+func (w *Workload) Clean(dir string) error {
+	for i := range w.Jobs {
+		if err := os.Remove(w.Object(dir, i)); err != nil && !os.IsNotExist(err) {
 			return err
 		}
 	}
 	return nil
 }
 
-func (w *workload) object(dir string, i int) string {
+// Object is the name of file i's object.
+func (w *Workload) Object(dir string, i int) string {
 	return filepath.Join(dir, "obj", fmt.Sprintf("f%04d.o", i))
 }
 
 // makefile is without built-in rules and without a shell: make starts COMPILER
 // itself, once an object.
-func (w *workload) makefile() string {
+func (w *Workload) makefile() string {
 	var b strings.Builder
 	b.WriteString("MAKEFLAGS += -r\n.SUFFIXES:\nOBJECTS =")
-	for i := range w.jobs {
+	for i := range w.Jobs {
 		fmt.Fprintf(&b, " obj/f%04d.o", i)
 	}
-	fmt.Fprintf(&b, "\nall: $(OBJECTS)\nobj/%%.o: src/%%%s\n\t$(COMPILER) %s $(DEFINE) -Iinclude -c $< -o $@\n", w.suffix, w.flags)
+	fmt.Fprintf(&b, "\nall: $(OBJECTS)\nobj/%%.o: src/%%%s\n\t$(COMPILER) %s $(DEFINE) -Iinclude -c $< -o $@\n", w.Suffix, w.flags)
 	return b.String()
 }
 
-// compiler is the driver that the workload needs.
-func (w *workload) compiler() string {
-	if w.suffix == ".cc" {
+// Compiler is the driver that the workload needs.
+func (w *Workload) Compiler() string {
+	if w.Suffix == ".cc" {
 		return "g++"
 	}
 	return "gcc"
@@ -107,13 +113,13 @@ var heavyHeaders = []string{
 	"iostream", "map", "condition_variable", "memory_resource", "ranges", "functional", "valarray", "thread",
 }
 
-// cxxWorkload is what C++ projects are like: small sources, eight standard
+// cxx is what C++ projects are like: small sources, eight standard
 // headers each and six of the project's own.
-func cxxWorkload(n int) *workload {
+func cxx(n int) *Workload {
 	const own, each = 80, 6
-	w := &workload{
-		name: "c++", about: "C++ files with eight standard headers and six of the project's own each, -std=c++20 -O2",
-		jobs: n, suffix: ".cc", flags: "-std=c++20 -O2", headers: make(map[string]string),
+	w := &Workload{
+		Name: "c++", About: "C++ files with eight standard headers and six of the project's own each, -std=c++20 -O2",
+		Jobs: n, Suffix: ".cc", flags: "-std=c++20 -O2", headers: make(map[string]string),
 	}
 	for i := range own {
 		w.headers[fmt.Sprintf("part%02d.h", i)] = fmt.Sprintf("#pragma once\n#include <string>\n"+
@@ -139,11 +145,11 @@ func cxxWorkload(n int) *workload {
 	return w
 }
 
-// cWorkload is small C files, whose compile is short beside what surrounds it.
-func cWorkload(n int) *workload {
-	w := &workload{
-		name: "c", about: "small C files with five headers of libc and two of the project's own each, -O2",
-		jobs: n, suffix: ".c", flags: "-O2", headers: map[string]string{
+// plainC is small C files, whose compile is short beside what surrounds it.
+func plainC(n int) *Workload {
+	w := &Workload{
+		Name: "c", About: "small C files with five headers of libc and two of the project's own each, -O2",
+		Jobs: n, Suffix: ".c", flags: "-O2", headers: map[string]string{
 			"project.h": "#ifndef PROJECT_H\n#define PROJECT_H\n#include \"list.h\"\nint project_log(const char *text, int level);\n#endif\n",
 			"list.h":    "#ifndef LIST_H\n#define LIST_H\nstruct list { struct list *next; int value; };\n#endif\n",
 		},
@@ -164,9 +170,9 @@ func cWorkload(n int) *workload {
 	return w
 }
 
-// hugeWorkload is one file of so many lines, as generators write them.
-func hugeWorkload(lines int) *workload {
-	w := &workload{name: "huge", about: fmt.Sprintf("one C file of %d lines, -O0", lines), jobs: 1, suffix: ".c", flags: "-O0"}
+// huge is one file of so many lines, as generators write them.
+func huge(lines int) *Workload {
+	w := &Workload{Name: "huge", About: fmt.Sprintf("one C file of %d lines, -O0", lines), Jobs: 1, Suffix: ".c", flags: "-O0"}
 	w.source = func(_, round int) string {
 		var b bytes.Buffer
 		fmt.Fprintf(&b, "#include <stdio.h>\n#ifndef SALT\n#define SALT 0\n#endif\nint salt = %d + SALT;\n", round)
@@ -183,12 +189,12 @@ func hugeWorkload(lines int) *workload {
 	return w
 }
 
-// tinyWorkload is many files with next to nothing in them: what it measures is
+// tiny is many files with next to nothing in them: what it measures is
 // the client under many jobs at once.
-func tinyWorkload(n int) *workload {
-	return &workload{
-		name: "tiny", about: "C files of ten lines with one header of the project's own, -O1",
-		jobs: n, suffix: ".c", flags: "-O1",
+func tiny(n int) *Workload {
+	return &Workload{
+		Name: "tiny", About: "C files of ten lines with one header of the project's own, -O1",
+		Jobs: n, Suffix: ".c", flags: "-O1",
 		headers: map[string]string{"tiny.h": "#ifndef TINY_H\n#define TINY_H\nint tiny_log(const char *text);\n#endif\n"},
 		source: func(i, round int) string {
 			return fmt.Sprintf("#include \"tiny.h\"\nint salt%[1]d = %[2]d;\nint tiny%[1]d(int a)\n{\n\tif (a == %[1]d)\n\t\treturn tiny_log(\"%[1]d\");\n\treturn a * salt%[1]d;\n}\n", i, round)

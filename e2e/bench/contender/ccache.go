@@ -1,4 +1,4 @@
-package main
+package contender
 
 import (
 	"context"
@@ -6,32 +6,34 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"github.com/crosscc/crosscc/e2e/bench/place"
 )
 
 // ccache compiles locally what it has not seen: it is beside us for its hits,
 // and for what it adds to a compile.
-func ccache() contender {
-	return contender{
-		name: "ccache", modes: cold + " " + hit, quick: hit, local: true,
-		version: func(ctx context.Context, home string) (string, error) {
+func ccache() Contender {
+	return Contender{
+		Name: "ccache", modes: Cold + " " + Hit, quick: Hit, Local: true,
+		Version: func(ctx context.Context, home string) (string, error) {
 			return firstLine(ctx, home, "ccache", "--version")
 		},
-		start: startCcache,
+		Start: startCcache,
 	}
 }
 
-func startCcache(_ context.Context, p *place) (*running, error) {
-	dir := p.client.file("ccache")
-	env := []string{"CCACHE_DIR=" + dir, "CCACHE_CONFIGPATH=" + p.client.file("ccache.conf")}
-	if err := os.WriteFile(p.client.file("ccache.conf"), nil, 0o644); err != nil {
+func startCcache(_ context.Context, p *place.Place) (*Running, error) {
+	dir := p.Client.File("ccache")
+	env := []string{"CCACHE_DIR=" + dir, "CCACHE_CONFIGPATH=" + p.Client.File("ccache.conf")}
+	if err := os.WriteFile(p.Client.File("ccache.conf"), nil, 0o644); err != nil {
 		return nil, err
 	}
 	last := 0
-	return &running{
-		command: "ccache",
-		env:     func(int) []string { return env },
-		check: func(ctx context.Context, mode string, n int) (string, error) {
-			text, err := p.client.ask(ctx, env, "ccache", "--print-stats")
+	return &Running{
+		Command: "ccache",
+		Env:     func(int) []string { return env },
+		Check: func(ctx context.Context, mode string, n int) (string, error) {
+			text, err := p.Client.Ask(ctx, env, "ccache", "--print-stats")
 			if err != nil {
 				return "", err
 			}
@@ -41,12 +43,12 @@ func startCcache(_ context.Context, p *place) (*running, error) {
 			}
 			since := all - last
 			last = all
-			if mode == hit {
+			if mode == Hit {
 				return onlyOf("from the cache", since, n), nil
 			}
 			return onlyOf("not from the cache", n-since, n), nil
 		},
-		stop: func(context.Context) error { return nil },
+		Stop: func(context.Context) error { return nil },
 	}, nil
 }
 
