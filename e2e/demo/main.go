@@ -125,9 +125,17 @@ func run(ctx context.Context, args []string) (err error) {
 		}
 		fmt.Printf("building %s with %s for %s, through crosscc and without\n", b.project.name, b.family, b.target.chost)
 		r, err := b.run(ctx, s, source, o.jobs)
-		if err != nil {
+		if ctx.Err() != nil {
 			return fmt.Errorf("%v: %w", b, err)
 		}
+		if err != nil { // the next one's source is a new one
+			r.fault("%v", err)
+			delete(sources, b.project.name)
+			if err := os.RemoveAll(source); err != nil {
+				return err
+			}
+		}
+		printRow(os.Stdout, r)
 		rows = append(rows, r)
 	}
 	printTable(os.Stdout, rows)

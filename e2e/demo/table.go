@@ -11,6 +11,19 @@ import (
 	"github.com/crosscc/crosscc/e2e/site"
 )
 
+// printRow tells of one build when it is over: all of them take an hour.
+func printRow(w io.Writer, r row) {
+	local := strconv.Itoa(r.status.Jobs.Local) + " local"
+	if words := whys(r.status); words != "" {
+		local += " (" + words + ")"
+	}
+	fmt.Fprintf(w, "  %d of %d files are identical; %d remote, %d cached, %s; %.1f s\n", r.identical, r.files,
+		r.status.Jobs.Remote, r.status.Jobs.Cached, local, r.took.Seconds())
+	for _, f := range r.faults {
+		fmt.Fprintf(w, "  NOT AS IT SHOULD BE: %s\n", f)
+	}
+}
+
 // printTable is what the demo ends with.
 func printTable(w io.Writer, rows []row) {
 	fmt.Fprintln(w)
@@ -27,15 +40,21 @@ func printTable(w io.Writer, rows []row) {
 
 // reasons is "2 (link 2)" or "0".
 func reasons(st site.Status) string {
+	words := whys(st)
+	if words == "" {
+		return strconv.Itoa(st.Jobs.Local)
+	}
+	return fmt.Sprintf("%d (%s)", st.Jobs.Local, words)
+}
+
+// whys is "link 2", or "".
+func whys(st site.Status) string {
 	var words []string
 	for why, n := range st.LocalReasons {
 		words = append(words, fmt.Sprintf("%s %d", why, n))
 	}
 	slices.Sort(words)
-	if len(words) == 0 {
-		return strconv.Itoa(st.Jobs.Local)
-	}
-	return fmt.Sprintf("%d (%s)", st.Jobs.Local, strings.Join(words, ", "))
+	return strings.Join(words, ", ")
 }
 
 // verdict is an error that lists every file that differs and every compile that
