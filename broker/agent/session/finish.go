@@ -30,9 +30,11 @@ func fileOf(b broker.Blob) (*os.File, error) {
 // Carry adds outputs to the words of the wrapper, each for its target. The files are
 // the caller's to close (CloseAll), with an error too.
 func Carry(fin *local.Finish, outputs []broker.Output, targets []local.Output) (files []*os.File, err error) {
+	room := int64(maxInlineSum)
 	for i, o := range outputs {
 		out := targets[i]
-		if o.Blob.Digest.Size <= maxInline {
+		if size := o.Blob.Digest.Size; size <= maxInline && size <= room {
+			room -= size
 			data, err := o.Blob.Bytes(maxInline)
 			if err != nil {
 				return files, err
@@ -54,6 +56,10 @@ func Carry(fin *local.Finish, outputs []broker.Output, targets []local.Output) (
 // maxInline is how large an output may be to go within the message; larger
 // ones go as descriptors.
 const maxInline = 1 << 20
+
+// maxInlineSum is how much goes within the message, which is no longer than a frame (64
+// MiB).
+const maxInlineSum = 16 << 20
 
 // fileWith is a file in memory with data, at its beginning; nil for no data.
 func fileWith(data []byte) (*os.File, error) {
