@@ -60,6 +60,9 @@ type Task struct {
 	Changed []string
 	// Thin says that an archive is made whose members are files elsewhere: where it is made their names are others.
 	Thin bool
+	// Extracts is the archive that ar takes members out of, as the files of Outputs; "" else. Where the command names none
+	// (Outputs is empty) all are meant, and what they are called is the archive's to say.
+	Extracts string
 	// Like are a tool's outputs, by the job's names, that get the modes of other files.
 	Like map[string]string
 

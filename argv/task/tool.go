@@ -202,6 +202,9 @@ func (t *Task) archiver(words []string) error {
 	if len(words) == 0 {
 		return errors.New("no archive is named")
 	}
+	if ops == "x" && strings.ContainsAny(letters, "oabi") {
+		return fmt.Errorf("%q: an image's ar takes members out with new times, in their order", letters)
+	}
 	if strings.Contains("ptx", ops) {
 		err = t.reads(words[0])
 	} else {
@@ -222,9 +225,27 @@ func (t *Task) members(op, archive string, names []string) error {
 	case "q", "r":
 		return t.reads(names...)
 	case "x":
-		return errors.New("an image's ar takes no members out: use the objects that went in")
+		t.Extracts = archive
+		return t.extracts(names)
 	}
 	t.word(names...)
+	return nil
+}
+
+// extracts adds members that are taken out. ar writes them by their own names, in the working directory; one that is named
+// again is written again.
+func (t *Task) extracts(names []string) error {
+	for _, name := range names {
+		if strings.Contains(name, "/") || name == "." || name == ".." {
+			return fmt.Errorf("member %q: an image's ar takes out only what lies in the working directory then", name)
+		}
+		t.word(name)
+		if slices.ContainsFunc(t.Outputs, func(o argv.Output) bool { return o.Name == name }) {
+			continue
+		}
+		job := fmt.Sprintf("%s%d%s", taskOutput, len(t.Outputs), path.Ext(name))
+		t.Outputs = append(t.Outputs, argv.Output{Kind: argv.Extra, Name: name, Job: job, Written: name})
+	}
 	return nil
 }
 

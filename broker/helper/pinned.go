@@ -80,6 +80,15 @@ func (p *plan) writeTask(t *task.Task) error {
 		names[o.Job] = outName(i, o)
 	}
 	p.args = t.Words(func(job string) string { return path.Join(outDir, names[job]) })
+	for _, o := range t.Outputs {
+		if o.Written == "" {
+			continue
+		}
+		o.Job = path.Join(outDir, names[o.Job])
+		if err := p.lead(o); err != nil {
+			return err
+		}
+	}
 	for _, o := range p.job.Outputs {
 		if names[o] != "" && !slices.Contains(p.outs, names[o]) {
 			p.outs = append(p.outs, names[o])

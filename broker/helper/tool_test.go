@@ -112,6 +112,33 @@ func TestTool(t *testing.T) {
 	}
 }
 
+// Members are taken out where the helper takes them from, by their own names.
+func TestToolExtracts(t *testing.T) {
+	h, tc := toolHelper(t)
+	made, err := h.Run(t.Context(), toolJob(tc, "riscv64-linux-gnu-ar", "rD x.a a.o b.o", []string{"out0.a"}, "a.o: one", "b.o: two"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	archive := "lib/x.a: " + string(outputOf(t, made))
+	res, err := h.Run(t.Context(), toolJob(tc, "riscv64-linux-gnu-ar", "xv lib/x.a a.o b.o", []string{"out0.o", "out1.o"}, archive))
+	if err != nil || res.ExitCode != 0 || string(res.Stdout) != "x - a.o\nx - b.o\n" || len(res.Outputs) != 2 {
+		t.Fatalf("%+v, %v", res, err)
+	}
+	for i, want := range []string{"one", "two"} {
+		if got, err := res.Outputs[i].Blob.Bytes(10); err != nil || string(got) != want {
+			t.Errorf("%s: %q, %v; want %q", res.Outputs[i].Path, got, err, want)
+		}
+	}
+	res, err = h.Run(t.Context(), toolJob(tc, "riscv64-linux-gnu-ar", "x lib/x.a", nil, archive))
+	if err == nil && res.ExitCode == 0 {
+		t.Errorf("members that the job does not name: %+v, %v", res, err)
+	}
+	res, err = h.Run(t.Context(), toolJob(tc, "riscv64-linux-gnu-ar", "x lib/x.a a.o", []string{"out0.o"}, archive, "a.o: there"))
+	if r, ok := errors.AsType[*broker.Refusal](err); !ok || !strings.Contains(r.Text, "output a.o") {
+		t.Errorf("over a file of the tree: %+v, %v", res, err)
+	}
+}
+
 // What is in an archive is printed as it is, whatever it looks like.
 func TestToolPrints(t *testing.T) {
 	h, tc := toolHelper(t)

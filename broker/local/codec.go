@@ -67,6 +67,7 @@ func (m Finish) append(b []byte) []byte {
 	for _, o := range m.Outputs {
 		b = appendBytes(b, o.Path)
 		b = appendBool(b, o.Executable)
+		b = appendNumber(b, int(o.Mode))
 		b = appendBool(b, o.Keep)
 		b = appendNumber(b, o.File+1)
 		b = appendBytes(b, o.Data)
@@ -188,7 +189,7 @@ func (d *decoder) strings() []string {
 func (d *decoder) outputs() []Output {
 	var list []Output
 	for n := d.length(); n > 0 && d.err == nil; n-- {
-		o := Output{Path: d.string(), Executable: d.bool(), Keep: d.bool()}
+		o := Output{Path: d.string(), Executable: d.bool(), Mode: uint32(d.number()) & 0o777, Keep: d.bool()}
 		o.File, o.Data = d.number()-1, d.bytes()
 		list = append(list, o)
 	}

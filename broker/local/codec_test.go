@@ -18,7 +18,7 @@ func everyMessage() []Message {
 		Run{Path: "/bin/true", Args: []string{"true"}, Env: []string{"LC_ALL=C", "MAKEFLAGS"}, Stdin: true},
 		Exec{}, Exec{Path: "/usr/bin/gcc", Args: []string{"gcc", "-v"}, Reason: "prints", Slot: true},
 		Finish{}, Finish{
-			Outputs: []Output{{Path: "a.o", File: -1, Data: []byte{0, 1}}, {Path: "a", Executable: true, Keep: true, File: 3}},
+			Outputs: []Output{{Path: "a.o", File: -1, Data: []byte{0, 1}}, {Path: "a", Executable: true, Mode: 0o640, Keep: true, File: 3}},
 			Remove:  []string{"b.o"}, Stdout: []byte("o"), Stderr: []byte("e"), Status: 0x100,
 		},
 		Fail{Message: "m", Hint: "h", Status: 103},

@@ -117,6 +117,8 @@ type Finish struct {
 type Output struct {
 	Path       string // relative to the wrapper's working directory, or absolute
 	Executable bool
+	// Mode are the file's permissions where they are no new file's; 0 else.
+	Mode uint32
 	// Keep is for outputs that compilers overwrite in place (-S, .d; objects
 	// are unlinked first by as): an existing file keeps its mode and owner,
 	// and one with several links is left to the real compiler.

@@ -56,7 +56,8 @@ type Command struct {
 	helpers []fleet.Imaged       // that have the image: one and the same
 	tc      toolchains.Toolchain // of the image
 	task    *task.Task
-	input   []byte // of a task that reads standard input; nil: not read yet
+	modes   map[string]uint32 // of files that ar takes out, by the job's names
+	input   []byte            // of a task that reads standard input; nil: not read yet
 }
 
 // Of finds the image that defines a command, by the session's settings, which errSettings
@@ -86,6 +87,9 @@ func (p *Command) prepare() error {
 	p.task, err = task.ReadNamed(path.Base(p.s.Request.Args[0]), p.s.Request.Args[1:], p.reading())
 	if err != nil {
 		return p.cannot("%v", err)
+	}
+	if err := p.extraction(); err != nil {
+		return err
 	}
 	for _, name := range []string{"GCC_EXEC_PREFIX", "COMPILER_PATH"} {
 		if p.s.IsSet(name) {
@@ -136,8 +140,9 @@ func (p *Command) variable(key string) string {
 // A made is what a job of a command's gave.
 type made struct {
 	res     broker.Result
-	outputs []argv.Output // names of the command, by names of the job; the object last
-	removed []string      // what the compiler takes away when it fails
+	outputs []argv.Output     // names of the command, by names of the job; the object last
+	removed []string          // what the compiler takes away when it fails
+	modes   map[string]uint32 // of outputs that have others than new files, by names of the job
 }
 
 // Do does the command and has the wrapper write what came of it. What can't be done is a
@@ -166,6 +171,9 @@ func (p *Command) attempt() error {
 	if err != nil {
 		return p.lost(err, "")
 	}
+	if n := len(files); n > local.MaxFiles {
+		return p.cannot("what it makes are %d large files, at most %d can be handed over", n, local.MaxFiles)
+	}
 	wrote, err := p.s.Finish(p.s.Context(), fin, files...)
 	if err != nil {
 		return err
@@ -193,7 +201,7 @@ func together(all []made) (fin local.Finish, blobs []broker.Output, targets []lo
 				continue
 			}
 			blobs = append(blobs, m.res.Outputs[i])
-			targets = append(targets, local.Output{Path: o.Name, Keep: o.Kind != argv.Object, File: -1, Executable: m.res.Outputs[i].Executable})
+			targets = append(targets, local.Output{Path: o.Name, Keep: o.Kind != argv.Object, File: -1, Executable: m.res.Outputs[i].Executable, Mode: m.modes[o.Job]})
 		}
 		if m.res.ExitCode != 0 {
 			fin.Remove = append(fin.Remove, m.removed...)

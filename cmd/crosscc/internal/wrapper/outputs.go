@@ -134,6 +134,9 @@ func prepare(out local.Output, files []*os.File, create func(perm uint32) (int, 
 	if err == nil && out.Keep && before != nil {
 		err = keep(fd, before)
 	}
+	if err == nil && out.Mode != 0 {
+		err = syscall.Fchmod(fd, out.Mode)
+	}
 	if err != nil {
 		syscall.Close(fd)
 		return -1, err

@@ -63,6 +63,7 @@ func testFinish(t *testing.T, b *bed) {
 			{Path: long, File: -1, Data: []byte("x")},
 			{Path: "old.o", File: -1, Data: []byte("new")},
 			{Path: "old.s", File: -1, Data: []byte("new"), Keep: true},
+			{Path: "other.o", File: -1, Data: []byte("new"), Mode: 0o666},
 		},
 		Remove: []string{"gone.o", "nothing.o", "/dev/null"},
 		Stdout: []byte("to stdout"), Stderr: []byte("warning"), Status: 3 << 8,
@@ -79,7 +80,7 @@ func testFinish(t *testing.T, b *bed) {
 		mode os.FileMode
 		size int64
 	}{
-		{"out/a.o", 0o640, 6}, {"big.o", 0o640, 3 << 20}, {"a.out", 0o750, 0}, {long, 0o640, 1}, {"old.o", 0o640, 3}, {"old.s", 0o640, 3},
+		{"out/a.o", 0o640, 6}, {"big.o", 0o640, 3 << 20}, {"a.out", 0o750, 0}, {long, 0o640, 1}, {"old.o", 0o640, 3}, {"old.s", 0o640, 3}, {"other.o", 0o666, 3},
 	}
 	for _, tc := range tests {
 		info, err := os.Lstat(filepath.Join(b.dir, tc.name))
