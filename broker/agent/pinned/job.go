@@ -148,6 +148,7 @@ func (p *Command) whole() (made, error) {
 		err = p.ownNames(&res)
 	}
 	p.like(&res)
+	p.programName(&res)
 	m := made{res: res, outputs: t.Outputs, modes: p.modes}
 	for _, o := range t.Outputs {
 		back := slices.ContainsFunc(res.Outputs, func(got broker.Output) bool { return got.Path == o.Job })
