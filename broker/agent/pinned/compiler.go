@@ -98,6 +98,24 @@ func (p *Command) means(tc toolchains.Toolchain) bool {
 	return tc.Family == argv.Clang
 }
 
+// speaks refuses sources in a language that the image has no compiler for: its driver
+// would fail as one does whose compiler is gone, which is the helper's fault as a rule.
+func (p *Command) speaks() error {
+	sources := p.task.Sources
+	if p.task.Command != nil {
+		sources = []*argv.Command{p.task.Command}
+	}
+	for _, cmd := range sources {
+		if l := cmd.Language(); !p.tc.Compiles(l) {
+			return &reason.Failure{
+				Text: fmt.Sprintf("the image %s has no compiler for %s beside its %s", p.pin, l.Base(), path.Base(p.tc.Driver())),
+				Hint: "pin another image for this target", Status: reason.ExitNoCompiler,
+			}
+		}
+	}
+	return nil
+}
+
 // forThisMachine reports whether objects for a target are this machine's, whatever the
 // library.
 func forThisMachine(target string) bool {

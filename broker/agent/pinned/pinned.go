@@ -96,6 +96,9 @@ func (p *Command) prepare() error {
 			return p.cannot("%s names programs of this machine, and the image's are used", name)
 		}
 	}
+	if err := p.speaks(); err != nil {
+		return err
+	}
 	return p.unsaid()
 }
 

@@ -1,6 +1,7 @@
 package pinned
 
 import (
+	"errors"
 	"runtime"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/argv/task"
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/agent/reason"
 	"github.com/crosscc/crosscc/broker/agent/session"
 	"github.com/crosscc/crosscc/broker/fleet"
 	"github.com/crosscc/crosscc/broker/local"
@@ -68,6 +70,22 @@ func TestMeans(t *testing.T) {
 		}
 		if got := (&Command{driver: d, said: saidTarget(d, nil)}).means(tt.tc); got != tt.want {
 			t.Errorf("%s means %s: %v, want %v", tt.name, tt.tc.Path, got, tt.want)
+		}
+	}
+}
+
+// A language that the image has no compiler for is an error that says so.
+func TestSpeaks(t *testing.T) {
+	for words, want := range map[string]string{"gcc -c a.c": "", "gcc -c a.S": "", "gcc -c a.s": "", "gcc a.o -o p": "", "gcc -E a.cc": "no compiler for c++", "gcc a.c b.cc -o p": "no compiler for c++", "gcc -c a.m": "no compiler for objective-c"} {
+		args := strings.Fields(words)
+		read, err := task.ReadNamed(args[0], args[1:], argv.Env{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &Command{task: read, tc: toolchains.Toolchain{Path: "/usr/bin/gcc", Languages: []argv.Language{argv.C}}}
+		f, refused := errors.AsType[*reason.Failure](p.speaks())
+		if refused != (want != "") || refused && (!strings.Contains(f.Text, want) || f.Status != reason.ExitNoCompiler) {
+			t.Errorf("%s: %+v", words, f)
 		}
 	}
 }
