@@ -59,7 +59,7 @@ func depsWord(w option.Word) bool {
 
 func (t *Task) deps(file string) error {
 	if file == "" || file == "-" || strings.HasPrefix(file, "@") || slices.ContainsFunc(t.Sources, func(s *argv.Command) bool { return s.Source() == file }) {
-		return errors.New("dependencies of a link need the name of a file")
+		return errors.New("dependencies need the name of a file")
 	}
 	t.Outputs = append(t.Outputs, argv.Output{Kind: argv.Dependencies, Name: file, Job: taskDeps})
 	return nil

@@ -29,10 +29,11 @@ const (
 	Preprocess                 // -E, -M, -MM
 	Question                   // prints, and reads nothing of the client's
 	ToolRun                    // a program beside the compiler: ar, strip
+	Check                      // -fsyntax-only
 )
 
 func (k Kind) String() string {
-	return [...]string{"", "compile", "compiles", "link", "preprocess", "question", "tool"}[k]
+	return [...]string{"", "compile", "compiles", "link", "preprocess", "question", "tool", "check"}[k]
 }
 
 // A Task is a command that is run where its toolchain is. It never changes after [Read].
@@ -116,6 +117,9 @@ func Read(args []string, env argv.Env) (*Task, error) {
 	case slices.ContainsFunc(t.words, preprocesses):
 		t.Kind = Preprocess
 		return t, t.preprocess(c, env)
+	case slices.ContainsFunc(t.words, checks):
+		t.Kind = Check
+		return t, t.check(c, env)
 	case slices.ContainsFunc(c.Inputs(), isStdin) && slices.ContainsFunc(t.words, ends):
 		t.Kind = Preprocess
 		return t, t.fromStdin(c, env)

@@ -82,6 +82,14 @@ func TestRead(t *testing.T) {
 		{"gcc -E -dM -x c /dev/null", Preprocess, "-E -dM -x c /dev/null", "", "", nil},
 		{"gcc -E -P -I inc a.h.in -x c a.c -o a.i", Preprocess, "", "", "", nil}, // two inputs
 		{"gcc -E -P -I inc -x c a.in -o a.i", Preprocess, "-E -P -I inc -x c a.in -o out.i", "a.in", "", []string{"a.i=out.i"}},
+		{"gcc -Wall -fsyntax-only -c a.c -o a.o", Check, "-Wall -fsyntax-only -c a.c", "a.c", "", nil},
+		{"clang -fsyntax-only -Iinc a.c s/b.cc -lm", Check, "-fsyntax-only -Iinc a.c s/b.cc -lm", "a.c s/b.cc", "", nil},
+		{"gcc -fsyntax-only -x c /dev/null", Check, "-fsyntax-only -x c /dev/null", "", "", nil},
+		{"gcc -fsyntax-only -x c++ -", Check, "-fsyntax-only -x c++ -", StdinName, "", nil},
+		{"gcc -fsyntax-only -MD -c s/a.c", Check, "-fsyntax-only -MD -c s/a.c -MF rules -MQ a.o", "s/a.c", "", []string{"a.d=rules"}},
+		{"gcc -fsyntax-only -MMD a.c -o d/x.o", Check, "-fsyntax-only -MMD a.c -MF rules -MQ d/x.o", "a.c", "", []string{"d/x.d=rules"}},
+		{"clang -fsyntax-only -MD -MF ../q.d -MT t a.c -o d/x.o", Check, "-fsyntax-only -MD -MF rules -MT t a.c", "a.c", "", []string{"../q.d=rules"}},
+		{"gcc -fsyntax-only -Wp,-MMD,d/w.d a.c -o x.o", Check, "-fsyntax-only -Wp,-MMD,rules a.c", "a.c", "", []string{"d/w.d=rules"}},
 		{"gcc -MM -MT a.o -MF a.d a.c", Preprocess, "-MM -MT a.o -MF rules a.c", "a.c", "", []string{"a.d=rules"}},
 	} {
 		task, err := taskOf(t, tt.command)
@@ -168,6 +176,20 @@ func TestTaskRefuses(t *testing.T) {
 		"gcc -Wl,-T,@x a.o -o p":                              "-T",
 		"gcc -fuse-ld=/bin/sh a.o -o p":                       "-fuse-ld=/bin/sh",
 		"clang --ld-path=/bin/sh a.o -o p":                    "--ld-path=",
+		"gcc -fsyntax-only":                                   "is not a word",
+		"gcc -fsyntax-only a.o":                               "no source file",
+		"gcc -fsyntax-only a.c b.c -o x":                      "one source",
+		"gcc -fsyntax-only -MD b.c":                           "driver's choice",
+		"gcc -fsyntax-only -MD a.c b.c":                       "of one source",
+		"gcc -fsyntax-only -MD -x c -":                        "of one source",
+		"gcc -fsyntax-only -MF x a.c":                         "of one source",
+		"gcc -fsyntax-only -MD -MF - a.c":                     "the name of a file",
+		"gcc -fsyntax-only -MD -MF @x a.c":                    "response file",
+		"gcc -fsyntax-only -MD -Wp,-MD,x a.c":                 "of one source",
+		"clang -fsyntax-only -Wp,-MD,x a.c":                   "-Wp,-MD beside",
+		"gcc -fsyntax-only -fstack-usage a.c":                 "files besides",
+		"gcc -fsyntax-only -fplugin=x.so a.c":                 "plugin",
+		"gcc -fsyntax-only -B. a.c":                           "-B.",
 		"gcc -MD a.c":                                         "compile with -c first",
 		"gcc -MD a.c b.c -o p":                                "compile with -c first",
 		"gcc -MD -MF - a.c -o p":                              "the name of a file",
@@ -216,7 +238,7 @@ func TestTaskRefuses(t *testing.T) {
 
 // FuzzTask: what is taken is taken again as it is sent, and names nothing that a response file is made of.
 func FuzzTask(f *testing.F) {
-	for _, s := range []string{"a.o -o p -Wl,-Map=x", "-E a.c -o x", "-Wl,-T -Wl,x a.c -Lx -ly", "-Xlinker -lq -Wl,a,b -shared x.o", "--version"} {
+	for _, s := range []string{"a.o -o p -Wl,-Map=x", "-E a.c -o x", "-Wl,-T -Wl,x a.c -Lx -ly", "-Xlinker -lq -Wl,a,b -shared x.o", "--version", "-fsyntax-only -MD a.c"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

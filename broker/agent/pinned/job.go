@@ -135,7 +135,7 @@ func (p *Command) whole() (made, error) {
 	}
 	o := p.wholeOrder()
 	res, j, err := p.send(o)
-	if err == nil && (t.Kind == task.Link || t.Kind == task.Preprocess) {
+	if err == nil && (t.Kind == task.Link || t.Kind == task.Preprocess || t.Kind == task.Check) {
 		res = p.inColour(argv.Parse(p.s.Request.Args[1:], p.reading()), o, j, res)
 	}
 	if err == nil {
