@@ -58,6 +58,13 @@ var grammars = map[string]grammar{
 	"strings": {
 		flags: regexp.MustCompile(`^(` + commonFlags + `-[afdo]+|-[0-9]+|--all|--data|--print-file-name)$`), texts: []string{"-n", "--bytes", "-t", "--radix", "-e", "--encoding"}, shape: readsFiles,
 	},
+	"objdump": { // without what follows links to further files by itself (-W, -g), and without -I and --prefix, which say where sources are
+		flags: regexp.MustCompile(`^(-[afphxdDsrRtTlCwzSFivVH]+|-E[BL]|--(version|help|info|archive-headers|file-headers|private-headers|headers|section-headers|all-headers|` +
+			`disassemble(=[A-Za-z0-9_.$]+)?|disassemble-all|source|source-comment(=[^\x00]*)?|full-contents|syms|dynamic-syms|reloc|dynamic-reloc|endian=(big|little)|` +
+			`file-start-context|line-numbers|file-offsets|demangle(=[a-z0-9-]+)?|(no-)?recurse-limit|wide|disassemble-zeroes|no-addresses|prefix-addresses|` +
+			`(no-)?show-raw-insn|show-all-symbols|special-syms|inlines|visualize-jumps(=(color|extended-color|off))?|disassembler-color=(off|on|extended)))$`),
+		texts: strings.Fields(`-b --target -m --architecture -j --section -M --disassembler-options --start-address --stop-address --insn-width --adjust-vma`), shape: readsDefault,
+	},
 	"strip": {flags: regexp.MustCompile(`^(` + copyFlags + `)$`), texts: copyTexts, shape: changesFiles},
 	"objcopy": {
 		flags: regexp.MustCompile(`^(` + copyFlags + `|--debugging|--localize-hidden|--(no-)?adjust-warnings|--(no-)?change-warnings|--weaken|--extract-symbol|--extract-dwo|--pure|--impure|` +
@@ -92,7 +99,8 @@ func (t *Task) plainTool(name string, words []string) error {
 			}
 			out, n = words[i+1], 2
 		case g.flags.MatchString(w):
-			prints = prints || slices.Contains([]string{"-V", "--version", "-h", "--help"}, w) || w == "-v" && name != "strip" && name != "objcopy"
+			prints = prints || saysItself(name, w)
+			t.Quotes = t.Quotes || name == "objdump" && quotes.MatchString(w)
 			t.word(w)
 		default:
 			n, err = t.operand(name, g, words[i:])
@@ -115,6 +123,24 @@ func (t *Task) plainTool(name string, words []string) error {
 		return fmt.Errorf("%s -I binary names symbols by its file; name another output", name)
 	}
 	return t.files(g.shape, files, out)
+}
+
+// quotes is objdump's -S, alone and among other letters.
+var quotes = regexp.MustCompile(`^(-[A-Za-z]*S[A-Za-z]*|--source.*)$`)
+
+// saysItself reports whether a word makes a program say what it is, and read nothing.
+func saysItself(name, w string) bool {
+	switch w {
+	case "-V", "--version", "--help":
+		return true
+	case "-h":
+		return name != "objdump"
+	case "-H", "-i", "--info":
+		return name == "objdump"
+	case "-v":
+		return name != "strip" && name != "objcopy"
+	}
+	return false
 }
 
 // ofBinary reports whether objcopy takes its input as plain bytes, and makes symbols of its file's name.

@@ -25,7 +25,7 @@ type Tool struct {
 	Suffix string      // version, of those that have a Kin; else ""
 }
 
-var toolNames = regexp.MustCompile(`^(?:(.+?)-)??(gcc-|llvm-)?(ar|ranlib|nm|strip|objcopy|ld|ld\.bfd|ld\.gold|size|readelf|strings)(?:-([0-9]+(?:\.[0-9]+)*))?$`)
+var toolNames = regexp.MustCompile(`^(?:(.+?)-)??(gcc-|llvm-)?(ar|ranlib|nm|strip|objcopy|ld|ld\.bfd|ld\.gold|size|readelf|strings|objdump)(?:-([0-9]+(?:\.[0-9]+)*))?$`)
 
 // ParseTool reads the base name of a program; false when it is no tool's.
 func ParseTool(base string) (Tool, bool) {

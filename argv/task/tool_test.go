@@ -87,6 +87,11 @@ func TestReadTool(t *testing.T) {
 		{"ld -v", "-v", "", ""},
 		{"size -A a.o", "-A a.o", "a.o", ""},
 		{"readelf -hW a.o", "-hW a.o", "a.o", ""},
+		{"objdump -h a.o libx.a", "-h a.o libx.a", "a.o libx.a", ""},
+		{"objdump -h", "-h", "a.out", ""},
+		{"objdump -i", "-i", "", ""},
+		{"llvm-objdump-14 -drw -j .text -M no-aliases --start-address=0x10 p", "-drw -j .text -M no-aliases --start-address=0x10 p", "p", ""},
+		{"objdump -b binary -m riscv:rv64 -D p.bin", "-b binary -m riscv:rv64 -D p.bin", "p.bin", ""},
 		{"strings -n 4 a.o", "-n 4 a.o", "a.o", ""},
 	} {
 		task, err := toolOf(t, tt.command)
@@ -173,7 +178,13 @@ func TestToolRefuses(t *testing.T) {
 		"ld --dependency-file=x a.o":                          "--dependency-file",
 		"ld -o a.o a.o":                                       "is an input",
 		"readelf --debug-dump=links a.o":                      "--debug-dump",
-		"objdump -d a.o":                                      "not the name",
+		"objdump -W a.o":                                      `"-W"`,
+		"objdump --dwarf=links a.o":                           "--dwarf",
+		"objdump -dSI src a.o":                                `"-dSI"`,
+		"objdump --prefix=/x -S a.o":                          "--prefix",
+		"objdump -M @x a.o":                                   "@x",
+		"objdump --disassembler-color=terminal a.o":           "terminal",
+		"objdump -P x a.o":                                    `"-P"`,
 		"my-ar rc x.a a.o":                                    "not the name",
 	} {
 		if task, err := toolOf(t, command); err == nil || !strings.Contains(err.Error(), want) {

@@ -92,6 +92,8 @@ func (p *Command) lookInto(name string) ([]string, error) {
 	switch text := string(head[:n]); {
 	case text == thin.Magic:
 		return p.members(name, io.MultiReader(bytes.NewReader(head[:n]), f))
+	case p.tool != nil && p.tool.Name == "objdump":
+		return p.dumped(name, f)
 	case !p.links():
 		return nil, nil
 	case strings.HasPrefix(text, elf.ELFMAG) && library:
@@ -117,18 +119,10 @@ func (p *Command) selfContained(name string, r io.Reader) error {
 	if !lld || !all {
 		return nil
 	}
-	buf := make([]byte, 64<<10)
-	for kept := 0; ; {
-		n, err := r.Read(buf[kept:])
-		if bytes.Contains(buf[:kept+n], []byte(dependentLibraries)) {
-			return p.cannot("%s has names of libraries in it (.deplibs), which are not followed: say them with -l, and -Wl,--no-dependent-libraries", name)
-		}
-		if err != nil {
-			return nil // the end; what can't be read is found out where it is sent
-		}
-		end := max(kept+n-len(dependentLibraries), 0)
-		kept = copy(buf, buf[end:kept+n])
+	if found, err := contains(r, dependentLibraries); err != nil || !found {
+		return nil // what can't be read is found out where it is sent
 	}
+	return p.cannot("%s has names of libraries in it (.deplibs), which are not followed: say them with -l, and -Wl,--no-dependent-libraries", name)
 }
 
 // members are the files that a thin archive says are its members.

@@ -1,0 +1,139 @@
+package pinned
+
+import (
+	"debug/dwarf"
+	"debug/elf"
+	"encoding/hex"
+	"io"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/crosscc/crosscc/broker/agent/thin"
+)
+
+// This file finds what objdump opens though no word of its command names it: files with
+// debug information that an object leads to (GDB's manual, Debugging Information in Separate Files, and BFD's
+// opncls.c), and with -S the sources.
+
+// Names of sections that lead elsewhere, as they stand in a table of names.
+const (
+	debugLink    = "\x00.gnu_debuglink\x00"
+	debugAltLink = "\x00.gnu_debugaltlink\x00"
+)
+
+// dumped are the files that objdump may open for one of its inputs.
+func (p *Command) dumped(name string, f *os.File) ([]string, error) {
+	var head [len(thin.Plain)]byte
+	if _, err := f.ReadAt(head[:], 0); err != nil && err != io.EOF {
+		return nil, p.cannot("an input can't be read: %v", err)
+	}
+	if string(head[:]) == thin.Plain {
+		for _, mark := range []string{debugLink, debugAltLink} {
+			if found, err := contains(io.NewSectionReader(f, 0, 1<<62), mark); err != nil || found {
+				return nil, p.cannot("%s has members that lead to other files (%s), which are not followed", name, strings.Trim(mark, "\x00"))
+			}
+		}
+		if p.task.Quotes {
+			return nil, p.cannot("objdump -S of the archive %s: the sources of its members are not looked for; take them out", name)
+		}
+		return nil, nil
+	}
+	e, err := elf.NewFile(f)
+	if err != nil {
+		return nil, nil // objdump says what it thinks of it
+	}
+	if e.Section(".gnu_debugaltlink") != nil {
+		return nil, p.cannot("%s leads to another file (.gnu_debugaltlink), which is not followed", name)
+	}
+	files := debugFiles(path.Dir(p.s.Abs(name)), p.s.Request.Dir, e)
+	if !p.task.Quotes {
+		return files, nil
+	}
+	sources, err := sourceFiles(e)
+	if err != nil {
+		return nil, p.cannot("objdump -S: the names of the sources of %s can't be read: %v", name, err)
+	}
+	return append(files, sources...), nil
+}
+
+// debugFiles are where BFD looks for debug information of an object in a directory, but for
+// its own places, which are the image's: a file by its name, or by the object's ID from the working directory.
+func debugFiles(dir, working string, e *elf.File) []string {
+	var files []string
+	if s := e.Section(".gnu_debuglink"); s != nil {
+		data, _ := s.Data()
+		if link, _, _ := strings.Cut(string(data), "\x00"); link != "" {
+			files = append(files, dir+"/"+link, dir+"/.debug/"+link)
+		}
+	}
+	const head = 16 // of a note whose name is GNU
+	if s := e.Section(".note.gnu.build-id"); s != nil {
+		if data, _ := s.Data(); len(data) > head+1 {
+			id := ".build-id/" + hex.EncodeToString(data[head:head+1]) + "/" + hex.EncodeToString(data[head+1:]) + ".debug"
+			files = append(files, working+"/"+id, working+"/.debug/"+id)
+		}
+	}
+	return files
+}
+
+// sourceFiles are the sources that an object's lines are of.
+func sourceFiles(e *elf.File) ([]string, error) {
+	if e.Section(".debug_info") == nil && e.Section(".zdebug_info") == nil {
+		return nil, nil
+	}
+	d, err := e.DWARF()
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	seen := map[string]bool{}
+	units := d.Reader()
+	for {
+		unit, err := units.Next()
+		if err != nil || unit == nil {
+			return files, err
+		}
+		units.SkipChildren()
+		lines, err := d.LineReader(unit)
+		if err != nil {
+			return nil, err
+		}
+		if lines == nil {
+			continue
+		}
+		dir, _ := unit.Val(dwarf.AttrCompDir).(string)
+		for _, f := range lines.Files() {
+			if f == nil || f.Name == "" {
+				continue
+			}
+			name := f.Name
+			if !path.IsAbs(name) && dir != "" {
+				name = dir + "/" + name
+			}
+			if !seen[name] {
+				seen[name] = true
+				files = append(files, name)
+			}
+		}
+	}
+}
+
+// contains reports whether a text has a mark in it.
+func contains(r io.Reader, mark string) (bool, error) {
+	buf := make([]byte, 64<<10)
+	for kept := 0; ; {
+		n, err := r.Read(buf[kept:])
+		if strings.Contains(string(buf[:kept+n]), mark) {
+			return true, nil
+		}
+		if err == io.EOF {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		end := max(kept+n-len(mark), 0)
+		kept = copy(buf, buf[end:kept+n])
+	}
+}
