@@ -55,7 +55,7 @@ if [ "$goal" = test ] || [ "$goal" = projects ]; then
 fi
 if [ "$goal" = test ]; then
     packages+=(
-        cmake ninja-build                            # build lua with a pinned image
+        cmake meson ninja-build                      # build with a pinned image
         docker.io                                    # an Engine of the tests' own; its service stays off
     )
 fi
