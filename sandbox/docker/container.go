@@ -8,11 +8,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"strconv"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/crosscc/crosscc/sandbox"
 	"github.com/crosscc/crosscc/sandbox/docker/internal/engine"
@@ -65,6 +62,7 @@ type warm struct {
 	id    string
 	dir   string // on the host: the stage and the socket
 	uid   int
+	shows []stamped // of the host, besides the tree
 	stage *stage
 	conn  *inner.Conn
 }
@@ -258,15 +256,4 @@ func (w *warm) destroy() error {
 		errs = append(errs, os.RemoveAll(w.dir))
 	}
 	return errors.Join(errs...)
-}
-
-// stampOf is what a file is, for the key of a container: one that was replaced is
-// still the old one where it is mounted.
-func stampOf(name string) (string, error) {
-	var st unix.Stat_t
-	if err := unix.Lstat(name, &st); err != nil {
-		return "", &os.PathError{Op: "lstat", Path: name, Err: err}
-	}
-	return strconv.FormatUint(uint64(st.Dev), 10) + " " + strconv.FormatUint(st.Ino, 10) + " " + strconv.FormatInt(st.Size, 10) + " " +
-		strconv.FormatInt(st.Mtim.Nano(), 10) + " " + strconv.FormatInt(st.Ctim.Nano(), 10), nil
 }

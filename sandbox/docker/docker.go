@@ -56,7 +56,8 @@ type runner struct {
 	command  []string // how it is started there
 	closures sandbox.Closures
 	logf     func(string, ...any)
-	warned   sync.Map // Engine's warnings that were logged
+	warned   sync.Map    // Engine's warnings that were logged
+	looks    atomic.Bool // somebody will look for stale containers
 	made     atomic.Int64
 	pool     *pool
 }
@@ -248,11 +249,11 @@ func (d *runner) inContainer(ctx context.Context, w *warm, s *sandbox.Spec, l sa
 // take finds a container for s or makes one; its holder gives it back or
 // discards it, and then tells the pool's busy.
 func (d *runner) take(ctx context.Context, s *sandbox.Spec, l sandbox.Limits, binds []sandbox.Bind) (w *warm, err error) {
-	key, err := keyOf(s, l, binds)
+	key, shows, err := keyOf(s, l, binds)
 	kind := ""
 	if err == nil && brief(s, binds) {
 		binds = nil
-		kind, err = keyOf(s, l, nil)
+		kind, _, err = keyOf(s, l, nil)
 		key = kind + key
 	}
 	if f, ok := errors.AsType[*sandbox.Failure](err); ok {
@@ -284,6 +285,7 @@ func (d *runner) take(ctx context.Context, s *sandbox.Spec, l sandbox.Limits, bi
 		return nil, err
 	}
 	if w = d.pool.dress(kind, key); w != nil && w.conn.Alive() {
+		w.shows = shows
 		return w, nil
 	}
 	if w != nil {
@@ -299,6 +301,7 @@ func (d *runner) take(ctx context.Context, s *sandbox.Spec, l sandbox.Limits, bi
 		}
 		return nil, &sandbox.Failure{Kind: sandbox.Setup, Detail: "container", Err: err}
 	}
+	w.shows = shows
 	d.pool.made(time.Since(began))
 	if ctx.Err() != nil {
 		d.giveBack(w)
@@ -316,39 +319,42 @@ func brief(s *sandbox.Spec, binds []sandbox.Bind) bool {
 }
 
 // keyOf says which jobs can be in one container, one after the other: those with
-// the same mounts. A file that changed is another mount.
-func keyOf(s *sandbox.Spec, l sandbox.Limits, binds []sandbox.Bind) (string, error) {
+// the same mounts. A file that changed is another mount. shows are the host's files that
+// it has.
+func keyOf(s *sandbox.Spec, l sandbox.Limits, binds []sandbox.Bind) (key string, shows []stamped, err error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "%q %d %d %d %d\n", s.Out, l.Temp, l.OutputSum, l.Sum, l.Processes)
 	if s.Whole {
 		words, err := fixedWords(s, l, binds)
 		if err != nil {
-			return "", err
+			return "", nil, err
 		}
 		// An image's files never change, but all of it may go and come again by the same name.
 		stamp, err := stampOf(s.Root)
 		if err != nil {
-			return "", err
+			return "", nil, err
 		}
+		shows = append(shows, stamped{s.Root, stamp})
 		fmt.Fprintf(h, "%q %s\n", words, stamp)
 	}
 	for _, b := range binds {
 		stamp := ""
 		if b.Source != "" {
-			var err error
 			if stamp, err = stampOf(b.Source); err != nil {
-				return "", err
+				return "", nil, err
 			}
+			shows = append(shows, stamped{b.Source, stamp})
 		}
 		fmt.Fprintf(h, "%q %q %q %s\n", b.Dest, b.Source, b.Link, stamp)
 	}
-	return string(h.Sum(nil)), nil
+	return string(h.Sum(nil)), shows, nil
 }
 
 // giveBack keeps a container for the next job. Nobody waits for the one that has to go
 // for it.
 func (d *runner) giveBack(w *warm) {
 	old := d.pool.free(w)
+	d.lookLater()
 	if old == nil {
 		return
 	}
