@@ -94,6 +94,9 @@ func TestScripts(t *testing.T) {
 //	helper-stop NAME [SIGNAL]           end it, by TERM or the signal
 //	lying-helper NAME [COMPILER]        a helper whose objects are COMPILER's, whatever it is asked for
 //	listen NAME [TEXT]                  a listener that is no helper: it answers with TEXT or not at all
+//	gate NAME ADDRESS [MIB]             $NAME leads to ADDRESS, and holds what is sent there after so many MiB; said
+//	                                    again it leads there from now on
+//	gate-held NAME                      it holds something before long
 //	alike [-as LOCAL] [-code] COMPILER ARG…
 //	                                    through crosscc and without it: the same files, output and status
 //	same A B, samecode A B              the same bytes; the same code and data
@@ -115,7 +118,7 @@ func TestScripts(t *testing.T) {
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	all := map[string]func(*testscript.TestScript, bool, []string){"needs-root": needsRoot}
 	for _, some := range []map[string]func(*testscript.TestScript, bool, []string){
-		helperCommands, peerCommands, compareCommands, statusCommands, processCommands, engineCommands, imageCommands,
+		helperCommands, peerCommands, gateCommands, compareCommands, statusCommands, processCommands, engineCommands, imageCommands,
 	} {
 		maps.Copy(all, some)
 	}
@@ -126,6 +129,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 type script struct {
 	dir     string // of its client's state and of its helpers; unique, in every process's environment
 	helpers map[string]*exec.Cmd
+	gates   map[string]*gate
 }
 
 type scriptKey struct{}
@@ -135,7 +139,7 @@ func scriptOf(ts *testscript.TestScript) *script { return ts.Value(scriptKey{}).
 // setup gives each script a client of its own: nothing of the user's or of the
 // machine's configuration reaches it.
 func setup(env *testscript.Env) error {
-	s := &script{helpers: make(map[string]*exec.Cmd)}
+	s := &script{helpers: make(map[string]*exec.Cmd), gates: make(map[string]*gate)}
 	var err error
 	if s.dir, err = os.MkdirTemp(filepath.Join(root, "s"), ""); err != nil {
 		return err

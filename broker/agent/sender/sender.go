@@ -35,6 +35,9 @@ const (
 	packTime = 15 * time.Minute
 	// packRest is how long one that failed is not tried again.
 	packRest = 10 * time.Minute
+	// lostRest is the same for one whose helper was lost meanwhile: that may be back in a
+	// moment. It doubles up to packRest, for making and sending one costs seconds.
+	lostRest = 10 * time.Second
 	// packAgain is the same for one that was sent, and is not there: packs are gone
 	// when a helper stops.
 	packAgain = 2 * time.Minute
@@ -48,12 +51,23 @@ type Sender struct {
 	log  logrus.FieldLogger
 	work sync.WaitGroup
 
-	mu   sync.Mutex           // guards what follows
-	busy bool                 // one is sent
-	done map[string]time.Time // by helper and compiler: when it ended
-	good map[string]bool
+	mu   sync.Mutex        // guards what follows
+	busy bool              // one is sent
+	done map[string]try    // by helper and compiler: the last one
 	said map[string]string // by helper: the last news, for people
 }
+
+// A try is how sending a pack ended.
+type try struct {
+	ended time.Time
+	rest  time.Duration // for which it is not tried again
+	lost  bool          // with the helper
+}
+
+// A lostError is why a helper went away while it was sent something.
+type lostError struct{ error }
+
+func (e lostError) Unwrap() error { return e.error }
 
 // New makes a sender that has sent nothing. When ctx ends so does what it sends; Wait
 // returns after that.
@@ -68,21 +82,31 @@ func (s *Sender) Wait() { s.work.Wait() }
 func (s *Sender) begin(key string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at, tried := s.done[key]
-	if s.busy || s.good[key] && time.Since(at) < packAgain || tried && !s.good[key] && time.Since(at) < packRest {
+	if last, tried := s.done[key]; s.busy || tried && time.Since(last.ended) < last.rest {
 		return false
 	}
-	if s.done == nil || len(s.done) >= maxSent {
-		s.done, s.good = map[string]time.Time{}, map[string]bool{}
+	if s.done == nil || len(s.done) >= maxSent && s.done[key] == (try{}) {
+		s.done = map[string]try{}
 	}
 	s.busy = true
 	return true
 }
 
-func (s *Sender) end(key string, good bool) {
+// end notes how it ended.
+func (s *Sender) end(key string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.busy, s.done[key], s.good[key] = false, time.Now(), good
+	now := try{ended: time.Now(), rest: packRest}
+	_, now.lost = errors.AsType[lostError](err)
+	switch last := s.done[key]; {
+	case err == nil:
+		now.rest = packAgain
+	case now.lost && last.lost:
+		now.rest = min(2*last.rest, packRest)
+	case now.lost:
+		now.rest = lostRest
+	}
+	s.busy, s.done[key] = false, now
 }
 
 // say notes the news of a helper.
@@ -119,7 +143,7 @@ func (s *Sender) Offer(c *compile.Compile, list []fleet.Prospect) {
 		tc, program, path := c.Toolchain, c.Program, c.Session.Getenv("PATH")
 		s.work.Go(func() {
 			err := s.send(p, program, path, tc)
-			s.end(key, err == nil)
+			s.end(key, err)
 			if err != nil {
 				s.say(p.Address, fmt.Sprintf("%s not sent: %v", tc.Identity, err))
 				s.log.WithError(err).WithField("helper", p.Address).Warn("compiler not sent")
@@ -156,7 +180,10 @@ func (s *Sender) send(p fleet.Prospect, program, path string, tc toolchains.Tool
 	if err := p.SendPack(ctx, blob, func(text string) {
 		s.say(p.Address, fmt.Sprintf("%s, %d MiB: %s", tc.Identity, mib, text))
 	}); err != nil {
-		return err
+		if _, refused := errors.AsType[*broker.Refusal](err); refused || ctx.Err() != nil {
+			return err
+		}
+		return lostError{err}
 	}
 	text := fmt.Sprintf("%s sent, %d MiB in %s", tc.Identity, mib, time.Since(began).Round(100*time.Millisecond))
 	s.say(p.Address, text)

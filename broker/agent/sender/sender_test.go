@@ -11,34 +11,53 @@ import (
 	"github.com/crosscc/crosscc/broker/monitor"
 )
 
-// One pack at a time; what was tried is not tried again at once, and what went well
-// a little later.
+// One pack at a time; what was tried is not tried again at once: what went well a little
+// later, what failed much later, and what was lost with its helper soon, at first.
 func TestSender(t *testing.T) {
 	var s Sender
 	if !s.begin("a") || s.begin("a") || s.begin("b") {
 		t.Error("two at a time")
 	}
-	s.end("a", false)
+	lost := fmt.Errorf("send: %w", lostError{errors.New("connection reset")})
+	s.end("a", errors.New("refused"))
 	if s.begin("a") || !s.begin("b") {
 		t.Error("one that failed again, or not another")
 	}
-	s.end("b", true)
-	for key, at := range map[string]time.Duration{"a": packRest, "b": packAgain} {
-		s.done[key] = time.Now().Add(-at + time.Minute/2)
-		if s.begin(key) {
-			t.Errorf("%s again after less than %s", key, at)
+	s.end("b", nil)
+	for _, tt := range []struct {
+		key  string
+		rest time.Duration
+		next error // how it ends then
+	}{
+		{"a", packRest, lost}, {"b", packAgain, lost}, {"a", lostRest, lost}, {"b", lostRest, nil}, {"a", 2 * lostRest, lost},
+		{"a", 4 * lostRest, errors.New("refused")}, {"b", packAgain, lost}, {"a", packRest, lost}, {"a", lostRest, lost}, {"b", lostRest, nil},
+	} {
+		ended := func(ago time.Duration) {
+			last := s.done[tt.key]
+			last.ended = time.Now().Add(-ago)
+			s.done[tt.key] = last
 		}
-		s.done[key] = time.Now().Add(-at)
-		if !s.begin(key) {
-			t.Errorf("%s never again", key)
+		ended(tt.rest - 5*time.Second)
+		if s.begin(tt.key) {
+			t.Fatalf("%s again after less than %s", tt.key, tt.rest)
 		}
-		s.end(key, true)
+		ended(tt.rest)
+		if !s.begin(tt.key) {
+			t.Fatalf("%s not again after %s", tt.key, tt.rest)
+		}
+		s.end(tt.key, tt.next)
+	}
+	for range 20 {
+		s.end("a", lost)
+	}
+	if rest := s.done["a"].rest; rest != packRest {
+		t.Errorf("lost again and again it rests for %s", rest)
 	}
 	for i := range 2 * maxSent {
 		s.begin(fmt.Sprint(i))
-		s.end(fmt.Sprint(i), true)
+		s.end(fmt.Sprint(i), nil)
 	}
-	if len(s.done) > maxSent || len(s.good) > maxSent {
+	if len(s.done) > maxSent {
 		t.Errorf("%d are remembered", len(s.done))
 	}
 	s.say("h:1", "half")
