@@ -119,6 +119,10 @@ type Runner func(ctx context.Context, j *Job) (Result, error)
 // counted in status and explained in docs/reasons.md.
 type Reason string
 
+// ReasonTooLong: the job took longer than a helper lets one take. It would elsewhere, too:
+// nobody else is asked, or a build would wait as long once more for each helper.
+const ReasonTooLong Reason = "too-long"
+
 // A Refusal is a helper's no to one job. The helper stays good for others.
 type Refusal struct {
 	Reason Reason

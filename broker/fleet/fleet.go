@@ -275,11 +275,13 @@ func (f *Fleet) Run(ctx context.Context, list []Prospect, j *broker.Job, check f
 		if c, ok := errors.AsType[*broker.ChangedError](err); ok {
 			return broker.Result{}, toolchains.None, c
 		}
-		if r, ok := errors.AsType[*broker.Refusal](err); ok {
-			failed.Reason = r.Reason
-		}
 		f.o.Log.WithError(err).WithField("helper", p.Address).Warn("job not done")
 		texts = append(texts, fmt.Sprintf("helper %s: %v", p.Address, err))
+		if r, ok := errors.AsType[*broker.Refusal](err); ok {
+			if failed.Reason = r.Reason; r.Reason == broker.ReasonTooLong {
+				break
+			}
+		}
 		left = slices.Delete(left, i, i+1)
 	}
 	failed.Text = strings.Join(texts, "; ")

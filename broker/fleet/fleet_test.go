@@ -133,12 +133,16 @@ func TestNextHelper(t *testing.T) {
 	refuse := func(context.Context, *broker.Job) (broker.Result, error) {
 		return broker.Result{}, broker.Refusef("policy", "will not")
 	}
+	long := func(context.Context, *broker.Job) (broker.Result, error) {
+		return broker.Result{}, broker.Refusef(broker.ReasonTooLong, "lets no job take longer")
+	}
 	for _, tc := range []struct{ hosts, helper, text string }{
 		{"grpc://a:1 grpc://b:1 grpc://c:1", "c:1", ""},
+		{"grpc://a:1 grpc://d:1 grpc://c:1", "", "helper a:1: connection lost; helper d:1: lets no job take longer"}, // nor will c
 		{"grpc://a:1 grpc://b:1", "", "helper a:1: connection lost; helper b:1: will not"},
 	} {
 		f, hosts := fleetOf(t, map[string]*peer{
-			"a:1": newPeer(8, fail, gcc12()), "b:1": newPeer(8, refuse, gcc12()), "c:1": newPeer(1, good("c"), gcc12()),
+			"a:1": newPeer(8, fail, gcc12()), "b:1": newPeer(8, refuse, gcc12()), "c:1": newPeer(1, good("c"), gcc12()), "d:1": newPeer(8, long, gcc12()),
 		})
 		f.Reach(t.Context(), hosts(tc.hosts)) // all are known
 		list := f.Prospects(t.Context(), hosts(tc.hosts), want())

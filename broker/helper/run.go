@@ -254,6 +254,9 @@ func (h *Helper) compile(ctx context.Context, tc catalog.Located, p *plan) (brok
 	if ok && f.Kind == sandbox.BadOutput { // by the job's own words (gcc's -fhelp), not by the machine's fault
 		return broker.Result{}, broker.Refusef(ReasonRejected, "%v", f)
 	}
+	if ok && (f.Kind == sandbox.WallTime || f.Kind == sandbox.CPU) { // no fault of the machine's either
+		return broker.Result{}, broker.Refusef(broker.ReasonTooLong, "lets no job take longer: %s", f.Detail)
+	}
 	if err != nil {
 		return broker.Result{}, err
 	}
