@@ -63,6 +63,9 @@ type ImageState struct {
 	// Digests are all that a pin of it may have, blanks between, its ID first; "" while
 	// it is not there.
 	Digests string
+	// Shared are those of Digests by which other machines have other images, blanks
+	// between: an index's.
+	Shared string
 }
 
 // ID is the one of the image's digests that is no other image's: an index's is that of
@@ -75,6 +78,11 @@ func (i ImageState) ID() string {
 // Has reports whether a pin with this digest means the image.
 func (i ImageState) Has(digest string) bool {
 	return slices.Contains(strings.Fields(i.Digests), digest)
+}
+
+// Shares reports whether a pin with this digest means other images on other machines.
+func (i ImageState) Shares(digest string) bool {
+	return slices.Contains(strings.Fields(i.Shared), digest)
 }
 
 // An ImagePhase is a word for that.

@@ -15,6 +15,7 @@ import (
 type Image struct {
 	ID       digest.Digest     // of the configuration
 	Digests  []digest.Digest   // what a pin may have; the first is what people name it by
+	Shared   []digest.Digest   // of Digests: other images' as well, on other machines, or nobody knows
 	Names    []string          // by which the source knows it, without tags; may be empty
 	Platform string            // linux/amd64, linux/arm/v7
 	Labels   map[string]string // of the configuration
@@ -49,11 +50,12 @@ func (s *Source) Describe(read func(d ocispec.Descriptor, manifest bool) ([]byte
 		im.Blobs = append(im.Blobs, Blob{d.Digest, d.Size})
 		return read(d, manifest)
 	}
-	data, err := manifestBelow(s.root, func(d ocispec.Descriptor) ([]byte, error) {
+	data, shared, err := manifestBelow(s.root, func(d ocispec.Descriptor) ([]byte, error) {
 		data, err := document(d, true, maxManifest)
 		im.Digests = append(im.Digests, d.Digest)
 		return data, err
 	})
+	im.Shared = shared
 	if err != nil {
 		return Image{}, err
 	}
@@ -82,22 +84,29 @@ func (s *Source) Blob(ctx context.Context, d ocispec.Descriptor, manifest bool) 
 }
 
 // manifestBelow reads the manifest that d leads to: itself, or that for this machine
-// in an index.
-func manifestBelow(d ocispec.Descriptor, read func(ocispec.Descriptor) ([]byte, error)) ([]byte, error) {
+// in an index. shared are the indexes on the way that lead to others on other machines.
+func manifestBelow(d ocispec.Descriptor, read func(ocispec.Descriptor) ([]byte, error)) (data []byte, shared []digest.Digest, err error) {
+	var way []digest.Digest
 	for range maxIndexes + 1 {
 		data, err := read(d)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		manifests, ok, err := parseIndex(data)
 		if err != nil || !ok {
-			return data, err
+			return data, shared, err
 		}
-		if d, err = choose(manifests); err != nil {
-			return nil, err
+		way = append(way, d.Digest)
+		next, several, err := choose(manifests)
+		if err != nil {
+			return nil, nil, err
 		}
+		if several {
+			shared = slices.Clone(way)
+		}
+		d = next
 	}
-	return nil, fmt.Errorf("more than %d indexes within each other", maxIndexes)
+	return nil, nil, fmt.Errorf("more than %d indexes within each other", maxIndexes)
 }
 
 // note fills in what the source and the manifest m say.
@@ -107,13 +116,14 @@ func (s *Source) note(im *Image, m image) {
 		im.Blobs = append(im.Blobs, Blob{l.Digest, l.Size})
 	}
 	if s.made { // the manifest is ours, and nobody's pin
-		im.Digests = nil
+		im.Digests, im.Shared = nil, nil
 	}
 	im.Digests = union(im.Digests, []digest.Digest{m.id})
 	// The first is what people name it by.
 	switch i := slices.Index(im.Digests, s.want); {
 	case s.also != "":
 		im.Digests = union([]digest.Digest{s.also}, im.Digests)
+		im.Shared = union(im.Shared, []digest.Digest{s.also}) // an Engine does not say whether it is an index's
 	case i > 0:
 		im.Digests = union([]digest.Digest{s.want}, im.Digests)
 	}

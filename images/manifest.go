@@ -162,10 +162,11 @@ func variants(arch string) []string {
 	return nil
 }
 
-// choose picks the manifest of an index for this machine.
-func choose(manifests []ocispec.Descriptor) (ocispec.Descriptor, error) {
+// choose picks the manifest of an index for this machine; several says that there are
+// others for others.
+func choose(manifests []ocispec.Descriptor) (d ocispec.Descriptor, several bool, err error) {
 	if len(manifests) == 1 && manifests[0].Platform == nil {
-		return manifests[0], nil
+		return manifests[0], false, nil
 	}
 	var there []string
 	for _, m := range manifests {
@@ -184,9 +185,9 @@ func choose(manifests []ocispec.Descriptor) (ocispec.Descriptor, error) {
 	for _, want := range wanted {
 		for _, m := range manifests {
 			if m.Platform != nil && platformOf(*m.Platform) == want {
-				return m, nil
+				return m, slices.ContainsFunc(there, func(p string) bool { return p != want }), nil
 			}
 		}
 	}
-	return ocispec.Descriptor{}, fmt.Errorf("the image is for %.200s; this machine is %s", strings.Join(there, ", "), host)
+	return ocispec.Descriptor{}, false, fmt.Errorf("the image is for %.200s; this machine is %s", strings.Join(there, ", "), host)
 }

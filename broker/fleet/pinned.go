@@ -23,29 +23,37 @@ const imageTime = 2 * time.Minute
 // imageBeat is how often such a job looks.
 const imageBeat = 200 * time.Millisecond
 
+// A Meaning is which image a pin means.
+type Meaning struct {
+	Digest string // of the pin
+	// Machine is whose image is meant where each kind of machine has one by this digest, as Go
+	// calls it: the client's. Which helpers there are says nothing of what a project means.
+	Machine string
+	// ID is the image that was found before; "" when none was.
+	ID string
+}
+
 // An Imaged is a helper that serves an image.
 type Imaged struct {
 	Prospect
 	Image      string                 // its ID
-	Machine    string                 // what its programs run on, as Go calls it
 	Toolchains []toolchains.Toolchain // of the image
 }
 
-// Imaged tells which helpers serve an image that a pin with the digest means, and what
-// they have of it; with id only those whose image is that one. While none does it waits a
-// bounded time for those that are being connected, or get the image ready. The error is
-// a *broker.Refusal that says how it stands with each.
-func (f *Fleet) Imaged(ctx context.Context, hosts []hostlist.Host, digest, id string) ([]Imaged, error) {
+// Imaged tells which helpers serve the image that a pin means, and what they have of
+// it. While none does it waits a bounded time for those that are being connected, or get
+// the image ready. The error is a *broker.Refusal that says how it stands with each.
+func (f *Fleet) Imaged(ctx context.Context, hosts []hostlist.Host, w Meaning) ([]Imaged, error) {
 	if len(hosts) == 0 {
 		return nil, broker.Refusef(ReasonNoHost, "the host list names no helper")
 	}
 	ms := f.membersOf(hosts)
 	var list []Imaged
 	f.await(ctx, ms, func() bool {
-		list = f.imaged(ms, digest, id)
-		return id != "" && serving(list) // who has to choose should not take the first that answers
+		list = f.imaged(ms, w)
+		return w.ID != "" && serving(list) // who has to choose should not take the first that answers
 	})
-	for end := time.Now().Add(imageTime); !serving(list) && f.getting(ms, digest) && time.Now().Before(end); list = f.imaged(ms, digest, id) {
+	for end := time.Now().Add(imageTime); !serving(list) && f.getting(ms, w.Digest) && time.Now().Before(end); list = f.imaged(ms, w) {
 		select {
 		case <-time.After(imageBeat):
 		case <-ctx.Done():
@@ -67,14 +75,14 @@ func serving(list []Imaged) bool {
 }
 
 // imaged says of each member what it has of an image.
-func (f *Fleet) imaged(ms []*member, digest, id string) []Imaged {
+func (f *Fleet) imaged(ms []*member, w Meaning) []Imaged {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var list []Imaged
 	for _, m := range ms {
 		i := Imaged{Prospect: Prospect{Address: m.address, member: m}}
 		if f.reachable(&i.Prospect, m) {
-			i.of(m, digest, id)
+			i.of(m, w)
 		}
 		list = append(list, i)
 	}
@@ -83,18 +91,23 @@ func (f *Fleet) imaged(ms []*member, digest, id string) []Imaged {
 
 // of fills in what a member has of the image, by whichever names its configuration calls
 // it. The fleet's mutex is held.
-func (i *Imaged) of(m *member, digest, id string) {
-	i.Reason, i.Text = ReasonNoImage, "does not have the image "+digest
+func (i *Imaged) of(m *member, w Meaning) {
+	i.Reason, i.Text = ReasonNoImage, "does not have the image "+w.Digest
+	id := w.ID
 	for _, state := range m.state.Images {
-		if !means(state, digest) {
+		if !means(state, w.Digest) {
 			continue
 		}
 		i.Text = fmt.Sprintf("has the image %s: %s %s", state.Name, state.Phase, cmp.Or(state.Detail, "without a compiler"))
 		if state.Phase != broker.ImageReady {
 			continue
 		}
+		if state.Shares(w.Digest) && m.state.Machine != w.Machine {
+			i.Text = fmt.Sprintf("has by the digest of the pin the image for %s machines, and here that of %s machines is meant: for the other pin %s", m.state.Machine, w.Machine, state.ID())
+			continue
+		}
 		if id != "" && state.ID() != id {
-			i.Text = fmt.Sprintf("has another image for %s, %s, and builds here began with %s: pin one of the two", digest, state.ID(), id)
+			i.Text = fmt.Sprintf("has another image for %s, %s, and builds here began with %s: pin one of the two", w.Digest, state.ID(), id)
 			continue
 		}
 		for _, tc := range m.state.Toolchains {
@@ -105,7 +118,7 @@ func (i *Imaged) of(m *member, digest, id string) {
 	}
 	if len(i.Toolchains) > 0 {
 		i.Match, i.Reason, i.Text = toolchains.Identical, "", ""
-		i.Image, i.Machine = id, m.state.Machine
+		i.Image = id
 	}
 }
 

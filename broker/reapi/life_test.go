@@ -218,7 +218,7 @@ func TestWatch(t *testing.T) {
 	b.setState(func(s *broker.State) { s.Running = 1 })
 	want.Running = 1
 	until(t, states, func(s broker.State) bool { return cmp.Diff(want, s) == "" })
-	want.Images = []broker.ImageState{{Name: "tools@sha256:1", Phase: broker.ImageFetching, Detail: "half", Toolchains: 2, Digests: "sha256:1 sha256:2"}}
+	want.Images = []broker.ImageState{{Name: "tools@sha256:1", Phase: broker.ImageFetching, Detail: "half", Toolchains: 2, Digests: "sha256:1 sha256:2", Shared: "sha256:2"}}
 	b.setState(func(s *broker.State) { s.Images = want.Images })
 	until(t, states, func(s broker.State) bool { return cmp.Diff(want, s) == "" })
 	b.setState(func(s *broker.State) { s.Toolchains = nil })

@@ -95,7 +95,7 @@ func (s *Store) describe(ctx context.Context, src *images.Source) (*record, erro
 		return nil, err
 	}
 	r := &record{Blobs: im.Blobs, LayerList: im.Layers, Entry: Entry{
-		ID: im.ID, Digests: im.Digests, Names: im.Names, Platform: im.Platform, Labels: im.Labels, Env: im.Env,
+		ID: im.ID, Digests: im.Digests, Shared: im.Shared, Names: im.Names, Platform: im.Platform, Labels: im.Labels, Env: im.Env,
 		Layers: len(im.Layers), Added: s.o.Now(),
 	}}
 	for _, b := range r.Blobs {
@@ -116,7 +116,7 @@ func merge(old, r *record) *record {
 		return r
 	}
 	old.Digests, old.Names = union(old.Digests, r.Digests), union(old.Names, r.Names)
-	old.Blobs = union(old.Blobs, r.Blobs)
+	old.Shared, old.Blobs = union(old.Shared, r.Shared), union(old.Blobs, r.Blobs)
 	return old
 }
 

@@ -22,6 +22,7 @@ import (
 type Entry struct {
 	ID       digest.Digest     `json:"id"`       // the digest of its configuration, which names its content whatever it was packed in
 	Digests  []digest.Digest   `json:"digests"`  // what a pin may have: index, manifest, ID
+	Shared   []digest.Digest   `json:"shared"`   // of Digests: an index's, by which other machines have other images
 	Names    []string          `json:"names"`    // under which it was added, without tags; may be empty
 	Platform string            `json:"platform"` // linux/amd64, linux/arm/v7
 	Labels   map[string]string `json:"labels"`

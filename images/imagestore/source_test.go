@@ -86,7 +86,7 @@ func TestSources(t *testing.T) {
 			s := storeIn(t, Options{})
 			e, err := add(t, s, tt.reference)
 			check(t, err)
-			if e.ID != id || !cmp.Equal(e.Digests, tt.digests) || !cmp.Equal(e.Names, tt.names) || e.Platform != "linux/"+runtime.GOARCH ||
+			if e.ID != id || !cmp.Equal(e.Digests, tt.digests) || len(e.Shared) > 0 || !cmp.Equal(e.Names, tt.names) || e.Platform != "linux/"+runtime.GOARCH ||
 				e.Labels["who"] != "me" || len(e.Env) != 2 || e.Layers != 3 || !e.Unpacked || e.Entries != 8 || e.Size < 1 || e.Packed < 1 {
 				t.Errorf("entry %+v", e)
 			}
@@ -131,9 +131,22 @@ func TestIndex(t *testing.T) {
 	} {
 		s := storeIn(t, Options{})
 		e, err := add(t, s, tt.reference)
-		if err != nil || e.ID != id || !cmp.Equal(e.Digests, tt.digests) {
-			t.Errorf("%s: %+v, %v", tt.reference, e.Digests, err)
+		var shared []digest.Digest // with other machines' images
+		if slices.Contains(tt.digests, top) {
+			shared = append(shared, top)
 		}
+		if err != nil || e.ID != id || !cmp.Equal(e.Digests, tt.digests) || !slices.Equal(e.Shared, shared) {
+			t.Errorf("%s: %+v, of these shared %+v, %v", tt.reference, e.Digests, e.Shared, err)
+		}
+	}
+	// One that leads to no other image is as good as the manifest: what builders add to it
+	// is none.
+	lone := indexOf(t, map[string]v1.Image{
+		"linux/" + runtime.GOARCH: img,
+		"unknown/unknown":         imagetest.Image(t, compression.GZip, imagetest.Tar(t, imagetest.Entry{"attestation", ""})),
+	})
+	if e, err := add(t, storeIn(t, Options{}), imagetest.Layout(t, lone)); err != nil || !slices.Contains(e.Digests, imagetest.Digest(t, lone)) || len(e.Shared) > 0 {
+		t.Errorf("of one image: %+v, %v", e, err)
 	}
 	// One and the same image has then all its digests and names.
 	s := storeIn(t, Options{})
@@ -142,7 +155,7 @@ func TestIndex(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if all, err := s.List(); err != nil || len(all) != 1 || !cmp.Equal(all[0].Digests, []digest.Digest{manifest, id, top}) || !cmp.Equal(all[0].Names, []string{host + "/multi"}) {
+	if all, err := s.List(); err != nil || len(all) != 1 || !cmp.Equal(all[0].Digests, []digest.Digest{manifest, id, top}) || !cmp.Equal(all[0].Shared, []digest.Digest{top}) || !cmp.Equal(all[0].Names, []string{host + "/multi"}) {
 		t.Errorf("%+v, %v", all, err)
 	}
 	// No image for this machine.

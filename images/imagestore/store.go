@@ -201,7 +201,7 @@ func (s *Store) Find(d digest.Digest) (Entry, error) {
 func (s *Store) entry(r *record) Entry {
 	e := r.Entry
 	e.Labels, e.Env = maps.Clone(e.Labels), slices.Clone(e.Env)
-	e.Digests, e.Names = slices.Clone(e.Digests), slices.Clone(e.Names)
+	e.Digests, e.Shared, e.Names = slices.Clone(e.Digests), slices.Clone(e.Shared), slices.Clone(e.Names)
 	e.Unpacked = s.unpacked(r.ID)
 	if info, err := os.Stat(s.in("locks", imageLock(r.ID))); err == nil {
 		e.Used = info.ModTime()

@@ -143,6 +143,7 @@ func (s *Store) publish(ctx context.Context, work string, r *record) error {
 		merged := *r
 		merged.Added = old.Added
 		merged.Digests, merged.Names, merged.Blobs = union(old.Digests, r.Digests), union(old.Names, r.Names), union(old.Blobs, r.Blobs)
+		merged.Shared = union(old.Shared, r.Shared)
 		return &merged
 	})
 	if err != nil {

@@ -1,7 +1,6 @@
 package pinned
 
 import (
-	"cmp"
 	"runtime"
 	"slices"
 	"strings"
@@ -10,9 +9,11 @@ import (
 )
 
 // This file finds out which image a pin means. The digest of an index is that of an
-// image for each platform, and on each helper it means the one of that helper's machine:
-// other compilers, and perhaps other headers. A build must not be made by now the one and
-// now the other.
+// image for each platform, and a helper has by it the one of its own machine: other
+// compilers, and perhaps other headers. What the project means must not depend on which
+// helpers there are and which of them answer today, so it is the client's, as it is for
+// whoever runs that image here; a helper of another kind says which digest its own has. And
+// a build must not be made by now the one and now the other (an arm machine has one of several).
 
 // imaged finds the helpers that have the image of the pin: one and the same, as long as
 // the agent lives and the list of hosts is this one.
@@ -22,32 +23,23 @@ func (p *Command) imaged() ([]fleet.Imaged, error) {
 	for _, h := range p.set.Hosts {
 		list = append(list, h.Address())
 	}
+	w := fleet.Meaning{Digest: digest, Machine: runtime.GOARCH}
 	id, err := p.pins.ids.Get(ctx, digest+" "+strings.Join(list, " "), nil, func() (string, error) {
-		all, err := p.pins.Fleet.Imaged(ctx, p.set.Hosts, digest, "")
+		all, err := p.pins.Fleet.Imaged(ctx, p.set.Hosts, w)
 		if err != nil {
 			return "", err
 		}
-		return meant(all, runtime.GOARCH), nil
+		return meant(all), nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return p.pins.Fleet.Imaged(ctx, p.set.Hosts, digest, id)
+	w.ID = id
+	return p.pins.Fleet.Imaged(ctx, p.set.Hosts, w)
 }
 
-// meant is the ID of the image that a pin means: of several that of this machine's kind,
-// else the one whose digest is the least, whoever comes first.
-func meant(all []fleet.Imaged, machine string) string {
-	least := slices.MinFunc(all, func(a, b fleet.Imaged) int {
-		return cmp.Or(own(a, machine)-own(b, machine), strings.Compare(a.Image, b.Image))
-	})
+// meant is the ID of the image that a pin means: of several the least, whoever comes first.
+func meant(all []fleet.Imaged) string {
+	least := slices.MinFunc(all, func(a, b fleet.Imaged) int { return strings.Compare(a.Image, b.Image) })
 	return least.Image
-}
-
-// own is 0 for a helper of the machine's kind.
-func own(h fleet.Imaged, machine string) int {
-	if h.Machine == machine {
-		return 0
-	}
-	return 1
 }

@@ -37,6 +37,9 @@ func (s imageStore) List() ([]Image, error) {
 		for _, d := range e.Digests {
 			m.Digests = append(m.Digests, d.String())
 		}
+		for _, d := range e.Shared {
+			m.Shared = append(m.Shared, d.String())
+		}
 		if len(e.Names) > 0 && len(e.Digests) > 0 {
 			m.Name = images.Pin{Name: e.Names[0], Digest: e.Digests[0]}.String()
 		}

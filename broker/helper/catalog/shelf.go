@@ -44,6 +44,7 @@ type Image struct {
 	Name    string   // as people know it
 	Digest  string   // for Use
 	Digests []string // all that a reference may have, sha256:…
+	Shared  []string // of these: by which other machines have other images
 }
 
 // An ImageRoot is an image that is in use.
@@ -95,6 +96,7 @@ type shelved struct {
 	name    string         // as people know it: a reference
 	digest  string         // for Images.Use; "" while it is not there
 	digests string         // all that a pin may have, blanks between, its own first
+	shared  string         // of these: by which other machines have other images
 	rows    []config.Image // what to serve of it; none: all
 
 	busy     bool
@@ -183,11 +185,11 @@ func (s *Shelf) match(kept []Image) {
 		named := false
 		for _, one := range wanted {
 			if len(one.rows) > 0 && slices.Contains(k.Digests, one.rows[0].Reference.Digest.String()) {
-				one.digest, one.digests, named = k.Digest, allDigests(k), true
+				one.digest, one.digests, one.shared, named = k.Digest, allDigests(k), sharedDigests(k), true
 			}
 		}
 		if !named {
-			wanted[k.Name] = &shelved{name: k.Name, digest: k.Digest, digests: allDigests(k)}
+			wanted[k.Name] = &shelved{name: k.Name, digest: k.Digest, digests: allDigests(k), shared: sharedDigests(k)}
 		}
 	}
 	for name, one := range wanted {
@@ -198,6 +200,7 @@ func (s *Shelf) match(kept []Image) {
 		}
 		if wanted[name] = old; old.digest == one.digest { // and may have been added by one more digest
 			old.digests, old.told.Digests = one.digests, one.digests
+			old.shared, old.told.Shared = one.shared, one.shared
 		}
 	}
 	s.all = wanted
@@ -208,6 +211,11 @@ func allDigests(k Image) string {
 	others := slices.DeleteFunc(slices.Clone(k.Digests), func(d string) bool { return d == k.Digest })
 	slices.Sort(others)
 	return strings.Join(append([]string{k.Digest}, slices.Compact(others)...), " ")
+}
+
+// sharedDigests are those of them that mean other images on other machines.
+func sharedDigests(k Image) string {
+	return strings.Join(slices.Sorted(slices.Values(k.Shared)), " ")
 }
 
 // advance takes one image a step on: gets it, or looks at it.
@@ -270,7 +278,7 @@ func (s *Shelf) say(one *shelved, phase broker.ImagePhase, text string) {
 
 // tell notes what is said of an image. mu is held.
 func (s *Shelf) tell(one *shelved, phase broker.ImagePhase, text string) {
-	one.told = broker.ImageState{Name: one.name, Phase: phase, Detail: text, Toolchains: len(one.found), Digests: one.digests}
+	one.told = broker.ImageState{Name: one.name, Phase: phase, Detail: text, Toolchains: len(one.found), Digests: one.digests, Shared: one.shared}
 }
 
 // publish hands what is known to the catalog. mu is held.

@@ -295,6 +295,7 @@ type Image struct {
 	Detail        string                 `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
 	Toolchains    int32                  `protobuf:"varint,4,opt,name=toolchains,proto3" json:"toolchains,omitempty"`
 	Digests       string                 `protobuf:"bytes,5,opt,name=digests,proto3" json:"digests,omitempty"`
+	Shared        string                 `protobuf:"bytes,6,opt,name=shared,proto3" json:"shared,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -360,6 +361,13 @@ func (x *Image) GetToolchains() int32 {
 func (x *Image) GetDigests() string {
 	if x != nil {
 		return x.Digests
+	}
+	return ""
+}
+
+func (x *Image) GetShared() string {
+	if x != nil {
+		return x.Shared
 	}
 	return ""
 }
@@ -905,7 +913,7 @@ const file_helper_proto_rawDesc = "" +
 	"\x06images\x18\t \x03(\v2\x18.crosscc.helper.v1.ImageR\x06images\x12\x18\n" +
 	"\amachine\x18\n" +
 	" \x01(\tR\amachine\x12\x14\n" +
-	"\x05packs\x18\v \x01(\bR\x05packs\"\x83\x01\n" +
+	"\x05packs\x18\v \x01(\bR\x05packs\"\x9b\x01\n" +
 	"\x05Image\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05phase\x18\x02 \x01(\tR\x05phase\x12\x16\n" +
@@ -913,7 +921,8 @@ const file_helper_proto_rawDesc = "" +
 	"\n" +
 	"toolchains\x18\x04 \x01(\x05R\n" +
 	"toolchains\x12\x18\n" +
-	"\adigests\x18\x05 \x01(\tR\adigests\"\xcd\x04\n" +
+	"\adigests\x18\x05 \x01(\tR\adigests\x12\x16\n" +
+	"\x06shared\x18\x06 \x01(\tR\x06shared\"\xcd\x04\n" +
 	"\tToolchain\x12\x16\n" +
 	"\x06family\x18\x01 \x01(\tR\x06family\x12\x16\n" +
 	"\x06target\x18\x02 \x01(\tR\x06target\x12\x18\n" +
