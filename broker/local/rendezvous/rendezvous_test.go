@@ -184,6 +184,36 @@ func TestConnectSaysWhyTheAgentDoesNotStart(t *testing.T) {
 	}
 }
 
+// A log that has grown large is put aside by the next agent, and the one before that goes.
+func TestLogIsBounded(t *testing.T) {
+	s := &starter{dirs: Dirs{State: t.TempDir()}}
+	for _, tt := range []struct {
+		size  int64
+		aside bool
+	}{{maxLog, false}, {maxLog + 1, true}, {maxLog + 2, true}} {
+		f, err := s.openLog()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Truncate(tt.size); err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+		if f, err = s.openLog(); err != nil {
+			t.Fatal(err)
+		}
+		st, err := f.Stat()
+		f.Close()
+		old, errOld := os.Stat(s.dirs.Log() + ".old")
+		if err != nil || tt.aside != (st.Size() == 0) || tt.aside != (errOld == nil && old.Size() == tt.size) {
+			t.Errorf("of %d bytes: a log of %d, %v, and %v", tt.size, st.Size(), err, errOld)
+		}
+	}
+	if left, err := os.ReadDir(s.dirs.State); err != nil || len(left) != 2 {
+		t.Errorf("left are %v, %v", left, err)
+	}
+}
+
 func TestConnectWithoutCrossccd(t *testing.T) {
 	d, environ, _ := bed(t)
 	_, err := Connect(d, environ, "/nonexistent/crosscc")

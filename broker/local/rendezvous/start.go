@@ -164,9 +164,16 @@ func (s *starter) spawn() (ended <-chan syscall.WaitStatus, err error) {
 	return status, nil
 }
 
+// maxLog is the size from which on an agent begins a new log. The one before it stays, and
+// no other.
+const maxLog = 16 << 20
+
 func (s *starter) openLog() (*os.File, error) {
 	if err := os.MkdirAll(s.dirs.State, 0o700); err != nil {
 		return nil, err
+	}
+	if st, err := os.Lstat(s.dirs.Log()); err == nil && st.Size() > maxLog {
+		_ = os.Rename(s.dirs.Log(), s.dirs.Log()+".old") // else it grows on
 	}
 	return os.OpenFile(s.dirs.Log(), os.O_WRONLY|os.O_CREATE|os.O_APPEND|syscall.O_NOFOLLOW, 0o600)
 }
