@@ -65,10 +65,15 @@ func (a *Agent) local(c *compile.Compile, l *reason.Local) error {
 		defer release()
 	}
 	a.counters.Local(l.Reason, l.Text)
-	if err := c.Session.Exec(exec); err != nil || !exec.Slot {
+	if !exec.Slot {
+		return c.Session.Exec(exec)
+	}
+	hold := c.Session.Hold()
+	defer hold.Close()
+	if err := c.Session.Exec(exec); err != nil {
 		return err
 	}
-	<-c.Session.Context().Done() // the connection ends with the compiler
+	hold.Wait()
 	return nil
 }
 

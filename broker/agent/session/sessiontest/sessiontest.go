@@ -15,6 +15,12 @@ import (
 // of the test and with more in its environment. The first word is the compiler's path.
 func New(t *testing.T, command []string, env ...string) *session.Session {
 	t.Helper()
+	return NewOf(t, os.Getpid(), command, env...)
+}
+
+// NewOf is New with another process as the wrapper's.
+func NewOf(t *testing.T, pid int, command []string, env ...string) *session.Session {
+	t.Helper()
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -32,7 +38,7 @@ func New(t *testing.T, command []string, env ...string) *session.Session {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := session.Open(c, os.Getpid())
+	s, err := session.Open(c, pid)
 	if err != nil {
 		t.Fatal(err)
 	}
