@@ -247,10 +247,15 @@ func (a *Agent) end() {
 	a.work.Done()
 }
 
-// leaveIdle is leave for an agent that nobody has talked to for long.
+// leaveIdle is leave for an agent that nobody has talked to for long. One that sends a
+// compiler stays for that, which has a bound: the next would begin anew.
 func (a *Agent) leaveIdle() {
 	a.mu.Lock()
 	busy := a.sessions > 0
+	if !busy && a.sender.Busy() {
+		a.idle.Reset(max(a.patience, restAfter))
+		busy = true
+	}
 	a.mu.Unlock()
 	if !busy {
 		a.leave()

@@ -78,6 +78,13 @@ func New(ctx context.Context, log logrus.FieldLogger) *Sender {
 // Wait returns when nothing is sent any more. Offer is not called after.
 func (s *Sender) Wait() { s.work.Wait() }
 
+// Busy reports whether something is sent now.
+func (s *Sender) Busy() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.busy
+}
+
 // begin reports whether a pack may be sent now; then the caller calls end.
 func (s *Sender) begin(key string) bool {
 	s.mu.Lock()

@@ -15,7 +15,7 @@ import (
 // later, what failed much later, and what was lost with its helper soon, at first.
 func TestSender(t *testing.T) {
 	var s Sender
-	if !s.begin("a") || s.begin("a") || s.begin("b") {
+	if s.Busy() || !s.begin("a") || s.begin("a") || s.begin("b") || !s.Busy() {
 		t.Error("two at a time")
 	}
 	lost := fmt.Errorf("send: %w", lostError{errors.New("connection reset")})
