@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"context"
+
 	"golang.org/x/sync/errgroup"
 
 	"github.com/crosscc/crosscc/argv/option"
@@ -30,12 +32,15 @@ func (a *Agent) deliverParts(c *compile.Compile) error {
 	}
 	list := make([]*compile.Compile, len(c.Split.Compiles))
 	answers := make([]compile.Answer, len(list))
-	g, _ := errgroup.WithContext(c.Session.Context())
+	g, ctx := errgroup.WithContext(c.Session.Context())
 	g.SetLimit(partsAtOnce)
 	for i, cmd := range c.Split.Compiles {
 		part := c.Part(cmd)
 		list[i] = part
 		g.Go(func() (err error) {
+			if ctx.Err() != nil {
+				return context.Cause(ctx) // another part is not done, and so this one is the local compiler's
+			}
 			answers[i], err = a.deliverPart(part)
 			return err
 		})
