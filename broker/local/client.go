@@ -128,8 +128,7 @@ func (c *Client) beat(ctx context.Context) {
 }
 
 func (c *Client) send(m Message, files ...*os.File) error {
-	_ = c.conn.SetWriteDeadline(time.Now().Add(sendWait))
-	return c.conn.Send(m, files...)
+	return c.conn.sendFiles(sendWait, m, files)
 }
 
 // Run has the wrapper run a program and waits for its end. stdin may be nil;

@@ -65,21 +65,22 @@ func (c *Conn) Close() error {
 // and the connection is good for nothing but Close. The zero time is no bound.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.file.SetReadDeadline(t) }
 
-// SetWriteDeadline bounds Send in the same way.
-func (c *Conn) SetWriteDeadline(t time.Time) error { return c.file.SetWriteDeadline(t) }
-
 // Send writes one frame. The files stay the caller's.
-func (c *Conn) Send(m Message, files ...*os.File) error {
+func (c *Conn) Send(m Message, files ...*os.File) error { return c.sendFiles(0, m, files) }
+
+func (c *Conn) sendFiles(limit time.Duration, m Message, files []*os.File) error {
 	fds := make([]int, len(files))
 	for i, f := range files {
 		fds[i] = int(f.Fd())
 	}
-	err := c.send(m, fds...)
+	err := c.send(limit, m, fds...)
 	runtime.KeepAlive(files)
 	return err
 }
 
-func (c *Conn) send(m Message, fds ...int) error {
+// send writes one frame, for so long at most; 0 is no bound. Past it the error is
+// os.ErrDeadlineExceeded, and the connection is good for nothing but Close.
+func (c *Conn) send(limit time.Duration, m Message, fds ...int) error {
 	frame := m.append(make([]byte, headSize, 512))
 	if len(frame)-headSize > MaxFrame {
 		return fmt.Errorf("send %T: %d bytes, at most %d", m, len(frame)-headSize, MaxFrame)
@@ -95,6 +96,11 @@ func (c *Conn) send(m Message, fds ...int) error {
 	frame[4] = byte(m.kind())
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if limit > 0 {
+		// It goes with the frame: one that has passed would keep every Alive from being sent.
+		_ = c.file.SetWriteDeadline(time.Now().Add(limit))
+		defer func() { _ = c.file.SetWriteDeadline(time.Time{}) }()
+	}
 	if err := c.write(frame, oob); err != nil {
 		return fmt.Errorf("send %T: %w", m, err)
 	}

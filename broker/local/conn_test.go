@@ -130,8 +130,7 @@ func TestConnDeadlines(t *testing.T) {
 	if _, _, err := a.Receive(); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("receive from a silent peer: %v", err)
 	}
-	_ = a.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
-	if err := a.Send(Answer{Data: make([]byte, 8<<20)}); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if err := a.sendFiles(10*time.Millisecond, Answer{Data: make([]byte, 8<<20)}, nil); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("send to a peer that doesn't read: %v", err)
 	}
 	_ = a.SetReadDeadline(time.Time{})

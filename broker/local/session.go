@@ -96,8 +96,7 @@ func isOpen(fd int) bool {
 func (s *Session) Send(m Wrote) error { return s.send(m) }
 
 func (s *Session) send(m Message, fds ...int) error {
-	_ = s.conn.SetWriteDeadline(time.Now().Add(s.conn.silence))
-	return s.conn.send(m, fds...)
+	return s.conn.send(s.conn.silence, m, fds...)
 }
 
 // Keep leaves the connection open across exec (Conn.Keep).

@@ -200,6 +200,24 @@ func TestSessionSilence(t *testing.T) {
 	}
 }
 
+// Whatever was sent long ago, an agent that works says so: the bound of a frame ends with it.
+func TestAliveAfterLong(t *testing.T) {
+	a, b := pair(t)
+	defer a.Close()
+	defer b.Close()
+	if err := a.sendFiles(time.Millisecond, Note{Text: "once"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(20 * time.Millisecond)
+	a.alive()
+	_ = b.SetReadDeadline(time.Now().Add(5 * time.Second))
+	for _, want := range []Message{Note{Text: "once"}, Alive{}} {
+		if m, _, err := b.Receive(); err != nil || m != want {
+			t.Errorf("got %#v, %v; want %#v", m, err, want)
+		}
+	}
+}
+
 // A program may run for longer than an agent may be silent.
 func TestSessionLongRun(t *testing.T) {
 	a, b := pair(t)
