@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/crosscc/crosscc/sandbox"
 )
 
@@ -105,6 +107,7 @@ func TestFailures(t *testing.T) {
 var badOutputs = []struct{ name, statement string }{
 	{"symbolic link", `symlink("/etc/passwd", v[1]);`},
 	{"link to a file beside it", `char b[999]; sprintf(b, "%s.real", v[1]); creat(b, 0644); symlink(b, v[1]);`},
+	{"link by name to a file beside it", `char b[999]; sprintf(b, "%s.real", v[1]); creat(b, 0644); symlink("x.o.real", v[1]);`},
 	{"directory", `mkdir(v[1], 0755);`},
 	{"FIFO", `mkfifo(v[1], 0644);`},
 	{"nothing", `;`},
@@ -154,6 +157,9 @@ func TestLinkedDirectory(t *testing.T) {
 	}
 }
 
+// ipcKey is that of a piece of shared memory which everybody outside may have.
+const ipcKey = 0x63726f73
+
 // walls are attempts, as C conditions, that must fail inside.
 var walls = []struct{ name, possible string }{
 	{"read /etc/passwd", `open("/etc/passwd", O_RDONLY) >= 0`},
@@ -168,6 +174,7 @@ var walls = []struct{ name, possible string }{
 	{"mount", `mount("none", "/tmp", "tmpfs", 0, 0) == 0 || umount("/tmp") == 0`},
 	{"see a parent but process 1", `getppid() > 1`},
 	{"signal process 1", `getpid() != 1 && kill(1, 0) == 0`},
+	{"see the host's shared memory", fmt.Sprintf(`shmget(%d, 0, 0) >= 0`, ipcKey)},
 	{"keyring", `syscall(SYS_add_key, "user", "a", "b", 1, -3) >= 0`},
 	{"bpf", `syscall(SYS_bpf, 0, 0, 0) >= 0 || errno != EPERM`},
 	{"io_uring", `syscall(SYS_io_uring_setup, 1, 0) >= 0 || errno != EPERM`},
@@ -196,9 +203,15 @@ func TestWalls(t *testing.T) {
 		#include <sys/mount.h>
 		#include <sys/ptrace.h>
 		#include <sys/resource.h>
+		#include <sys/shm.h>
 		#include <sys/syscall.h>
 		#include <sys/sysmacros.h>
 		int main() { char b[100]; `+b.String()+` return 0; }`)
+	id, err := unix.SysvShmGet(ipcKey, 4096, unix.IPC_CREAT|0o666)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = unix.SysvShmCtl(id, unix.IPC_RMID, nil) })
 	s := rig.Spec(p)
 	s.Tree = rig.OpenTemp(t)
 	rig.Write(t, filepath.Join(s.Tree, "w/x/src/a.c"), "int a;\n")
