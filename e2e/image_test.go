@@ -16,18 +16,21 @@ import (
 	"github.com/crosscc/crosscc/e2e/debian"
 )
 
-// imageHelper is `image-helper [-plain] NAME`: the helper's own image is built and run by
-// the commands of docs/docker.md, on a base made of Debian's packages; $NAME is the
-// helper's address. With -plain it is run without the seccomp profile, and must say why
-// it does not start.
+// imageHelper is `image-helper [-plain|-bare] NAME`: the helper's own image is built and
+// run by the commands of docs/docker.md, on a base made of Debian's packages; $NAME is
+// the helper's address. With -plain it is run without the seccomp profile, and must say
+// why it does not start. With -bare the base has no compiler, and the helper takes packs.
 func imageHelper(ts *testscript.TestScript, _ bool, args []string) {
-	opts, args := flags(ts, args, map[string]bool{"-plain": false})
+	opts, args := flags(ts, args, map[string]bool{"-plain": false, "-bare": false})
 	if len(args) != 1 {
-		ts.Fatalf("usage: image-helper [-plain] NAME")
+		ts.Fatalf("usage: image-helper [-plain|-bare] NAME")
 	}
 	d, err := startEngine()
 	ts.Check(err)
-	b := dockerBuild{ts: ts, dir: filepath.Join(scriptOf(ts).dir, "image"), host: d.Host()}
+	b := dockerBuild{ts: ts, dir: filepath.Join(scriptOf(ts).dir, "image"), host: d.Host(), name: "crossccd", compilers: []string{"gcc-12", "g++-12"}}
+	if opts["-bare"] != "" {
+		b.name, b.compilers = "bare", nil
+	}
 	if _, err := os.Stat(b.dir); err != nil {
 		b.prepare()
 	}
@@ -40,16 +43,22 @@ func imageHelper(ts *testscript.TestScript, _ bool, args []string) {
 		if plain == run {
 			ts.Fatalf("docs/docker.md names no profile: %s", run)
 		}
-		b.shell(strings.Replace(plain, "--name crossccd", "--name plain", 1))
+		b.shell(strings.Replace(plain, "--name "+b.name, "--name plain", 1))
 		b.await("plain", "seccomp=PROFILE")
 		return
 	}
+	if opts["-bare"] != "" {
+		settings := filepath.Join(b.dir, "settings")
+		ts.Check(os.MkdirAll(settings, 0o755))
+		ts.Check(os.WriteFile(filepath.Join(settings, "crossccd.toml"), []byte("packs = true\n"), 0o644))
+		run = strings.Replace(run, "docker run ", "docker run --volume "+settings+":/etc/crosscc:ro ", 1)
+	}
 	b.shell(run)
-	b.await("crossccd", "helper is ready")
-	if user := strings.TrimSpace(b.shell("docker inspect --format '{{.Config.User}}' crossccd")); user != "990:990" {
+	b.await(b.name, "helper is ready")
+	if user := strings.TrimSpace(b.shell("docker inspect --format '{{.Config.User}}' " + b.name)); user != "990:990" {
 		ts.Fatalf("it runs as %q", user)
 	}
-	ts.Defer(func() { b.shell("docker rm --force crossccd") })
+	ts.Defer(func() { b.shell("docker rm --force " + b.name) })
 	ts.Setenv(args[0], "127.0.0.1:"+port)
 }
 
@@ -67,6 +76,8 @@ func freePort(ts *testscript.TestScript) string {
 type dockerBuild struct {
 	ts        *testscript.TestScript
 	dir, host string
+	name      string   // of the image, the container and the volume
+	compilers []string // Debian's packages in the base
 }
 
 func (b *dockerBuild) prepare() {
@@ -87,9 +98,9 @@ func (b *dockerBuild) prepare() {
 	defer cancel()
 	packages, err := debian.Open("../.cache/demo")
 	b.ts.Check(err)
-	base, err := packages.Root(ctx, "amd64", "bash", "dash", "coreutils", "libc-bin", "bubblewrap", "gcc-12", "g++-12")
+	base, err := packages.Root(ctx, "amd64", append([]string{"bash", "dash", "coreutils", "libc-bin", "bubblewrap"}, b.compilers...)...)
 	b.ts.Check(err)
-	b.shell("tar --numeric-owner -C " + base + " -c . | docker import - my-toolchains")
+	b.shell("tar --numeric-owner -C " + base + " -c . | docker import - base-of-" + b.name)
 }
 
 var shellBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
@@ -109,7 +120,8 @@ func (b *dockerBuild) commands() (build, run string) {
 	if build == "" || run == "" {
 		b.ts.Fatalf("docs/docker.md has no commands: %q, %q", build, run)
 	}
-	return build, run
+	own := strings.NewReplacer("/var/lib/crossccd", "/var/lib/crossccd", "my-toolchains", "base-of-"+b.name, "crossccd", b.name)
+	return own.Replace(build), own.Replace(run)
 }
 
 // shell runs commands with Debian's docker, and returns what they print.
