@@ -36,6 +36,7 @@ type directories struct {
 	refused error             // what Fetch says
 	arrive  map[string]string // what Fetch brings, by reference
 	labels  map[string]string // of all
+	slow    chan struct{}     // Fetch ends when it is closed, if it is there
 }
 
 // pin is a reference to one of directories.
@@ -70,7 +71,15 @@ func (d *directories) Use(_ context.Context, sum string) (*catalog.ImageRoot, er
 }
 
 func (d *directories) Fetch(_ context.Context, row config.Image, say func(string)) error {
-	say("half of it")
+	for d.slow != nil {
+		say("half of it")
+		select {
+		case <-d.slow:
+		case <-time.After(50 * time.Millisecond):
+			continue
+		}
+		break
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if dir := d.arrive[row.Reference.String()]; dir != "" {
@@ -375,6 +384,23 @@ func newImagedIn(t testing.TB, walls string, kept catalog.Images, rows ...config
 		return newImaged(t, kept, rows...)
 	}
 	return newHelperOf(t, nil, func(o *Options) { o.Search, o.Images, o.Rows = []string{"/nowhere"}, kept, rows })
+}
+
+// How far an image is can be seen while it comes, and nobody waits for it who does not
+// want it.
+func TestImageProgress(t *testing.T) {
+	kept := newDirectories()
+	kept.slow = make(chan struct{})
+	row := config.Image{Reference: pin("1")}
+	kept.arrive[row.Reference.String()] = imageOf(t, riscv)
+	h := newImaged(t, kept, row)
+	await(t, h, "on its way", func(s broker.State) bool {
+		return len(s.Images) == 1 && s.Images[0].Phase == broker.ImageFetching && s.Images[0].Detail == "half of it"
+	})
+	close(kept.slow)
+	await(t, h, "it came", func(s broker.State) bool {
+		return len(s.Images) == 1 && s.Images[0].Phase == broker.ImageReady && s.Images[0].Detail == ""
+	})
 }
 
 // A registry that comes back is asked again.
