@@ -290,10 +290,11 @@ func (s *stronghold) try(t *testing.T, a attempt) string {
 	return fmt.Sprintf("compiled: %d bytes, %s", size, strings.ReplaceAll(strings.TrimSpace(string(res.Stderr)), "\n", "; "))
 }
 
-// nothingOf looks for the helper's secrets in what came back.
+// nothingOf looks in what came back for the helper's secrets, and for the word of
+// programs that nobody should run.
 func (s *stronghold) nothingOf(t *testing.T, a attempt, b []byte) {
 	t.Helper()
-	for _, secret := range []string{s.secret, "root:x:0:0", "root:*:"} {
+	for _, secret := range []string{s.secret, "root:x:0:0", "root:*:", "crosscc-evil"} {
 		if strings.Contains(string(b), secret) {
 			t.Errorf("%s: %q came out", a.name, secret)
 		}

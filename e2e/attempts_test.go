@@ -95,22 +95,26 @@ func plugin() string {
 func executing(s *stronghold) (list []attempt) {
 	evil := plugin()
 	script := "#!/bin/sh\necho crosscc-evil\n"
+	// The tree of these is open: it is the word that is refused.
+	const word = `refused: (not one plain compile|option .* is not one that a helper runs|output file|the word .* would be read)`
 	for _, words := range []string{
-		"-wrapper sh,-c,id", "-B/w/bin", "-B /w/bin", "--prefix=/w/bin", "-fplugin=/w/evil", "-fplugin=evil -iplugindir=/w", "-specs=/w/specs", "-specs /w/specs", "--specs=/w/specs",
+		"-wrapper sh,-c,id", "-B/w/bin", "-B /w/bin", "--prefix=/w/bin", "-fplugin=/w/evil", "-fplugin=evil -iplugindir=/w", "-specs=/w/evil.txt", "-specs /w/evil.txt", "--specs=/w/evil.txt",
 		"-Xclang -load -Xclang /w/evil", "-fpass-plugin=/w/evil", "-Xclang -fpass-plugin=/w/evil", "-Xclang -plugin -Xclang evil", "-mllvm -load=/w/evil", "-Xclang -mllvm -Xclang -load=/w/evil",
 		"@/w/words", "-I@/w/words", "-I @/w/words", "-D@/w/words", "--sysroot=@/w/words", "-Wp,-I,@/w/words", "-MD -MF d -MT@/w/words", "-Wa,@/w/words", "-Xassembler @/w/words", "-Wp,-fplugin=/w/evil",
 		"-Xpreprocessor -fplugin=/w/evil", "-fuse-ld=/w/bin/ld -fplugin=/w/evil", "-no-integrated-as -B/w/bin", "-fno-integrated-as", "-no-integrated-cpp", "-fmodule-mapper=|/w/bin/as", "-fmodules-ts -fmodule-mapper=|sh",
-		"--config /w/specs", "-resource-dir=/w", "-ccc-gcc-name /w/bin/as", "-ccc-install-dir /w/bin", "-fintegrated-cc1 -Xclang -ast-dump", "-include-pch /w/evil", "-fopenmp-targets=x", "-x ir", "-x ada", "-iapinotes-modules /w",
-		"-dumpdir @/w/words -dumpbase a.c -dumpbase-ext .c", "-fself-test=/w", "-freport-bug", "-fcompare-debug=-fplugin=/w/evil", "--driver-mode=cl", "-Xarch_host -fplugin=/w/evil", "-foffload=-fplugin=/w/evil",
+		"--config /w/evil.txt", "-resource-dir=/w", "-ccc-gcc-name /w/bin/as", "-ccc-install-dir /w/bin", "-fintegrated-cc1 -Xclang -ast-dump", "-include-pch /w/evil", "-fopenmp-targets=x", "-x ir", "-x ada", "-iapinotes-modules /w",
+		"-dumpdir @/w/words -dumpbase a.c -dumpbase-ext .c", "-fself-test=/w", "-freport-bug", "-fcompare-debug=-fplugin=/w/evil", "--driver-mode=cl", "-fmax-errors=/etc/passwd", "-fself-check=/etc/passwd", "-mnew=/etc/passwd", "--param new=/etc/passwd", "-std=/etc/passwd", "-Xarch_host -fplugin=/w/evil", "-foffload=-fplugin=/w/evil",
 	} {
 		for _, driver := range []string{"gcc-12", "clang-14"} {
-			j := s.tree(driver, "int x;\n", strings.Fields(words), "/w/evil", evil, "/w/words", "x -fplugin=/w/evil\n", "/w/specs", "*cc1:\n+ -fplugin=/w/evil\n\n", "/w/bin/as", script, "/w/bin/cc1", script, "/w/bin/ld", script)
+			j := s.tree(driver, "int x;\n", strings.Fields(words), "/w/evil", evil, "/w/words", "x -fplugin=/w/evil\n", "/w/evil.txt", "*cc1:\n+ -fplugin=/w/evil\n\n", "/w/bin/as", script, "/w/bin/cc1", script, "/w/bin/ld", script)
 			if strings.HasPrefix(words, "-MD") {
 				j.Outputs = []string{"a.o", "d"}
 			}
-			list = append(list, attempt{name: driver + " " + words, want: `refused: `, job: j})
+			list = append(list, attempt{name: driver + " " + words, want: word, job: j})
 		}
 	}
+	// Another linker is nothing to a compile.
+	list = append(list, attempt{name: "another linker", want: `compiled: `, job: s.tree("clang-14", "int x;\n", []string{"-fuse-ld=/w/bin/ld"}, "/w/bin/ld", script)})
 	clang := s.tree("clang-14", "", nil, "/w/@words.c", "int x;\n", "/w/words.c", "-load /w/evil", "/w/evil", evil)
 	clang.Args = []string{"-nostdinc", "-c", "./@words.c", "-o", "a.o"}
 	list = append(list, attempt{name: "a source that is a file of words", want: `refused: `, job: clang})
