@@ -2,18 +2,16 @@ package reapi
 
 import (
 	"context"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/crosscc/crosscc/argv"
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/reapi/helperpb"
+	"github.com/crosscc/crosscc/broker/reapi/states"
 	"github.com/crosscc/crosscc/broker/reapi/wire"
 	"github.com/crosscc/crosscc/toolchains"
 )
@@ -40,7 +38,7 @@ func (w *watcher) Watch(_ *helperpb.WatchRequest, stream grpc.ServerStreamingSer
 		switch {
 		case due || !sameBut(sent, state):
 			same := !first && sameSlice(sent.Toolchains, state.Toolchains)
-			if err := stream.Send(w.s.stateToProto(state, same)); err != nil {
+			if err := stream.Send(w.s.stateMessage(state, same)); err != nil {
 				return err
 			}
 			sent, at, later, due, first = state, time.Now(), nil, false, false
@@ -76,69 +74,12 @@ func sameSlice(a, b []toolchains.Toolchain) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
-// stateToProto words a state; same leaves the toolchains out.
-func (s *Server) stateToProto(state broker.State, same bool) *helperpb.State {
+// stateMessage words a state of this server; same leaves the toolchains out.
+func (s *Server) stateMessage(state broker.State, same bool) *helperpb.State {
 	s.mu.Lock()
-	draining := s.draining
+	state.Draining = state.Draining || s.draining
 	s.mu.Unlock()
-	p := &helperpb.State{
-		Version: state.Version, Sandbox: state.Sandbox, Slots: int32(state.Slots), Running: int32(state.Running),
-		Queued: int32(state.Queued), Draining: state.Draining || draining, SameToolchains: same,
-		Machine: state.Machine, Packs: state.Packs,
-	}
-	for _, i := range state.Images {
-		p.Images = append(p.Images, &helperpb.Image{
-			Name: i.Name, Phase: string(i.Phase), Detail: strings.ToValidUTF8(i.Detail, "\uFFFD"), Toolchains: int32(i.Toolchains), Digests: i.Digests, Shared: i.Shared,
-		})
-	}
-	if same {
-		return p
-	}
-	for _, t := range state.Toolchains {
-		p.Toolchains = append(p.Toolchains, toolchainToProto(t))
-	}
-	return p
-}
-
-func toolchainToProto(t toolchains.Toolchain) *helperpb.Toolchain {
-	id := t.Identity
-	p := &helperpb.Toolchain{
-		Family: wire.FamilyName(id.Family), Target: id.Target, Version: id.Version, Package: id.Package,
-		Assembler: id.Assembler, Defaults: id.Defaults, Libm: id.Libm, Fingerprint: t.Fingerprint,
-		// For people to read: a path that is not UTF-8 still must not end the stream.
-		Path: strings.ToValidUTF8(t.Path, "\uFFFD"), CxxPath: strings.ToValidUTF8(t.CXXPath, "\uFFFD"),
-		Targets: t.Targets, UnaskedC: t.Unasked.C, UnaskedCxx: t.Unasked.CXX, Knobs: t.Unasked.Knobs, Rest: t.Unasked.Rest,
-		Derived: t.Derived,
-		Image:   t.Image,
-	}
-	for _, l := range t.Languages {
-		p.Languages = append(p.Languages, l.XName())
-	}
-	return p
-}
-
-// toolchainFromProto leaves out languages of a newer helper.
-func toolchainFromProto(p *helperpb.Toolchain) (toolchains.Toolchain, error) {
-	family, ok := wire.ParseFamily(p.Family)
-	if !ok {
-		return toolchains.Toolchain{}, fmt.Errorf("compiler family %q is not known", p.Family)
-	}
-	t := toolchains.Toolchain{
-		Identity: toolchains.Identity{
-			Family: family, Target: p.Target, Version: p.Version, Package: p.Package,
-			Assembler: p.Assembler, Defaults: p.Defaults, Libm: p.Libm,
-		},
-		Fingerprint: p.Fingerprint, Path: p.Path, CXXPath: p.CxxPath, Targets: p.Targets,
-		Unasked: toolchains.Unasked{C: p.UnaskedC, CXX: p.UnaskedCxx, Knobs: p.Knobs, Rest: p.Rest},
-		Derived: p.Derived,
-		Image:   p.Image,
-	}
-	for l := argv.C; l <= argv.Asm; l++ {
-		if slices.Contains(p.Languages, l.XName()) {
-			t.Languages = append(t.Languages, l)
-		}
-	}
-	return t, nil
+	return states.Message(state, same)
 }
 
 // Watch calls f with each new state of the helper, until ctx ends, the stream
@@ -163,32 +104,8 @@ func (c *Client) Watch(ctx context.Context, f func(broker.State)) error {
 			return wire.Failed(ctx, err)
 		}
 		touch()
-		if !p.SameToolchains {
-			last = c.toolchains(p)
-		}
-		f(broker.State{
-			Version: p.Version, Sandbox: p.Sandbox, Slots: int(p.Slots), Running: int(p.Running),
-			Queued: int(p.Queued), Draining: p.Draining, Toolchains: last, Images: imagesFromProto(p.Images),
-			Machine: p.Machine, Packs: p.Packs,
-		})
+		state := states.Parse(p, last)
+		last = state.Toolchains
+		f(state)
 	}
-}
-
-func imagesFromProto(list []*helperpb.Image) []broker.ImageState {
-	var out []broker.ImageState
-	for _, i := range list {
-		out = append(out, broker.ImageState{Name: i.Name, Phase: broker.ImagePhase(i.Phase), Detail: i.Detail, Toolchains: int(i.Toolchains), Digests: i.Digests, Shared: i.Shared})
-	}
-	return out
-}
-
-// toolchains leaves out those that this version does not understand.
-func (c *Client) toolchains(p *helperpb.State) []toolchains.Toolchain {
-	out := make([]toolchains.Toolchain, 0, len(p.Toolchains))
-	for _, tp := range p.Toolchains {
-		if t, err := toolchainFromProto(tp); err == nil {
-			out = append(out, t)
-		}
-	}
-	return out
 }
