@@ -24,6 +24,7 @@ import (
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/helper"
 	"github.com/crosscc/crosscc/broker/reapi"
+	"github.com/crosscc/crosscc/broker/reapi/door"
 	"github.com/crosscc/crosscc/e2e/dockerd"
 	"github.com/crosscc/crosscc/sandbox"
 	"github.com/crosscc/crosscc/toolchains"
@@ -175,7 +176,7 @@ func newStronghold(t *testing.T, kind string) *stronghold {
 // open opens the door.
 func (s *stronghold) open(t *testing.T, h *helper.Helper) {
 	t.Helper()
-	server := reapi.NewServer(reapi.Backend{Run: h.Run, Key: h.Key, Store: h.Store(), State: h.State}, reapi.ServerOptions{})
+	server := door.New(door.Backend{Run: h.Run, Key: h.Key, Store: h.Store(), State: h.State}, door.Options{})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -14,7 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/crosscc/crosscc/broker"
-	"github.com/crosscc/crosscc/broker/reapi"
+	"github.com/crosscc/crosscc/broker/reapi/door"
 	"github.com/crosscc/crosscc/broker/store"
 	"github.com/crosscc/crosscc/toolchains/drivers"
 	"github.com/crosscc/crosscc/toolchains/probe"
@@ -87,11 +87,11 @@ func startLiar(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	kept, err := store.Open(filepath.Join(dir, "store"), store.Options{})
 	ts.Check(err)
-	server := reapi.NewServer(reapi.Backend{
+	server := door.New(door.Backend{
 		Run:   l.run,
 		Store: kept,
 		State: func() (broker.State, <-chan struct{}) { return l.state, nil },
-	}, reapi.ServerOptions{})
+	}, door.Options{})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	ts.Check(err)
 	served := make(chan error, 1)

@@ -1,5 +1,5 @@
 // Package helper is the side that compiles: it knows the toolchains of its
-// machine and runs jobs with them in the sandbox. A door (broker/reapi) or an
+// machine and runs jobs with them in the sandbox. A door (broker/reapi/door) or an
 // agent in the same process hands it a broker.Job; nothing in here knows which.
 //
 // Start with Helper.Run, which is the path of one job; package catalog (which

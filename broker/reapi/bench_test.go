@@ -20,6 +20,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/reapi/door"
+	"github.com/crosscc/crosscc/broker/reapi/reapitest"
 	"github.com/crosscc/crosscc/broker/store"
 	"github.com/crosscc/crosscc/toolchains"
 )
@@ -47,8 +49,8 @@ func serveBench(dir string) error {
 	}
 	r := rand.New(rand.NewPCG(1, 2))
 	made := []broker.Blob{broker.BytesBlob([]byte(text(r, 16<<10))), broker.BytesBlob([]byte(text(r, 64<<10)))}
-	state := broker.State{Version: "bench", Slots: 8, Toolchains: []toolchains.Toolchain{testToolchain()}}
-	s := NewServer(Backend{
+	state := broker.State{Version: "bench", Slots: 8, Toolchains: []toolchains.Toolchain{reapitest.Toolchain()}}
+	s := door.New(door.Backend{
 		Run: func(_ context.Context, j *broker.Job) (broker.Result, error) {
 			var res broker.Result
 			for i, name := range j.Outputs {
@@ -57,7 +59,7 @@ func serveBench(dir string) error {
 			return res, nil
 		},
 		Store: st, State: func() (broker.State, <-chan struct{}) { return state, nil },
-	}, ServerOptions{})
+	}, door.Options{})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -133,7 +135,7 @@ func benchTree(b *testing.B, dir string, seed uint64) *broker.Dir {
 
 // benchJob is a job of the tree's files and a source. The tree is not changed.
 func benchJob(root *broker.Dir, source string) *broker.Job {
-	j := testJob("")
+	j := reapitest.Job("")
 	j.Form, j.Dir, j.Root = broker.Tree, "/home/user/project", &broker.Dir{Dirs: slices.Clone(root.Dirs)}
 	j.Fingerprint = toolchains.Fingerprint{}
 	for _, role := range []string{"driver", "driver++", "cc1", "cc1plus", "as", "specs"} {
@@ -219,7 +221,7 @@ func BenchmarkCold(b *testing.B) {
 	for name, pack := range map[string]bool{"near": false, "far": true} {
 		b.Run(name, func(b *testing.B) {
 			c := dial(b, startServer(b), ClientOptions{})
-			mustRun(b, c, testJob("x"))
+			mustRun(b, c, reapitest.Job("x"))
 			believe(c, answers{run: true, pack: pack})
 			dir, seed := b.TempDir(), uint64(100)
 			b.ReportAllocs()

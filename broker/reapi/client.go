@@ -30,8 +30,6 @@ import (
 )
 
 const (
-	// lowMinor and highMinor are the versions 2.x that both sides speak.
-	lowMinor, highMinor = 0, 12
 	// metadataKey is the header in which REAPI's RequestMetadata travels.
 	metadataKey = "build.bazel.remote.execution.v2.requestmetadata-bin"
 	// maxAlong bounds the bytes of unknown inputs that go along with a call of
@@ -39,9 +37,6 @@ const (
 	// when more is unknown the server is asked first, for a kept result and for
 	// what it lacks.
 	maxAlong = 256 << 10
-	// window and connWindow are what either side may send, on a call and on all of
-	// them, before it hears that the other took it: an answer with all its outputs.
-	window, connWindow = 4 << 20, 16 << 20
 )
 
 // ClientOptions are a client's settings; the zero value is well for use.
@@ -105,7 +100,7 @@ func Dial(target string, o ClientOptions) (*Client, error) {
 	}
 	c := &Client{target: target, o: o, invocation: rand.Text(), writer: wire.NewWriter()}
 	if !o.Secret.None() {
-		c.word = map[string]string{peerHeader: o.Secret.Word(target)}
+		c.word = map[string]string{wire.PeerHeader: o.Secret.Word(target)}
 	}
 	dialer := &net.Dialer{Timeout: o.Connect}
 	conn, err := grpc.NewClient("passthrough:///"+target,
@@ -121,9 +116,9 @@ func Dial(target string, o ClientOptions) (*Client, error) {
 		grpc.WithAuthority("crosscc"),
 		grpc.WithUserAgent("crosscc/"+o.Version),
 		grpc.WithDisableServiceConfig(),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(wire.MaxMessage)),
 		// Fixed windows spare the pings and updates with which grpc finds its own.
-		grpc.WithInitialWindowSize(window), grpc.WithInitialConnWindowSize(connWindow),
+		grpc.WithInitialWindowSize(wire.Window), grpc.WithInitialConnWindowSize(wire.ConnWindow),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 15 * time.Second}),
 		// The fleet leaves out what fails for a growing time; a helper that
 		// came back must not wait for grpc's own two minutes as well.
@@ -424,7 +419,7 @@ func (c *Client) ask(ctx context.Context) (*answers, error) {
 		can.PackedStream = slices.Contains(cache.SupportedCompressors, repb.Compressor_ZSTD)
 	}
 	c.storage.Learn(can)
-	server := &answers{run: slices.Equal(header.Get(runHeader), []string{runVersion}), pack: can.PackedStream}
+	server := &answers{run: slices.Equal(header.Get(wire.RunHeader), []string{wire.RunVersion}), pack: can.PackedStream}
 	c.server.Store(server)
 	return server, nil
 }
@@ -434,9 +429,9 @@ func checkCapabilities(caps *repb.ServerCapabilities) error {
 	cache, exec := caps.GetCacheCapabilities(), caps.GetExecutionCapabilities()
 	low, high := caps.GetLowApiVersion(), caps.GetHighApiVersion()
 	switch {
-	case high.GetMajor() < 2 || low.GetMajor() > 2 || low.GetMajor() == 2 && low.GetMinor() > highMinor:
+	case high.GetMajor() < 2 || low.GetMajor() > 2 || low.GetMajor() == 2 && low.GetMinor() > wire.HighMinor:
 		return fmt.Errorf("server speaks versions %d.%d to %d.%d of the remote-execution API, crosscc 2.%d to 2.%d",
-			low.GetMajor(), low.GetMinor(), high.GetMajor(), high.GetMinor(), lowMinor, highMinor)
+			low.GetMajor(), low.GetMinor(), high.GetMajor(), high.GetMinor(), wire.LowMinor, wire.HighMinor)
 	case !exec.GetExecEnabled():
 		return errors.New("server executes nothing for this client")
 	case !slices.Contains(cache.GetDigestFunctions(), repb.DigestFunction_SHA256):

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/reapi/reapitest"
 	"github.com/crosscc/crosscc/broker/reapi/wire"
 )
 
@@ -14,12 +15,12 @@ import (
 // would look at its own CPU.
 func TestNativeGoesToHelpers(t *testing.T) {
 	modes(t, func(t *testing.T, b *bench, c *Client) {
-		j := testJob("int a;")
+		j := reapitest.Job("int a;")
 		j.Args, j.Native = append([]string{"-march=native"}, j.Args...), []string{"-march=skylake", "--param", "l1-cache-size=32"}
 		var got []string
-		b.setRunner(func(_ context.Context, j *broker.Job) (broker.Result, error) {
+		b.SetRunner(func(_ context.Context, j *broker.Job) (broker.Result, error) {
 			got = j.Native
-			return compiled(j, "object"), nil
+			return reapitest.Compiled(j, "object"), nil
 		})
 		_, err := c.Run(t.Context(), j)
 		if c.server.Load().run {

@@ -23,7 +23,9 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/reapi/cas"
 	"github.com/crosscc/crosscc/broker/reapi/helperpb"
+	"github.com/crosscc/crosscc/broker/reapi/reapitest"
 	"github.com/crosscc/crosscc/broker/reapi/wire"
 )
 
@@ -77,7 +79,7 @@ func TestOtherPeers(t *testing.T) {
 			addr := listen(t, tt.peer)
 			c := dial(t, addr, ClientOptions{Idle: 300 * time.Millisecond, Connect: 200 * time.Millisecond})
 			began := time.Now()
-			_, err := c.Run(context.Background(), testJob("text"))
+			_, err := c.Run(context.Background(), reapitest.Job("text"))
 			if err == nil || !strings.HasPrefix(err.Error(), addr+": ") || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("Run = %v, want %q", err, tt.want)
 			}
@@ -93,7 +95,7 @@ func TestOtherPeers(t *testing.T) {
 
 func TestNobodyThere(t *testing.T) {
 	c := dial(t, "127.0.0.1:1", ClientOptions{})
-	_, err := c.Run(context.Background(), testJob("text"))
+	_, err := c.Run(context.Background(), reapitest.Job("text"))
 	if err == nil || !strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("Run = %v, want that the connection was refused", err)
 	}
@@ -102,7 +104,7 @@ func TestNobodyThere(t *testing.T) {
 // gRPC, but nothing of what is asked for.
 func TestOtherGRPCServer(t *testing.T) {
 	addr := serveGRPC(t, func(*grpc.Server) {})
-	_, err := dial(t, addr, ClientOptions{}).Run(context.Background(), testJob("text"))
+	_, err := dial(t, addr, ClientOptions{}).Run(context.Background(), reapitest.Job("text"))
 	if err == nil || !strings.Contains(err.Error(), "no remote-execution server") {
 		t.Errorf("Run = %v", err)
 	}
@@ -154,11 +156,20 @@ func (e *engine) GetCapabilities(ctx context.Context, _ *repb.GetCapabilitiesReq
 	if v := md.Get(metadataKey); len(v) == 1 && proto.Unmarshal([]byte(v[0]), m) == nil {
 		e.labels.Store(m)
 	}
-	caps, err := capabilities{}.GetCapabilities(context.Background(), nil)
+	sha256 := []repb.DigestFunction_Value{repb.DigestFunction_SHA256}
+	zstd := []repb.Compressor_Value{repb.Compressor_ZSTD}
+	caps := &repb.ServerCapabilities{
+		CacheCapabilities: &repb.CacheCapabilities{
+			DigestFunctions: sha256, MaxBatchTotalSizeBytes: cas.MaxBatch, SupportedCompressors: zstd, SupportedBatchUpdateCompressors: zstd,
+		},
+		ExecutionCapabilities: &repb.ExecutionCapabilities{DigestFunction: sha256[0], DigestFunctions: sha256, ExecEnabled: true},
+		LowApiVersion:         &semver.SemVer{Major: 2},
+		HighApiVersion:        &semver.SemVer{Major: 2, Minor: 12},
+	}
 	if e.caps != nil {
 		e.caps(caps)
 	}
-	return caps, err
+	return caps, nil
 }
 
 func (e *engine) FindMissingBlobs(_ context.Context, r *repb.FindMissingBlobsRequest) (*repb.FindMissingBlobsResponse, error) {
@@ -238,7 +249,7 @@ func TestLyingServers(t *testing.T) {
 				}
 				return done(tt.answer)
 			}}
-			res, err := dial(t, e.serve(t), ClientOptions{}).Run(context.Background(), testJob("text"))
+			res, err := dial(t, e.serve(t), ClientOptions{}).Run(context.Background(), reapitest.Job("text"))
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("Run = %+v, %v, want %q", res, err, tt.want)
 			}
@@ -264,7 +275,7 @@ func TestServersThatCannot(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			e := &engine{caps: tt.caps}
-			_, err := dial(t, e.serve(t), ClientOptions{}).Run(context.Background(), testJob("text"))
+			_, err := dial(t, e.serve(t), ClientOptions{}).Run(context.Background(), reapitest.Job("text"))
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("Run = %v, want %q", err, tt.want)
 			}
@@ -278,7 +289,7 @@ func TestClientKeepsToTheServersBatches(t *testing.T) {
 		caps: func(c *repb.ServerCapabilities) { c.CacheCapabilities.MaxBatchTotalSizeBytes = 2000 },
 		op:   func() *longrunningpb.Operation { return done(outputs(object)) },
 	}
-	j := testJob("text")
+	j := reapitest.Job("text")
 	for _, name := range []string{"/w/1", "/w/2", "/w/3", "/w/4"} {
 		j.Root.Put(name, broker.File{Blob: broker.BytesBlob([]byte(strings.Repeat(name, 300)))})
 	}
@@ -297,7 +308,7 @@ func TestClientKeepsToTheServersBatches(t *testing.T) {
 func TestServerThatNeverAnswers(t *testing.T) {
 	c := dial(t, (&engine{}).serve(t), ClientOptions{Idle: 200 * time.Millisecond})
 	began := time.Now()
-	_, err := c.Run(context.Background(), testJob("text"))
+	_, err := c.Run(context.Background(), reapitest.Job("text"))
 	if err == nil || !strings.Contains(err.Error(), "silent for 200ms") || time.Since(began) > 20*time.Second {
 		t.Errorf("Run = %v after %v", err, time.Since(began))
 	}
@@ -307,12 +318,12 @@ func TestServerThatNeverAnswers(t *testing.T) {
 func TestConnectionIsCut(t *testing.T) {
 	b := newBench(t)
 	big := strings.Repeat("0123456789abcdef", 8<<20/16)
-	b.setRunner(func(_ context.Context, j *broker.Job) (broker.Result, error) { return compiled(j, big), nil })
+	b.SetRunner(func(_ context.Context, j *broker.Job) (broker.Result, error) { return reapitest.Compiled(j, big), nil })
 	for _, after := range []int64{0, 10, 100, 1000, 100_000, 4 << 20, 9 << 20, 12 << 20} {
 		addr := listen(t, func(c net.Conn) { proxy(c, b.addr, after) })
 		c := dial(t, addr, ClientOptions{Idle: time.Second, Connect: time.Second})
 		began := time.Now()
-		_, err := c.Run(context.Background(), testJob(fmt.Sprint(after, big)))
+		_, err := c.Run(context.Background(), reapitest.Job(fmt.Sprint(after, big)))
 		if err == nil || time.Since(began) > 20*time.Second {
 			t.Errorf("cut after %d bytes: %v after %v, want an error soon", after, err, time.Since(began))
 		}
@@ -320,7 +331,7 @@ func TestConnectionIsCut(t *testing.T) {
 			t.Errorf("cut after %d bytes: %v is a refusal", after, err)
 		}
 	}
-	b.mustRun(testJob("and it still serves"))
+	b.mustRun(reapitest.Job("and it still serves"))
 }
 
 // proxy forwards both ways until after bytes went through.
@@ -361,12 +372,12 @@ func TestReconnect(t *testing.T) {
 	})
 	refuse.Store(true)
 	c := dial(t, addr, ClientOptions{})
-	if _, err := c.Run(context.Background(), testJob("text")); err == nil {
+	if _, err := c.Run(context.Background(), reapitest.Job("text")); err == nil {
 		t.Fatal("Run succeeded")
 	}
 	refuse.Store(false)
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		if _, err := c.Run(context.Background(), testJob("text")); err == nil {
+		if _, err := c.Run(context.Background(), reapitest.Job("text")); err == nil {
 			return
 		} else if time.Now().After(deadline) {
 			t.Fatal(err)

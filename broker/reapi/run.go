@@ -2,7 +2,9 @@ package reapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 
 	repb "github.com/bazelbuild/remote-apis/build/bazel/remote/execution/v2"
 	"google.golang.org/grpc"
@@ -15,117 +17,120 @@ import (
 	"github.com/crosscc/crosscc/broker/reapi/wire"
 )
 
-// runHeader is the header of GetCapabilities' answer in which a helper says that
-// it has the call Run, and runVersion what it says.
-const (
-	runHeader  = "crosscc-run"
-	runVersion = "1"
-)
-
-// minPackedOutput is the size from which an output is compressed for a client that
-// wants that.
-const minPackedOutput = 4 << 10
-
-// Run is Execute for a client of ours: what the action needs comes with it and the
-// outputs go with the answer, so that a job is one round trip, and one message
-// each way. Measured as two calls side by side, BatchUpdateBlobs and Execute, the
-// same cost a client a fifth more, and the server had to wait for what is on its
-// way.
-func (w *watcher) Run(r *helperpb.RunRequest, stream grpc.ServerStreamingServer[helperpb.RunAnswer]) error {
-	s := w.s
-	digest := broker.DigestOf(r.Action)
-	sc := s.scopeOf(stream.Context())
-	if !r.SkipCache {
-		if result, err := s.alias(digest, sc); err == nil {
-			return s.sendAnswer(stream, result, &helperpb.RunAnswer{Cached: true}, r.Pack)
-		}
-	}
-	leave, err := s.admit()
+// runThere has a helper of ours run the action, with the inputs that it was never
+// told of, and waits for its result: one round trip, whether the helper has a
+// result already or a compiler runs.
+func (c *Client) runThere(ctx context.Context, j *broker.Job, a *wire.Action, along cargo, pack, skipCache bool) (broker.Result, error) {
+	leave, err := c.storage.Enter(ctx, along.size())
 	if err != nil {
-		return err
+		return broker.Result{}, err
 	}
 	defer leave()
-	request, err := s.takeJob(stream.Context(), r)
+	r, err := c.runRequest(a, along, pack)
 	if err != nil {
-		return wire.StatusOf(err).Err()
+		return broker.Result{}, err
 	}
-	r.Inputs = nil // the job runs for long
-	op, err := s.ops.join(digest, sc, r.SkipCache, func(op *operation) error { return s.start(op, request) })
+	r.SkipCache = skipCache
+	ctx, touch, stop := wire.Watched(ctx, c.o.Idle)
+	defer stop() // ends the stream: the server stops a job that nobody waits for
+	// grpc keeps nothing of it to send it again, and neither do we: jobs wait long.
+	stream, err := helperpb.NewHelperClient(c.conn).Run(ctx, r, grpc.MaxRetryRPCBufferSize(0))
+	leave()
 	if err != nil {
-		return wire.StatusOf(err).Err()
+		return broker.Result{}, c.executeFailed(ctx, err)
 	}
-	answer, err := s.await(stream.Context(), op, func() error { return stream.Send(&helperpb.RunAnswer{}) })
+	answer, err := c.lastAnswer(ctx, stream, touch)
 	if err != nil {
-		return err
+		return broker.Result{}, err
 	}
-	if st := status.FromProto(answer.Status); st.Code() != codes.OK {
-		return st.Err()
+	if answer.Held {
+		a.Held()
+		c.storage.Known(along.directories)
+		c.storage.Known(along.files)
 	}
-	return s.sendAnswer(stream, answer.Result, &helperpb.RunAnswer{Cached: answer.CachedResult, Held: true}, r.Pack)
+	result, err := c.unpackResult(answer)
+	if err != nil {
+		return broker.Result{}, err
+	}
+	res, err := c.resultOf(ctx, j, result)
+	res.Cached = answer.Cached
+	return res, err
 }
 
-// takeJob keeps the inputs that came and reads the job.
-func (s *Server) takeJob(ctx context.Context, r *helperpb.RunRequest) (*wire.Request, error) {
-	in, err := s.inputsOf(r)
-	if err != nil {
-		return nil, err
-	}
-	for _, message := range in.Directories {
-		if err := s.source.Remember(message); err != nil {
-			return nil, fmt.Errorf("input: %w", err)
+// lastAnswer waits while the job runs.
+func (c *Client) lastAnswer(ctx context.Context, stream grpc.ServerStreamingClient[helperpb.RunAnswer], touch func()) (*helperpb.RunAnswer, error) {
+	for {
+		answer, err := stream.Recv()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil, errors.New("helper ended the job without an answer")
+		case status.Code(err) == codes.Unimplemented:
+			c.server.Store(nil)
+			return nil, errReplaced
+		case err != nil:
+			return nil, c.executeFailed(ctx, err)
+		}
+		touch()
+		if answer.Done {
+			return answer, nil
 		}
 	}
-	for _, content := range in.Files {
-		if err := s.storage.Keep(ctx, content); err != nil {
-			return nil, fmt.Errorf("keep input: %w", err)
-		}
-	}
-	return wire.JobFrom(r.Action, in.Command, s.source)
 }
 
-// inputsOf reads the inputs of a request.
-func (s *Server) inputsOf(r *helperpb.RunRequest) (*helperpb.Inputs, error) {
-	data := r.Inputs
-	if r.InputsSize != 0 {
-		// No more than it could be plain: a message's bound.
-		if r.InputsSize < 0 || r.InputsSize > maxMessage {
-			return nil, wire.Rejectf("inputs of %d bytes, at most %d are served", r.InputsSize, maxMessage)
+// runRequest words a call. The contents of along are read now.
+func (c *Client) runRequest(a *wire.Action, along cargo, pack bool) (_ *helperpb.RunRequest, err error) {
+	in := &helperpb.Inputs{Command: a.Command}
+	if in.Directories, err = contentsOf(along.directories); err == nil {
+		in.Files, err = contentsOf(along.files)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("input: %w", err)
+	}
+	r := &helperpb.RunRequest{Action: a.Message, Pack: pack}
+	if r.Inputs, err = proto.Marshal(in); err != nil {
+		return nil, fmt.Errorf("inputs: %w", err)
+	}
+	if pack {
+		if packed, ok := c.zstd.Pack(r.Inputs); ok {
+			r.Inputs, r.InputsSize = packed, int64(len(r.Inputs))
+		}
+	}
+	return r, nil
+}
+
+func contentsOf(blobs []broker.Blob) (list [][]byte, err error) {
+	list = make([][]byte, len(blobs))
+	for i, b := range blobs {
+		if list[i], err = b.Bytes(maxAlong); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// unpackResult puts the outputs that came into the result.
+func (c *Client) unpackResult(a *helperpb.RunAnswer) (*repb.ActionResult, error) {
+	result := new(repb.ActionResult)
+	if err := proto.Unmarshal(a.Result, result); err != nil {
+		return nil, fmt.Errorf("answer of the helper: %w", err)
+	}
+	for i, content := range a.Contents {
+		if i >= len(result.OutputFiles) {
+			return nil, fmt.Errorf("answer of the helper has the contents of %d outputs, and names %d", len(a.Contents), len(result.OutputFiles))
+		}
+		f := result.OutputFiles[i]
+		f.Contents = content.Data
+		if !content.Packed {
+			continue
+		}
+		size := f.Digest.GetSizeBytes()
+		if size < 0 || size > wire.MaxInline {
+			return nil, fmt.Errorf("output %s of %d bytes came inside the answer", f.Path, size)
 		}
 		var err error
-		if data, err = s.zstd.Unpack(data, r.InputsSize); err != nil {
-			return nil, wire.Rejectf("inputs: %v", err)
+		if f.Contents, err = c.zstd.Unpack(content.Data, size); err != nil {
+			return nil, fmt.Errorf("output %s: %w", f.Path, err)
 		}
 	}
-	if n := wire.Fields(data); n > maxRequestFields {
-		return nil, wire.Rejectf("%d inputs, at most %d are served at once", n, maxRequestFields)
-	}
-	in := new(helperpb.Inputs)
-	if err := proto.Unmarshal(data, in); err != nil {
-		return nil, wire.Rejectf("inputs are malformed")
-	}
-	return in, nil
-}
-
-// sendAnswer sends the last answer, with the outputs in it that fit.
-func (s *Server) sendAnswer(stream grpc.ServerStreamingServer[helperpb.RunAnswer], r *repb.ActionResult, a *helperpb.RunAnswer, pack bool) error {
-	var err error
-	a.Done = true
-	if a.Result, err = proto.Marshal(r); err != nil {
-		return status.Errorf(codes.Internal, "answer: %v", err)
-	}
-	room := int64(maxInlined)
-	for _, f := range r.OutputFiles {
-		c := new(helperpb.Content)
-		if size := f.Digest.SizeBytes; size <= min(room, maxInline) {
-			c.Data = s.contents(f.Digest)
-			room -= size
-		}
-		if pack && len(c.Data) >= minPackedOutput {
-			if packed, ok := s.zstd.Pack(c.Data); ok {
-				c.Data, c.Packed = packed, true
-			}
-		}
-		a.Contents = append(a.Contents, c)
-	}
-	return stream.Send(a)
+	return result, nil
 }

@@ -18,13 +18,13 @@ import (
 
 	"cloud.google.com/go/longrunning/autogen/longrunningpb"
 	repb "github.com/bazelbuild/remote-apis/build/bazel/remote/execution/v2"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/reapi/cas"
+	"github.com/crosscc/crosscc/broker/reapi/door"
 	"github.com/crosscc/crosscc/broker/reapi/helperpb"
+	"github.com/crosscc/crosscc/broker/reapi/reapitest"
 	"github.com/crosscc/crosscc/broker/reapi/wire"
 	"github.com/crosscc/crosscc/broker/store"
 )
@@ -47,18 +47,6 @@ func modes(t *testing.T, f func(t *testing.T, b *bench, c *Client)) {
 func believe(c *Client, server answers) {
 	c.storage.Learn(cas.Abilities{Batch: cas.MaxBatch, PackedBatch: server.pack, PackedStream: server.pack})
 	c.server.Store(&server)
-}
-
-// treeJob is a job of a source and so many headers of 2 KiB each.
-func treeJob(headers int, source string) *broker.Job {
-	j := testJob("")
-	j.Form, j.Outputs = broker.Tree, []string{"out.d", "out.o"}
-	j.Root = textAt("/w/src/a.c", source)
-	for i := range headers {
-		text := fmt.Sprintf("/* %d */\n%s", i, strings.Repeat("int thing(void);\n", 128))
-		j.Root.Put(fmt.Sprintf("/usr/include/%d/%d.h", i%20, i), broker.File{Blob: broker.BytesBlob([]byte(text))})
-	}
-	return j
 }
 
 func mustRun(t testing.TB, c *Client, j *broker.Job) broker.Result {
@@ -143,15 +131,15 @@ func TestRoundTrips(t *testing.T) {
 		cached bool
 	}{
 		// Capabilities, GetActionResult and FindMissingBlobs at once, BatchUpdateBlobs, Run.
-		{"cold", treeJob(400, text("1")), 5, 2 << 20, false},
-		{"another source", treeJob(400, text("2")), 1, source + 4096, false},
-		{"a hit", treeJob(400, text("2")), 1, source + 4096, true},
-		{"one new header", treeJob(401, text("3")), 1, source + 8192, false},
-		{"the same headers", treeJob(401, text("4")), 1, source + 4096, false},
-		{"other words", func() *broker.Job { j := treeJob(401, text("4")); j.Args[0] = "-O1"; return j }(), 1, 4096, false},
-		{"preprocessed", testJob("int a;"), 1, 4096, false},
+		{"cold", reapitest.TreeJob(400, text("1")), 5, 2 << 20, false},
+		{"another source", reapitest.TreeJob(400, text("2")), 1, source + 4096, false},
+		{"a hit", reapitest.TreeJob(400, text("2")), 1, source + 4096, true},
+		{"one new header", reapitest.TreeJob(401, text("3")), 1, source + 8192, false},
+		{"the same headers", reapitest.TreeJob(401, text("4")), 1, source + 4096, false},
+		{"other words", func() *broker.Job { j := reapitest.TreeJob(401, text("4")); j.Args[0] = "-O1"; return j }(), 1, 4096, false},
+		{"preprocessed", reapitest.Job("int a;"), 1, 4096, false},
 		// Much that is new: asked first.
-		{"a large source", testJob(strings.Repeat("int a;", 100_000)), 4, 1 << 20, false},
+		{"a large source", reapitest.Job(strings.Repeat("int a;", 100_000)), 4, 1 << 20, false},
 	}
 	for _, step := range steps {
 		res := mustRun(t, c, step.job)
@@ -180,23 +168,23 @@ func TestClientsShareTrees(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
-			mustRun(t, b.client, treeJob(tt.headers, "int a;"))
-			before := b.store.Stats()
+			mustRun(t, b.client, reapitest.TreeJob(tt.headers, "int a;"))
+			before := b.Store.Stats()
 			var p tap
 			other := dial(t, p.listen(t, b.addr), ClientOptions{})
-			if res := mustRun(t, other, treeJob(tt.headers, "int a;")); !res.Cached || contents(t, res.Outputs[1]) != "object" {
+			if res := mustRun(t, other, reapitest.TreeJob(tt.headers, "int a;")); !res.Cached || reapitest.Contents(t, res.Outputs[1]) != "object" {
 				t.Errorf("result %+v, want the first client's", res)
 			}
 			calls, sent := p.since()
-			if after := b.store.Stats(); after.Blobs != before.Blobs || b.runs.Load() != 1 || calls != tt.calls || sent > 100<<10 {
-				t.Errorf("%d runs, %d blobs more, %d calls, %d bytes sent", b.runs.Load(), after.Blobs-before.Blobs, calls, sent)
+			if after := b.Store.Stats(); after.Blobs != before.Blobs || b.Runs.Load() != 1 || calls != tt.calls || sent > 100<<10 {
+				t.Errorf("%d runs, %d blobs more, %d calls, %d bytes sent", b.Runs.Load(), after.Blobs-before.Blobs, calls, sent)
 			}
 			// Nothing is kept of what came along with a hit.
-			if all, err := wire.NewWriter().ActionOf(treeJob(tt.headers, "int a;")); err != nil || tt.headers < 10 && len(other.storage.Unknown(all.Blobs())) != len(all.Blobs()) {
+			if all, err := wire.NewWriter().ActionOf(reapitest.TreeJob(tt.headers, "int a;")); err != nil || tt.headers < 10 && len(other.storage.Unknown(all.Blobs())) != len(all.Blobs()) {
 				t.Errorf("the client takes inputs to be there that it was never told of, %v", err)
 			}
-			if res := mustRun(t, other, treeJob(tt.headers, "int b;")); res.Cached || b.runs.Load() != 2 {
-				t.Errorf("another source: cached %t after %d runs", res.Cached, b.runs.Load())
+			if res := mustRun(t, other, reapitest.TreeJob(tt.headers, "int b;")); res.Cached || b.Runs.Load() != 2 {
+				t.Errorf("another source: cached %t after %d runs", res.Cached, b.Runs.Load())
 			}
 		})
 	}
@@ -207,17 +195,17 @@ func TestClientsShareTrees(t *testing.T) {
 func TestResultsInAllModes(t *testing.T) {
 	modes(t, func(t *testing.T, b *bench, c *Client) {
 		want := map[string]string{
-			"a.o": "object", "b.o": strings.Repeat("0123", 100_000), "c.d": "", "d.o": strings.Repeat("abc", 1<<20), "e.o": strings.Repeat("x", maxInline),
+			"a.o": "object", "b.o": strings.Repeat("0123", 100_000), "c.d": "", "d.o": strings.Repeat("abc", 1<<20), "e.o": strings.Repeat("x", wire.MaxInline),
 		}
-		b.setRunner(func(_ context.Context, j *broker.Job) (broker.Result, error) {
-			res := compiled(j, "")
+		b.SetRunner(func(_ context.Context, j *broker.Job) (broker.Result, error) {
+			res := reapitest.Compiled(j, "")
 			for i, o := range res.Outputs {
 				res.Outputs[i].Blob = broker.BytesBlob([]byte(want[o.Path]))
 			}
 			res.Stderr = bytes.Repeat([]byte("warning\n"), 50_000)
 			return res, nil
 		})
-		j := treeJob(200, "int a;")
+		j := reapitest.TreeJob(200, "int a;")
 		j.Outputs = []string{"e.o", "a.o", "b.o", "c.d", "d.o"}
 		for i := range 2 {
 			res := mustRun(t, c, j)
@@ -225,7 +213,7 @@ func TestResultsInAllModes(t *testing.T) {
 				t.Errorf("run %d: cached %t, %d outputs, %d bytes of stderr", i, res.Cached, len(res.Outputs), len(res.Stderr))
 			}
 			for k, o := range res.Outputs {
-				if o.Path != j.Outputs[k] || contents(t, o) != want[o.Path] || !o.Executable {
+				if o.Path != j.Outputs[k] || reapitest.Contents(t, o) != want[o.Path] || !o.Executable {
 					t.Errorf("run %d: output %d is %s of %d bytes", i, k, o.Path, o.Blob.Digest.Size)
 				}
 			}
@@ -236,17 +224,17 @@ func TestResultsInAllModes(t *testing.T) {
 // What goes to another machine is compressed, both ways.
 func TestRunIsCompressed(t *testing.T) {
 	b := newBench(t)
-	b.setRunner(func(_ context.Context, j *broker.Job) (broker.Result, error) {
-		return compiled(j, strings.Repeat("0123456789abcdef", 10_000)), nil
+	b.SetRunner(func(_ context.Context, j *broker.Job) (broker.Result, error) {
+		return reapitest.Compiled(j, strings.Repeat("0123456789abcdef", 10_000)), nil
 	})
 	var p tap
 	c := dial(t, p.listen(t, b.addr), ClientOptions{})
-	mustRun(t, c, testJob("x"))
+	mustRun(t, c, reapitest.Job("x"))
 	for pack, most := range map[bool]int64{false: 1 << 30, true: 20 << 10} {
 		believe(c, answers{run: true, pack: pack})
 		p.since()
 		p.received.Store(0)
-		mustRun(t, c, testJob(fmt.Sprint(pack, strings.Repeat("int a;\n", 10_000))))
+		mustRun(t, c, reapitest.Job(fmt.Sprint(pack, strings.Repeat("int a;\n", 10_000))))
 		_, sent := p.since()
 		if received := p.received.Load(); sent > most || received > most || !pack && (sent < 70_000 || received < 160_000) {
 			t.Errorf("packed %t: %d bytes went and %d came", pack, sent, received)
@@ -257,12 +245,12 @@ func TestRunIsCompressed(t *testing.T) {
 // A compile that failed may have written its dependencies.
 func TestOutputsOfAFailure(t *testing.T) {
 	modes(t, func(t *testing.T, b *bench, c *Client) {
-		b.setRunner(func(_ context.Context, j *broker.Job) (broker.Result, error) {
-			res := compiled(j, "a.o: a.c")
+		b.SetRunner(func(_ context.Context, j *broker.Job) (broker.Result, error) {
+			res := reapitest.Compiled(j, "a.o: a.c")
 			return broker.Result{ExitCode: 1, Stderr: []byte("error"), Outputs: res.Outputs[:1]}, nil
 		})
-		res := mustRun(t, c, treeJob(3, "int a;"))
-		if res.ExitCode != 1 || len(res.Outputs) != 1 || res.Outputs[0].Path != "out.d" || contents(t, res.Outputs[0]) != "a.o: a.c" {
+		res := mustRun(t, c, reapitest.TreeJob(3, "int a;"))
+		if res.ExitCode != 1 || len(res.Outputs) != 1 || res.Outputs[0].Path != "out.d" || reapitest.Contents(t, res.Outputs[0]) != "a.o: a.c" {
 			t.Errorf("result %+v", res)
 		}
 	})
@@ -272,7 +260,7 @@ func TestOutputsOfAFailure(t *testing.T) {
 func (b *bench) restart(keep bool) {
 	b.t.Helper()
 	b.server.Close()
-	st := b.store
+	st := b.Store
 	if !keep {
 		var err error
 		if st, err = store.Open(b.t.TempDir(), store.Options{}); err != nil {
@@ -280,7 +268,7 @@ func (b *bench) restart(keep bool) {
 		}
 		b.t.Cleanup(func() { st.Close() })
 	}
-	s := NewServer(Backend{Run: b.run, Store: st, State: b.now, Logf: b.t.Logf}, ServerOptions{})
+	s := door.New(door.Backend{Run: b.Run, Store: st, State: b.State, Logf: b.t.Logf}, door.Options{})
 	l, err := net.Listen("tcp", b.addr)
 	if err != nil {
 		b.t.Fatal(err)
@@ -296,19 +284,19 @@ func TestHelperStartsAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
 			for i := range 3 {
-				mustRun(t, b.client, treeJob(200, fmt.Sprint("int a", i)))
+				mustRun(t, b.client, reapitest.TreeJob(200, fmt.Sprint("int a", i)))
 			}
 			b.restart(keep)
 			for i := range 3 {
 				var res broker.Result
 				var err error
 				for range 100 { // until the connection is made again
-					if res, err = b.client.Run(context.Background(), treeJob(200, fmt.Sprint("int b", i))); err == nil {
+					if res, err = b.client.Run(context.Background(), reapitest.TreeJob(200, fmt.Sprint("int b", i))); err == nil {
 						break
 					}
 					time.Sleep(50 * time.Millisecond)
 				}
-				if err != nil || contents(t, res.Outputs[1]) != "object" {
+				if err != nil || reapitest.Contents(t, res.Outputs[1]) != "object" {
 					t.Errorf("job %d: %+v, %v", i, res, err)
 				}
 			}
@@ -324,7 +312,7 @@ func TestHelperIsReplaced(t *testing.T) {
 	c := dial(t, e.serve(t), ClientOptions{})
 	believe(c, answers{run: true, pack: true})
 	for range 2 {
-		if res := mustRun(t, c, testJob("text")); contents(t, res.Outputs[0]) != "object" {
+		if res := mustRun(t, c, reapitest.Job("text")); reapitest.Contents(t, res.Outputs[0]) != "object" {
 			t.Errorf("result %+v", res)
 		}
 	}
@@ -336,16 +324,16 @@ func TestHelperIsReplaced(t *testing.T) {
 // The helper's store lost one input of a job that it would have only to run.
 func TestLostInputInAllModes(t *testing.T) {
 	modes(t, func(t *testing.T, b *bench, c *Client) {
-		j := treeJob(300, "int a;")
+		j := reapitest.TreeJob(300, "int a;")
 		a, err := wire.NewWriter().ActionOf(j)
 		if err != nil {
 			t.Fatal(err)
 		}
 		c.storage.Known(a.Blobs()) // but nothing is there
-		if res := mustRun(t, c, j); contents(t, res.Outputs[1]) != "object" {
+		if res := mustRun(t, c, j); reapitest.Contents(t, res.Outputs[1]) != "object" {
 			t.Errorf("result %+v", res)
 		}
-		if len(b.store.Missing(digestsOf(a.Files))) > 0 {
+		if len(b.Store.Missing(digestsOf(a.Files))) > 0 {
 			t.Error("not all files came")
 		}
 	})
@@ -368,19 +356,19 @@ func TestChangedFile(t *testing.T) {
 			if err := os.WriteFile(path, []byte(strings.Repeat("n", size)), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			j := treeJob(3, fmt.Sprint("int a", size))
+			j := reapitest.TreeJob(3, fmt.Sprint("int a", size))
 			j.Root.Put("/w/inc/b.h", broker.File{Blob: broker.PathBlob(broker.DigestOf(old), path)})
 			_, err := c.Run(context.Background(), j)
 			changed, ok := errors.AsType[*broker.ChangedError](err)
-			if !ok || changed.Path != "/w/inc/b.h" || b.runs.Load() != 0 {
-				t.Errorf("%d bytes: %v after %d runs, want that /w/inc/b.h changed", size, err, b.runs.Load())
+			if !ok || changed.Path != "/w/inc/b.h" || b.Runs.Load() != 0 {
+				t.Errorf("%d bytes: %v after %d runs, want that /w/inc/b.h changed", size, err, b.Runs.Load())
 			}
 			// The file is as the job says again: nothing was taken for sent.
 			if err := os.WriteFile(path, old, 0o600); err != nil {
 				t.Fatal(err)
 			}
 			mustRun(t, c, j)
-			b.runs.Store(0)
+			b.Runs.Store(0)
 		}
 	})
 }
@@ -389,10 +377,9 @@ func TestChangedFile(t *testing.T) {
 // they sent.
 func TestWaitingJobsAreSmall(t *testing.T) {
 	const jobs, size = 200, 100 << 10
-	b := newBench(t)
-	b.server.o.Beat = time.Minute // no answer tells grpc that the call is taken
+	b := newBenchOf(t, door.Options{Beat: time.Minute}) // no answer tells grpc that the call is taken
 	began := make(chan struct{}, jobs+1)
-	b.setRunner(func(ctx context.Context, _ *broker.Job) (broker.Result, error) {
+	b.SetRunner(func(ctx context.Context, _ *broker.Job) (broker.Result, error) {
 		began <- struct{}{}
 		<-ctx.Done()
 		return broker.Result{}, ctx.Err()
@@ -404,18 +391,18 @@ func TestWaitingJobsAreSmall(t *testing.T) {
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		j := treeJob(0, "")
+		j := reapitest.TreeJob(0, "")
 		j.Root.Put("/w/src/a.c", broker.File{Blob: broker.PathBlob(broker.DigestOf(text), path)})
-		return start(ctx, b.client, j), cancel
+		return reapitest.Start(ctx, b.client.Run, j), cancel
 	}
 	_, cancel := mustBegin(-1)
 	defer cancel()
-	soon(t, "a job", began)
+	reapitest.Soon(t, "a job", began)
 	before := heap()
 	for i := range jobs {
 		_, cancel := mustBegin(i)
 		defer cancel()
-		soon(t, "a job", began)
+		reapitest.Soon(t, "a job", began)
 	}
 	if n := int64(heap()) - int64(before); n > jobs*size/2 {
 		t.Errorf("%d bytes for %d jobs with sources of %d bytes", n, jobs, size)
@@ -447,38 +434,6 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// runOn calls Run by hand.
-func (b *bench) runOn(r *helperpb.RunRequest) error {
-	stream, err := helperpb.NewHelperClient(b.raw()).Run(context.Background(), r)
-	for err == nil {
-		_, err = stream.Recv()
-	}
-	if errors.Is(err, io.EOF) {
-		return nil
-	}
-	return err
-}
-
-// runRequest is what a client sends for a job.
-func runRequest(t testing.TB, j *broker.Job) (*helperpb.RunRequest, *helperpb.Inputs) {
-	t.Helper()
-	a, err := wire.NewWriter().ActionOf(j)
-	if err != nil {
-		t.Fatal(err)
-	}
-	in := &helperpb.Inputs{Command: a.Command}
-	for list, blobs := range map[*[][]byte][]broker.Blob{&in.Directories: a.Directories, &in.Files: a.Files} {
-		if *list, err = contentsOf(blobs); err != nil {
-			t.Fatal(err)
-		}
-	}
-	data, err := proto.Marshal(in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &helperpb.RunRequest{Action: a.Message, Inputs: data}, in
-}
-
 func marshal(t testing.TB, m proto.Message) []byte {
 	t.Helper()
 	data, err := proto.Marshal(m)
@@ -486,119 +441,6 @@ func marshal(t testing.TB, m proto.Message) []byte {
 		t.Fatal(err)
 	}
 	return data
-}
-
-func TestHostileRuns(t *testing.T) {
-	var z cas.Zstd
-	inputs := func(f func(*helperpb.Inputs)) func(*testing.T, *helperpb.RunRequest, *helperpb.Inputs) {
-		return func(t *testing.T, r *helperpb.RunRequest, in *helperpb.Inputs) {
-			f(in)
-			r.Inputs = marshal(t, in)
-		}
-	}
-	packed := func(size func(n int) int64, change func([]byte) []byte) func(*testing.T, *helperpb.RunRequest, *helperpb.Inputs) {
-		return func(t *testing.T, r *helperpb.RunRequest, in *helperpb.Inputs) {
-			data, ok := z.Pack(r.Inputs)
-			if !ok {
-				t.Fatal("nothing to compress")
-			}
-			r.InputsSize, r.Inputs = size(len(r.Inputs)), change(data)
-		}
-	}
-	right := func(n int) int64 { return int64(n) }
-	same := func(b []byte) []byte { return b }
-	bomb, _ := z.Pack(make([]byte, 64<<20))
-	climbing := marshal(t, &repb.Directory{Files: []*repb.FileNode{{Name: "../x", Digest: wire.DigestToProto(broker.DigestOf([]byte("x")))}}})
-	tests := map[string]struct {
-		change func(t *testing.T, r *helperpb.RunRequest, in *helperpb.Inputs)
-		want   codes.Code
-	}{
-		"as it should be": {func(*testing.T, *helperpb.RunRequest, *helperpb.Inputs) {}, codes.OK},
-		"packed":          {packed(right, same), codes.OK},
-		"nothing":         {func(_ *testing.T, r *helperpb.RunRequest, _ *helperpb.Inputs) { r.Action, r.Inputs = nil, nil }, codes.InvalidArgument},
-		"garbage action":  {func(_ *testing.T, r *helperpb.RunRequest, _ *helperpb.Inputs) { r.Action = []byte("\xff\xff") }, codes.InvalidArgument},
-		"huge action":     {func(_ *testing.T, r *helperpb.RunRequest, _ *helperpb.Inputs) { r.Action = make([]byte, 1<<20) }, codes.InvalidArgument},
-		"garbage inputs":  {func(_ *testing.T, r *helperpb.RunRequest, _ *helperpb.Inputs) { r.Inputs = []byte("\xff\xff") }, codes.InvalidArgument},
-		"many inputs": {func(_ *testing.T, r *helperpb.RunRequest, _ *helperpb.Inputs) {
-			r.Inputs = bytes.Repeat([]byte{0x1a, 0}, 100_000)
-		}, codes.InvalidArgument},
-		"no command":          {inputs(func(in *helperpb.Inputs) { in.Command = nil }), codes.InvalidArgument},
-		"another command":     {inputs(func(in *helperpb.Inputs) { in.Command = bytes.Replace(in.Command, []byte("-O2"), []byte("-O3"), 1) }), codes.InvalidArgument},
-		"huge command":        {inputs(func(in *helperpb.Inputs) { in.Command = make([]byte, 4<<20+1) }), codes.InvalidArgument},
-		"a file is lacking":   {inputs(func(in *helperpb.Inputs) { in.Files = nil }), codes.FailedPrecondition},
-		"no directories":      {inputs(func(in *helperpb.Inputs) { in.Directories = nil }), codes.FailedPrecondition},
-		"a wrong directory":   {inputs(func(in *helperpb.Inputs) { in.Directories[0] = []byte("\xff") }), codes.InvalidArgument},
-		"climbing names":      {inputs(func(in *helperpb.Inputs) { in.Directories = append(in.Directories, climbing) }), codes.OK}, // nobody looks at it
-		"more than is needed": {inputs(func(in *helperpb.Inputs) { in.Files = append(in.Files, []byte("more"), nil) }), codes.OK},
-		"packed, negative":    {packed(func(int) int64 { return -1 }, same), codes.InvalidArgument},
-		"packed, huge":        {packed(func(int) int64 { return 1 << 40 }, same), codes.InvalidArgument},
-		"packed, longer":      {packed(func(n int) int64 { return int64(n) + 1 }, same), codes.InvalidArgument},
-		"packed, shorter":     {packed(func(n int) int64 { return int64(n) - 1 }, same), codes.InvalidArgument},
-		"packed, truncated":   {packed(right, func(b []byte) []byte { return b[:len(b)-9] }), codes.InvalidArgument},
-		"packed, trailing":    {packed(right, func(b []byte) []byte { return append(b, "more"...) }), codes.InvalidArgument},
-		"packed, a bomb":      {packed(func(int) int64 { return maxMessage }, func([]byte) []byte { return bomb }), codes.InvalidArgument},
-		"packed, not at all":  {packed(right, func([]byte) []byte { return []byte("plain") }), codes.InvalidArgument},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
-			r, in := runRequest(t, treeJob(20, "int a;"))
-			tt.change(t, r, in)
-			if err := b.runOn(r); status.Code(err) != tt.want || name == "many inputs" && !strings.Contains(err.Error(), "100000 inputs") {
-				t.Errorf("Run = %v, want %v", err, tt.want)
-			}
-			if ran := b.runs.Load() == 1; ran != (tt.want == codes.OK) {
-				t.Errorf("ran: %t", ran)
-			}
-			b.mustRun(testJob("and it still serves"))
-		})
-	}
-}
-
-// A tree of names that may not be is refused when it is the job's.
-func TestRunOfHostileTree(t *testing.T) {
-	b := newBench(t)
-	root := marshal(t, &repb.Directory{Files: []*repb.FileNode{{Name: "../x", Digest: wire.DigestToProto(broker.DigestOf([]byte("x")))}}})
-	r, in := runRequest(t, testJob("x"))
-	var a repb.Action
-	if err := proto.Unmarshal(r.Action, &a); err != nil {
-		t.Fatal(err)
-	}
-	a.InputRootDigest = wire.DigestToProto(broker.DigestOf(root))
-	in.Directories, in.Files = append(in.Directories, root), append(in.Files, []byte("x"))
-	r.Action, r.Inputs = marshal(t, &a), marshal(t, in)
-	for range 2 { // the second time it is decoded already
-		if err := b.runOn(r); status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "not a file name") {
-			t.Errorf("Run = %v", err)
-		}
-	}
-}
-
-// FuzzInputs hands a helper arbitrary inputs of an action, plain and compressed.
-// What is wrong with them is their own fault.
-func FuzzInputs(f *testing.F) {
-	r, _ := runRequest(f, treeJob(3, "int a;"))
-	f.Add(r.Inputs, int64(0))
-	var s Server
-	if packed, ok := s.zstd.Pack(r.Inputs); ok {
-		f.Add(packed, int64(len(r.Inputs)))
-	}
-	f.Fuzz(func(t *testing.T, inputs []byte, size int64) {
-		in, err := s.inputsOf(&helperpb.RunRequest{Inputs: inputs, InputsSize: size})
-		if err != nil {
-			if r, ok := errors.AsType[*broker.Refusal](err); !ok || r.Reason != wire.Rejected {
-				t.Errorf("error is no refusal: %v", err)
-			}
-			return
-		}
-		n := len(in.Command)
-		for _, b := range append(in.Directories, in.Files...) {
-			n += len(b)
-		}
-		if most := max(int64(len(inputs)), size); int64(n) > most {
-			t.Errorf("%d bytes became %d", most, n)
-		}
-	})
 }
 
 // What a helper says of its outputs is checked when it comes in one message, too.
@@ -634,9 +476,9 @@ func TestLyingHelpers(t *testing.T) {
 			e := &engine{answer: tt.answer, read: func() []byte { return nil }}
 			c := dial(t, e.serve(t), ClientOptions{})
 			believe(c, answers{run: true})
-			res, err := c.Run(context.Background(), testJob("text"))
+			res, err := c.Run(context.Background(), reapitest.Job("text"))
 			if tt.want == "" {
-				if err != nil || contents(t, res.Outputs[0]) != object {
+				if err != nil || reapitest.Contents(t, res.Outputs[0]) != object {
 					t.Errorf("Run = %+v, %v", res, err)
 				}
 				return
@@ -670,7 +512,7 @@ func TestNear(t *testing.T) {
 		}
 	}
 	b := newBench(t)
-	b.mustRun(testJob("x"))
+	b.mustRun(reapitest.Job("x"))
 	if s := b.client.server.Load(); !s.run || s.pack {
 		t.Errorf("over loopback: %+v, want the short call, nothing compressed", s)
 	}

@@ -31,11 +31,11 @@ const (
 )
 
 // httpDoor is the door for what is not a compile: ccache's storage.
-func httpDoor(addr config.Address, st *store.Store, log logrus.FieldLogger) door {
+func httpDoor(addr config.Address, st *store.Store, log logrus.FieldLogger) doorAt {
 	mux := http.NewServeMux()
 	mux.Handle(ccache.Path, ccache.Handler(st, log.Infof))
 	srv := httpServer(mux, log)
-	return door{
+	return doorAt{
 		name: "http", addr: addr, limits: trust.Limits{PerAddress: httpPerAddress, PerLoopback: httpPerAddress},
 		serve: srv.Serve, drain: srv.Shutdown, close: func() { _ = srv.Close() },
 	}

@@ -16,7 +16,7 @@ import (
 
 	"github.com/crosscc/crosscc/broker/config"
 	"github.com/crosscc/crosscc/broker/helper"
-	"github.com/crosscc/crosscc/broker/reapi"
+	"github.com/crosscc/crosscc/broker/reapi/door"
 	"github.com/crosscc/crosscc/broker/trust"
 )
 
@@ -77,8 +77,8 @@ func pathOf(env Env) string {
 	return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 }
 
-// A door is a server at an address of the configuration.
-type door struct {
+// A doorAt is a door at an address of the configuration.
+type doorAt struct {
 	name   string // in the ready file
 	addr   config.Address
 	limits trust.Limits
@@ -93,8 +93,8 @@ func serveDoors(ctx context.Context, f serverFlags, h *helper.Helper, log logrus
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
-	srv := reapi.NewServer(reapi.Backend{Run: h.Run, Key: h.Key, Pack: h.TakePack, Heard: h.Heard, Store: h.Store(), State: h.State, Logf: log.Infof}, reapi.ServerOptions{})
-	doors := []door{
+	srv := door.New(door.Backend{Run: h.Run, Key: h.Key, Pack: h.TakePack, Heard: h.Heard, Store: h.Store(), State: h.State, Logf: log.Infof}, door.Options{})
+	doors := []doorAt{
 		{name: "grpc", addr: f.server.GRPC, serve: srv.Serve, drain: srv.Drain, close: srv.Close},
 		httpDoor(f.server.HTTP, h.Store(), log),
 	}

@@ -1,4 +1,4 @@
-package reapi
+package door
 
 import (
 	"bytes"
@@ -9,6 +9,8 @@ import (
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
+
+	"github.com/crosscc/crosscc/broker/reapi/reapitest"
 )
 
 // A request of many empty fields is refused before it fills memory; an honest
@@ -37,11 +39,11 @@ func TestAdmitted(t *testing.T) {
 	for range cap(b.server.admitted) {
 		b.server.admitted <- struct{}{}
 	}
-	if _, err := b.client.Run(t.Context(), testJob("waits")); err == nil || b.runs.Load() > 0 {
+	if _, err := b.client.Run(t.Context(), reapitest.Job("waits")); err == nil || b.Runs.Load() > 0 {
 		t.Errorf("one more was run: %v", err)
 	}
 	<-b.server.admitted
-	if _, err := b.client.Run(t.Context(), testJob("waits")); err != nil {
+	if _, err := b.client.Run(t.Context(), reapitest.Job("waits")); err != nil {
 		t.Errorf("with a place free: %v", err)
 	}
 }

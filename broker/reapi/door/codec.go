@@ -1,4 +1,4 @@
-package reapi
+package door
 
 import (
 	"google.golang.org/grpc/codes"

@@ -1,4 +1,4 @@
-package reapi
+package door
 
 import (
 	"context"
@@ -19,8 +19,11 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/reapi"
 	"github.com/crosscc/crosscc/broker/reapi/cas"
 	"github.com/crosscc/crosscc/broker/reapi/helperpb"
+	"github.com/crosscc/crosscc/broker/reapi/reapitest"
+	"github.com/crosscc/crosscc/broker/reapi/wire"
 	"github.com/crosscc/crosscc/broker/trust"
 	"github.com/crosscc/crosscc/toolchains"
 )
@@ -39,10 +42,10 @@ func secret(t testing.TB) trust.Secret {
 }
 
 // known is a client that says who it is, and the name that it gets.
-func (b *bench) known() (*Client, string) {
+func (b *bench) known() (*reapi.Client, string) {
 	b.t.Helper()
 	s := secret(b.t)
-	return dial(b.t, b.addr, ClientOptions{Idle: 30 * time.Second, Secret: s}), trust.PeerName(s.Word(b.addr))
+	return dial(b.t, b.addr, reapi.ClientOptions{Idle: 30 * time.Second, Secret: s}), trust.PeerName(s.Word(b.addr))
 }
 
 // A pack goes up once, with news of how far it is, for the peer that sent it; what
@@ -55,7 +58,7 @@ func TestPack(t *testing.T) {
 	var refuse error
 	b.server.b.Pack = func(_ context.Context, from broker.Peer, d broker.Digest, say func(string)) error {
 		peers = append(peers, from)
-		if d != blob.Digest || len(b.store.Missing([]broker.Digest{d})) > 0 {
+		if d != blob.Digest || len(b.Store.Missing([]broker.Digest{d})) > 0 {
 			t.Errorf("the blob %s is not there, or another", d)
 		}
 		say("unpacking")
@@ -91,11 +94,11 @@ func TestPack(t *testing.T) {
 // address, with a secret of their own or none.
 func TestPeersAreApart(t *testing.T) {
 	b := newBench(t)
-	own := testToolchain()
+	own := reapitest.Toolchain()
 	own.Identity.Version = "99"
 	client, name := b.known()
 	other, _ := b.known()
-	clients := map[string]*Client{"owner": client, "other": other, "nobody": b.client}
+	clients := map[string]*reapi.Client{"owner": client, "other": other, "nobody": b.client}
 	heard := 0
 	b.server.b.Heard = func(peer string) {
 		if heard++; peer != name {
@@ -107,16 +110,16 @@ func TestPeersAreApart(t *testing.T) {
 		told := make(chan broker.State, 100)
 		states[who] = told
 		go func() { _ = c.Watch(t.Context(), func(s broker.State) { told <- s }) }()
-		soon(t, "the first state", told)
+		reapitest.Soon(t, "the first state", told)
 	}
 	var ran []string
-	b.runner = func(_ context.Context, j *broker.Job) (broker.Result, error) {
+	b.SetRunner(func(_ context.Context, j *broker.Job) (broker.Result, error) {
 		ran = append(ran, j.Peer)
-		return compiled(j, "object of "+j.Peer), nil
-	}
+		return reapitest.Compiled(j, "object of "+j.Peer), nil
+	})
 	run := func(who, want string) {
 		t.Helper()
-		res, err := clients[who].Run(t.Context(), testJob("text"))
+		res, err := clients[who].Run(t.Context(), reapitest.Job("text"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +129,7 @@ func TestPeersAreApart(t *testing.T) {
 		}
 	}
 	run("owner", "object of ")
-	b.setState(func(s *broker.State) {
+	b.SetState(func(s *broker.State) {
 		s.Peers = map[string]broker.PeerState{"": {Toolchains: s.Toolchains}, name: {Toolchains: []toolchains.Toolchain{own}}}
 		s.Queued++
 	})
@@ -148,7 +151,7 @@ func TestPeersAreApart(t *testing.T) {
 		run("other", "object of ")
 		run("nobody", "object of ")
 	}
-	b.setState(func(s *broker.State) { s.Peers = nil })
+	b.SetState(func(s *broker.State) { s.Peers = nil })
 	run("owner", "object of ")
 	if !slices.Equal(ran, []string{"", name}) {
 		t.Errorf("ran for %q: the others were kept", ran)
@@ -166,12 +169,12 @@ func TestNameIsNoWord(t *testing.T) {
 	for what, say := range map[string][]string{
 		"nothing": nil, "the name": {name}, "half": {word[:32]}, "two": {word, word}, "text": {"peer"}, "long": {strings.Repeat(word, 100)},
 	} {
-		md := metadata.MD{peerHeader: say}
+		md := metadata.MD{wire.PeerHeader: say}
 		if got := peerOf(metadata.NewIncomingContext(t.Context(), md)); got.Name == name {
 			t.Errorf("%s passes for the word", what)
 		}
 	}
-	if got := peerOf(metadata.NewIncomingContext(t.Context(), metadata.Pairs(peerHeader, word))); got.Name != name {
+	if got := peerOf(metadata.NewIncomingContext(t.Context(), metadata.Pairs(wire.PeerHeader, word))); got.Name != name {
 		t.Errorf("the word makes %q", got.Name)
 	}
 }
@@ -192,7 +195,7 @@ func TestWordIsForHelpers(t *testing.T) {
 		see := func(ctx context.Context, method string) {
 			mu.Lock()
 			defer mu.Unlock()
-			heard[path.Base(method)] = len(metadata.ValueFromIncomingContext(ctx, peerHeader)) > 0
+			heard[path.Base(method)] = len(metadata.ValueFromIncomingContext(ctx, wire.PeerHeader)) > 0
 		}
 		server := grpc.NewServer(
 			grpc.UnaryInterceptor(func(ctx context.Context, r any, i *grpc.UnaryServerInfo, h grpc.UnaryHandler) (any, error) {
@@ -209,7 +212,7 @@ func TestWordIsForHelpers(t *testing.T) {
 				return status.Error(codes.Unimplemented, "an engine")
 			}))
 		b := newBench(t)
-		cas.Register(server, b.store, time.Minute)
+		cas.Register(server, b.Store, time.Minute)
 		repb.RegisterActionCacheServer(server, &actionCache{s: b.server})
 		repb.RegisterExecutionServer(server, &execution{s: b.server})
 		if ours {
@@ -224,11 +227,11 @@ func TestWordIsForHelpers(t *testing.T) {
 		}
 		go func() { _ = server.Serve(l) }()
 		t.Cleanup(server.Stop)
-		c := dial(t, l.Addr().String(), ClientOptions{Idle: 30 * time.Second, Secret: secret(t)})
+		c := dial(t, l.Addr().String(), reapi.ClientOptions{Idle: 30 * time.Second, Secret: secret(t)})
 		ctx, cancel := context.WithCancel(t.Context())
 		_ = c.Watch(ctx, func(broker.State) { cancel() }) // the first that a fleet does
 		cancel()
-		if _, err := c.Run(t.Context(), testJob("text")); err != nil {
+		if _, err := c.Run(t.Context(), reapitest.Job("text")); err != nil {
 			t.Fatal(err)
 		}
 		_ = c.Pack(t.Context(), broker.BytesBlob([]byte("a pack")), func(string) {})
@@ -270,7 +273,7 @@ func TestOperationsAreApart(t *testing.T) {
 
 // What a toolchain of one image made is not kept for the same one in another.
 func TestToolsetsOfImages(t *testing.T) {
-	one := testToolchain()
+	one := reapitest.Toolchain()
 	two := one
 	two.Image = "sha256:1"
 	text := func(tc toolchains.Toolchain) string {

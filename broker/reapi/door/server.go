@@ -1,4 +1,15 @@
-package reapi
+// Package door is where a helper, or rather the broker.Runner in its Backend, takes
+// jobs by the Remote Execution API. The other end is package reapi, which tells the two
+// ways of a job.
+//
+// A newcomer starts with Server, then with execution.Execute (execution.go) and
+// watcher.Run (run.go), by which jobs come; both share operations.go, the jobs that run,
+// and alias.go, the results that are kept.
+//
+// The server takes API versions 2.0 to 2.12, SHA-256, any instance name (there is
+// one store behind them all), blobs plain and compressed with zstd; it denies
+// UpdateActionResult.
+package door
 
 import (
 	"context"
@@ -39,9 +50,6 @@ const (
 	maxRequestFields = 64 << 10
 	// maxHeaders bounds the headers of one call, in bytes.
 	maxHeaders = 64 << 10
-	// maxMessage bounds one received message: gRPC's usual 4 MiB and slack
-	// for peers that count blob sizes alone.
-	maxMessage = 5 << 20
 	// linger is how long a draining server still hands out the outputs of its
 	// last jobs.
 	linger = time.Second
@@ -71,8 +79,8 @@ type Backend struct {
 	Logf func(format string, args ...any)
 }
 
-// ServerOptions are a server's settings; the zero value is well for use.
-type ServerOptions struct {
+// Options are a server's settings; the zero value is well for use.
+type Options struct {
 	// Idle ends an upload that brings nothing for so long; 0 means 1 minute.
 	Idle time.Duration
 	// Beat is how often a stream without news says that the server lives;
@@ -87,7 +95,7 @@ type ServerOptions struct {
 // either may follow the other.
 type Server struct {
 	b     Backend
-	o     ServerOptions
+	o     Options
 	grpc  *grpc.Server
 	ops   operations
 	tools toolset
@@ -108,8 +116,8 @@ type Server struct {
 	ended    time.Time      // when the last job did
 }
 
-// NewServer makes a server that nobody can reach until Serve.
-func NewServer(b Backend, o ServerOptions) *Server {
+// New makes a server that nobody can reach until Serve.
+func New(b Backend, o Options) *Server {
 	if b.Logf == nil {
 		b.Logf = func(string, ...any) {}
 	}
@@ -127,12 +135,12 @@ func NewServer(b Backend, o ServerOptions) *Server {
 	s.source = cas.SourceOf(b.Store)
 	s.source.Folders = wire.NewFolders()
 	s.grpc = grpc.NewServer(
-		grpc.MaxRecvMsgSize(maxMessage),
+		grpc.MaxRecvMsgSize(wire.MaxMessage),
 		grpc.ForceServerCodecV2(boundedCodec{encoding.GetCodecV2("proto")}),
 		grpc.MaxConcurrentStreams(maxStreams),
 		// As the client's: grpc's own search goes as high, and has the client answer
 		// a ping in each job.
-		grpc.InitialWindowSize(window), grpc.InitialConnWindowSize(connWindow),
+		grpc.InitialWindowSize(wire.Window), grpc.InitialConnWindowSize(wire.ConnWindow),
 		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.ConnectionTimeout(handshakeTime),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 15 * time.Second}),
@@ -248,7 +256,7 @@ type capabilities struct {
 // GetCapabilities says what the server can do; the instance does not matter.
 func (capabilities) GetCapabilities(ctx context.Context, _ *repb.GetCapabilitiesRequest) (*repb.ServerCapabilities, error) {
 	// Without it the client takes the longer way.
-	_ = grpc.SetHeader(ctx, metadata.Pairs(runHeader, runVersion))
+	_ = grpc.SetHeader(ctx, metadata.Pairs(wire.RunHeader, wire.RunVersion))
 	sha256 := []repb.DigestFunction_Value{repb.DigestFunction_SHA256}
 	zstd := []repb.Compressor_Value{repb.Compressor_ZSTD}
 	return &repb.ServerCapabilities{
@@ -268,7 +276,7 @@ func (capabilities) GetCapabilities(ctx context.Context, _ *repb.GetCapabilities
 			// Both are in the tree, when they matter: mtime, and hard links.
 			SupportedNodeProperties: wire.NodeProperties(),
 		},
-		LowApiVersion:  &semver.SemVer{Major: 2, Minor: lowMinor},
-		HighApiVersion: &semver.SemVer{Major: 2, Minor: highMinor},
+		LowApiVersion:  &semver.SemVer{Major: 2, Minor: wire.LowMinor},
+		HighApiVersion: &semver.SemVer{Major: 2, Minor: wire.HighMinor},
 	}, nil
 }

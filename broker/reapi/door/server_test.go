@@ -1,4 +1,4 @@
-package reapi
+package door
 
 import (
 	"bytes"
@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/crosscc/crosscc/broker"
+	"github.com/crosscc/crosscc/broker/reapi/reapitest"
 	"github.com/crosscc/crosscc/broker/reapi/wire"
 )
 
@@ -24,7 +25,7 @@ import (
 func (b *bench) put(data []byte) *repb.Digest {
 	b.t.Helper()
 	d := broker.DigestOf(data)
-	if err := b.store.Put(d, bytes.NewReader(data)); err != nil {
+	if err := b.Store.Put(d, bytes.NewReader(data)); err != nil {
 		b.t.Fatal(err)
 	}
 	return wire.DigestToProto(d)
@@ -93,9 +94,9 @@ func answerOf(t testing.TB, op *longrunningpb.Operation, err error) *repb.Execut
 func TestForeignClient(t *testing.T) {
 	b := newBench(t)
 	var got *broker.Job
-	b.setRunner(func(_ context.Context, j *broker.Job) (broker.Result, error) {
+	b.SetRunner(func(_ context.Context, j *broker.Job) (broker.Result, error) {
 		got = j
-		return compiled(j, "object"), nil
+		return reapitest.Compiled(j, "object"), nil
 	})
 	digest := b.foreign(func(*repb.Action) {})
 	op, err := b.execute(context.Background(), &repb.ExecuteRequest{ActionDigest: digest, InstanceName: "main"})
@@ -117,8 +118,8 @@ func TestForeignClient(t *testing.T) {
 		t.Errorf("kept result: %v, %v", result, err)
 	}
 	op, err = b.execute(context.Background(), &repb.ExecuteRequest{ActionDigest: digest, SkipCacheLookup: true})
-	if answer := answerOf(t, op, err); answer.CachedResult || b.runs.Load() != 2 {
-		t.Errorf("answer %v after %d runs: skip_cache_lookup was not honoured", answer, b.runs.Load())
+	if answer := answerOf(t, op, err); answer.CachedResult || b.Runs.Load() != 2 {
+		t.Errorf("answer %v after %d runs: skip_cache_lookup was not honoured", answer, b.Runs.Load())
 	}
 	_, err = cache.UpdateActionResult(context.Background(), &repb.UpdateActionResultRequest{ActionDigest: digest, ActionResult: result})
 	if status.Code(err) != codes.PermissionDenied {
@@ -139,18 +140,18 @@ func TestDoNotCache(t *testing.T) {
 
 func TestActionTimeout(t *testing.T) {
 	b := newBench(t)
-	h := b.hold()
+	h := b.Hold()
 	digest := b.foreign(func(a *repb.Action) { a.Timeout = durationpb.New(50 * time.Millisecond) })
 	op, err := b.execute(context.Background(), &repb.ExecuteRequest{ActionDigest: digest})
 	if answer := answerOf(t, op, err); codes.Code(answer.Status.GetCode()) != codes.DeadlineExceeded {
 		t.Errorf("status %v", answer.Status)
 	}
-	soon(t, "the job's end", h.ended)
+	reapitest.Soon(t, "the job's end", h.Ended)
 }
 
 func TestWaitExecution(t *testing.T) {
 	b := newBench(t)
-	h := b.hold()
+	h := b.Hold()
 	client := repb.NewExecutionClient(b.raw())
 	first, err := client.Execute(context.Background(), &repb.ExecuteRequest{ActionDigest: b.foreign(func(*repb.Action) {})})
 	if err != nil {
@@ -165,7 +166,7 @@ func TestWaitExecution(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.waiters(2)
-	close(h.release)
+	close(h.Release)
 	final, err := last(running)
 	if answer := answerOf(t, final, err); answer.Result == nil || final.Name != op.Name {
 		t.Errorf("while it ran: %v", final)
@@ -241,8 +242,20 @@ func TestHostileExecutes(t *testing.T) {
 			}
 		})
 	}
-	if b.runs.Load() != 0 {
-		t.Errorf("%d runs", b.runs.Load())
+	if b.Runs.Load() != 0 {
+		t.Errorf("%d runs", b.Runs.Load())
 	}
-	b.mustRun(testJob("and it still serves"))
+	b.mustRun(reapitest.Job("and it still serves"))
+}
+
+func TestCapabilities(t *testing.T) {
+	b := newBench(t)
+	caps, err := repb.NewCapabilitiesClient(b.raw()).GetCapabilities(context.Background(), &repb.GetCapabilitiesRequest{InstanceName: "any"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if caps.LowApiVersion.Minor != 0 || caps.HighApiVersion.Minor != 12 || caps.HighApiVersion.Major != 2 ||
+		!caps.ExecutionCapabilities.ExecEnabled || caps.CacheCapabilities.ActionCacheUpdateCapabilities.UpdateEnabled {
+		t.Errorf("capabilities %v", caps)
+	}
 }

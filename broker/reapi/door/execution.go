@@ -1,4 +1,4 @@
-package reapi
+package door
 
 import (
 	"context"
@@ -17,9 +17,8 @@ import (
 )
 
 const (
-	// maxInline bounds an output that comes inside the action result, and
-	// maxInlined all of them together: one message must hold them.
-	maxInline  = 1 << 20
+	// maxInlined bounds the outputs that come inside one action result, each of
+	// which is bounded by wire.MaxInline: one message must hold them.
 	maxInlined = 3 << 20
 	// rawText is how much of stdout and stderr each an action result carries
 	// itself.
@@ -260,7 +259,7 @@ func (s *Server) inlinedResult(r *repb.ActionResult, want []string) *repb.Action
 	room := int64(maxInlined)
 	for _, f := range r.OutputFiles {
 		file := &repb.OutputFile{Path: f.Path, Digest: f.Digest, IsExecutable: f.IsExecutable}
-		if size := f.Digest.SizeBytes; wanted[f.Path] && size <= min(room, maxInline) {
+		if size := f.Digest.SizeBytes; wanted[f.Path] && size <= min(room, wire.MaxInline) {
 			file.Contents = s.contents(f.Digest)
 			room -= size
 		}
@@ -271,7 +270,7 @@ func (s *Server) inlinedResult(r *repb.ActionResult, want []string) *repb.Action
 
 // contents is a small blob, or nothing when it is gone: inlining is a favour.
 func (s *Server) contents(p *repb.Digest) []byte {
-	data, err := s.source.Read(broker.Digest{Hash: p.Hash, Size: p.SizeBytes}, maxInline)
+	data, err := s.source.Read(broker.Digest{Hash: p.Hash, Size: p.SizeBytes}, wire.MaxInline)
 	if err != nil {
 		return nil
 	}
