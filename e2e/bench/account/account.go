@@ -17,9 +17,9 @@ import (
 
 // The ways to count.
 const (
-	V1   = "cpuacct"  // cgroup v1's cpuacct controller, in nanoseconds
-	V2   = "cpu.stat" // cgroup v2, in microseconds
-	Proc = "proc"     // /proc and rusage, in ticks; what a daemon's lost children used is missed
+	kindV1   = "cpuacct"  // cgroup v1's cpuacct controller, in nanoseconds
+	kindV2   = "cpu.stat" // cgroup v2, in microseconds
+	kindProc = "proc"     // /proc and rusage, in ticks; what a daemon's lost children used is missed
 )
 
 // The places where the two hierarchies are mounted, best first.
@@ -31,14 +31,14 @@ var (
 // A Book holds the groups of one run of ours.
 type Book struct {
 	kind string
-	dir  string // of our cgroups; empty for Proc
+	dir  string // of our cgroups; empty for kindProc
 }
 
 // Open begins to count in the way named by kind; "" takes the first that works.
 // Without a way that was asked for by name it fails.
 func Open(kind string) (*Book, error) {
 	var errs []error
-	for _, k := range []string{V1, V2, Proc} {
+	for _, k := range []string{kindV1, kindV2, kindProc} {
 		if kind != "" && kind != k {
 			continue
 		}
@@ -49,7 +49,7 @@ func Open(kind string) (*Book, error) {
 		errs = append(errs, err)
 	}
 	if errs == nil {
-		return nil, fmt.Errorf("no way to count is called %q: they are %s, %s and %s", kind, V1, V2, Proc)
+		return nil, fmt.Errorf("no way to count is called %q: they are %s, %s and %s", kind, kindV1, kindV2, kindProc)
 	}
 	return nil, errors.Join(errs...)
 }
@@ -59,15 +59,15 @@ func makeDir(kind string) (string, error) {
 	name := "crosscc-bench-" + strconv.Itoa(os.Getpid())
 	roots, file := v1Roots, "cpuacct.usage"
 	switch kind {
-	case Proc:
+	case kindProc:
 		return "", nil
-	case V2:
+	case kindV2:
 		roots, file = v2Roots, "cpu.stat"
 	}
 	err := fmt.Errorf("no %s at %s", file, strings.Join(roots, " or "))
 	for _, root := range roots {
 		// The mark of the kind, so that v2's file is not looked for in v1's tmpfs.
-		if _, e := os.Stat(filepath.Join(root, map[string]string{V1: file, V2: "cgroup.controllers"}[kind])); e != nil {
+		if _, e := os.Stat(filepath.Join(root, map[string]string{kindV1: file, kindV2: "cgroup.controllers"}[kind])); e != nil {
 			continue
 		}
 		dir := filepath.Join(root, name)
@@ -97,11 +97,11 @@ func (b *Book) Close() error {
 type Group struct {
 	book *Book
 	dir  string // the cgroup
-	mark string // what the command line or environment of a daemon holds, for Proc
+	mark string // what the command line or environment of a daemon holds, for kindProc
 	gone time.Duration
 }
 
-// Group makes a group. For Proc its living processes are those whose command
+// Group makes a group. Counted by proc, its living processes are those whose command
 // line or environment holds mark, a directory's name that nothing else has.
 func (b *Book) Group(name, mark string) (*Group, error) {
 	g := &Group{book: b, mark: mark}
@@ -115,7 +115,7 @@ func (b *Book) Group(name, mark string) (*Group, error) {
 	return g, nil
 }
 
-// Door is the file into which a process writes 0 to join; nil for Proc. The
+// Door is the file into which a process writes 0 to join; nil where proc counts. The
 // caller closes it.
 func (g *Group) Door() (*os.File, error) {
 	if g.dir == "" {
@@ -125,7 +125,7 @@ func (g *Group) Door() (*os.File, error) {
 }
 
 // Split moves processes of the group into one of their own, whose time counts
-// for both. It must be closed before the group. For Proc the processes are told
+// for both. It must be closed before the group. Counted by proc, the processes are told
 // apart by what they hold of mark.
 func (g *Group) Split(name, mark string, pids ...int) (*Group, error) {
 	part := &Group{book: g.book, mark: mark}
@@ -145,19 +145,19 @@ func (g *Group) Split(name, mark string, pids ...int) (*Group, error) {
 }
 
 // Ended tells the group of a child of ours that has ended, with what it and its
-// descendants used. Only Proc needs it.
+// descendants used. Only proc needs it.
 func (g *Group) Ended(s *os.ProcessState) { g.gone += s.UserTime() + s.SystemTime() }
 
 // Used is the processor time of all processes that are or were in the group.
 func (g *Group) Used() (time.Duration, error) {
 	switch g.book.kind {
-	case V1:
+	case kindV1:
 		text, err := os.ReadFile(filepath.Join(g.dir, "cpuacct.usage"))
 		if err != nil {
 			return 0, err
 		}
 		return parseUsage(string(text))
-	case V2:
+	case kindV2:
 		text, err := os.ReadFile(filepath.Join(g.dir, "cpu.stat"))
 		if err != nil {
 			return 0, err
@@ -166,8 +166,8 @@ func (g *Group) Used() (time.Duration, error) {
 	}
 	sum := g.gone
 	for _, pid := range g.Processes() {
-		if t, err := Process(pid); err == nil {
-			sum += t.Own + t.Children
+		if t, err := process(pid); err == nil {
+			sum += t.own + t.children
 		}
 	}
 	return sum, nil

@@ -45,12 +45,12 @@ func stat(name string) string {
 
 func own(text string) (time.Duration, error) {
 	t, err := parseStat(text)
-	return t.Own, err
+	return t.own, err
 }
 
 func children(text string) (time.Duration, error) {
 	t, err := parseStat(text)
-	return t.Children, err
+	return t.children, err
 }
 
 func busy(text string) (time.Duration, error) {
@@ -65,7 +65,7 @@ func stolen(text string) (time.Duration, error) {
 
 // A child that has ended and one that lives both count when there is no cgroup.
 func TestProcGroup(t *testing.T) {
-	book, err := Open(Proc)
+	book, err := Open(kindProc)
 	if err != nil {
 		t.Fatal(err)
 	}

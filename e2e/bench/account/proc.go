@@ -14,17 +14,17 @@ import (
 // runs a compiler.
 const tick = 10 * time.Millisecond
 
-// Times are what /proc/PID/stat says of one process.
-type Times struct {
-	Own      time.Duration // its threads, ended ones included
-	Children time.Duration // its children that ended and were waited for, and theirs
+// times are what /proc/PID/stat says of one process.
+type times struct {
+	own      time.Duration // its threads, ended ones included
+	children time.Duration // its children that ended and were waited for, and theirs
 }
 
-// Process is the processor time of a living process.
-func Process(pid int) (Times, error) {
+// process is the processor time of a living process.
+func process(pid int) (times, error) {
 	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
 	if err != nil {
-		return Times{}, err
+		return times{}, err
 	}
 	return parseStat(string(text))
 }
@@ -54,24 +54,24 @@ func parseCPUStat(text string) (time.Duration, error) {
 
 // parseStat reads fields 14 to 17 of proc(5)'s /proc/PID/stat. The second field,
 // the name in parentheses, may hold anything.
-func parseStat(text string) (Times, error) {
+func parseStat(text string) (times, error) {
 	end := strings.LastIndexByte(text, ')')
 	if end < 0 {
-		return Times{}, fmt.Errorf("stat without a name: %q", text)
+		return times{}, fmt.Errorf("stat without a name: %q", text)
 	}
 	fields := strings.Fields(text[end+1:])
 	if len(fields) < 15 {
-		return Times{}, fmt.Errorf("stat with %d fields after the name: %q", len(fields), text)
+		return times{}, fmt.Errorf("stat with %d fields after the name: %q", len(fields), text)
 	}
 	var n [4]time.Duration
 	for i := range n {
 		v, err := strconv.ParseInt(fields[11+i], 10, 64)
 		if err != nil {
-			return Times{}, fmt.Errorf("stat with the time %q", fields[11+i])
+			return times{}, fmt.Errorf("stat with the time %q", fields[11+i])
 		}
 		n[i] = time.Duration(v) * tick
 	}
-	return Times{Own: n[0] + n[1], Children: n[2] + n[3]}, nil
+	return times{own: n[0] + n[1], children: n[2] + n[3]}, nil
 }
 
 // marked are the living processes with mark in their words or environment, but

@@ -64,7 +64,6 @@ type Turn struct {
 type count struct {
 	bytes [2]int64 // by direction
 	turns int64
-	lost  int64
 }
 
 type direction int
@@ -161,8 +160,7 @@ func (l *Link) receive(d direction, packets chan<- packet) {
 			free = now
 		}
 		if free.Sub(now) > queueLimit {
-			l.drop()
-			continue
+			continue // the queue is full
 		}
 		if l.rate > 0 {
 			free = free.Add(time.Duration(int64(n) * 8 * int64(time.Second) / l.rate))
@@ -204,12 +202,6 @@ func sleepUntil(due time.Time) {
 		_ = unix.Nanosleep(&ts, nil)
 		left = time.Until(due)
 	}
-}
-
-func (l *Link) drop() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.lost++
 }
 
 // observe counts a packet.
@@ -279,13 +271,6 @@ func (l *Link) Turns() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.turns
-}
-
-// Lost is how many packets found the queue full.
-func (l *Link) Lost() int64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.lost
 }
 
 // Measure is the round trip that a program on the client sees, the median of n.
