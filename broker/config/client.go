@@ -13,8 +13,8 @@ import (
 	"github.com/crosscc/crosscc/toolchains"
 )
 
-// ClientFile is where a client's configuration is unless CROSSCC_CONFIG says.
-const ClientFile = "/etc/crosscc/crosscc.toml"
+// clientFile is where a client's configuration is unless CROSSCC_CONFIG says.
+const clientFile = "/etc/crosscc/crosscc.toml"
 
 // A Client is the configuration of one compile's client. The agent loads it for
 // each job's root and environment, since an agent has no settings of its own.
@@ -56,34 +56,32 @@ type Client struct {
 // make, unless the configuration says another.
 const verifyCalibrated = 1.0 / 200
 
-// ClientKeys documents the keys of crosscc.toml.
-func ClientKeys() []Key { return keysOf(clientSettings(&Client{})) }
-
+// clientSettings are the keys of crosscc.toml, as they set c.
 func clientSettings(c *Client) []setting {
 	return []setting{
-		{Key{"hosts", "CROSSCC_HOSTS", "The helpers: a host list, or a list of its entries; an empty one means none. Default: DISTCC_HOSTS or distcc's hosts files, else a helper inside the agent."},
+		{"hosts", "CROSSCC_HOSTS", "The helpers: a host list, or a list of its entries; an empty one means none. Default: DISTCC_HOSTS or distcc's hosts files, else a helper inside the agent.",
 			c.setHosts},
-		{Key{"match", "CROSSCC_MATCH", `How well a helper's toolchain must fit: "identical" or "calibrated" (default).`},
+		{"match", "CROSSCC_MATCH", `How well a helper's toolchain must fit: "identical" or "calibrated" (default).`,
 			func(v any) error { return set(&c.Match, v, matchOf) }},
-		{Key{"local_slots", "CROSSCC_LOCAL_SLOTS", "How many compiles run locally at once. Default 0: as many as processors and memory allow."},
+		{"local_slots", "CROSSCC_LOCAL_SLOTS", "How many compiles run locally at once. Default 0: as many as processors and memory allow.",
 			func(v any) error { return set(&c.LocalSlots, v, slotsOf) }},
-		{Key{"idle", "CROSSCC_IDLE", `How long an agent without work stays. Default "10m".`},
+		{"idle", "CROSSCC_IDLE", `How long an agent without work stays. Default "10m".`,
 			func(v any) error { return set(&c.Idle, v, durationOf) }},
-		{Key{"source", "CROSSCC_SOURCE", `How sources travel: "tree" (default), with their headers, where that is known to be enough, or always "preprocessed".`},
+		{"source", "CROSSCC_SOURCE", `How sources travel: "tree" (default), with their headers, where that is known to be enough, or always "preprocessed".`,
 			func(v any) error { return set(&c.Preprocessed, v, sourceOf) }},
-		{Key{"native_params", "CROSSCC_NATIVE_PARAMS", `What -march=native of gcc means: "keep" (default), all that it means here, or "drop", all but the --param words with the sizes of caches, so that machines whose CPUs differ in nothing else share results. With "drop" an object need not be the local one: -g (in DW_AT_producer) and -frecord-gcc-switches record those words, and the code of a loop may follow them. Such jobs are not verified.`},
+		{"native_params", "CROSSCC_NATIVE_PARAMS", `What -march=native of gcc means: "keep" (default), all that it means here, or "drop", all but the --param words with the sizes of caches, so that machines whose CPUs differ in nothing else share results. With "drop" an object need not be the local one: -g (in DW_AT_producer) and -frecord-gcc-switches record those words, and the code of a loop may follow them. Such jobs are not verified.`,
 			func(v any) error { return set(&c.DropNativeParams, v, dropOf) }},
-		{Key{"verify", "CROSSCC_VERIFY", "The share of remote compiles, from 0 to 1, that are also done locally and compared. Of those that differ the local object counts, and the helper gets no more such jobs until `crossctl verify --clear`. Default: 0.005 of those of calibrated toolchains, none of identical ones."},
+		{"verify", "CROSSCC_VERIFY", "The share of remote compiles, from 0 to 1, that are also done locally and compared. Of those that differ the local object counts, and the helper gets no more such jobs until `crossctl verify --clear`. Default: 0.005 of those of calibrated toolchains, none of identical ones.",
 			func(v any) error {
 				err := set(&c.Verify, v, shareOf)
 				c.VerifyCalibrated = c.Verify
 				return err
 			}},
-		{Key{"packs", "CROSSCC_PACKS", "Whether this machine's own compilers may be sent to a helper that has none like them and takes them (its key packs): once, in the background, while jobs are local. Default true; only compilers in the root of the agent."},
+		{"packs", "CROSSCC_PACKS", "Whether this machine's own compilers may be sent to a helper that has none like them and takes them (its key packs): once, in the background, while jobs are local. Default true; only compilers in the root of the agent.",
 			func(v any) error { return set(&c.Packs, v, switchOf) }},
-		{Key{"log_level", "CROSSCC_LOG_LEVEL", `How much the agent and the wrapper log: "error", "warn", "info" (default), "debug" or "trace".`},
+		{"log_level", "CROSSCC_LOG_LEVEL", `How much the agent and the wrapper log: "error", "warn", "info" (default), "debug" or "trace".`,
 			func(v any) error { return set(&c.LogLevel, v, levelOf) }},
-		{Key{"toolchain", "CROSSCC_TOOLCHAIN", `The image that defines what is compiled, "NAME@sha256:…": its compiler, its headers, its libraries ([pins.md](pins.md)); or a table of one for each target. In the variable: words of which each is PIN or TARGET=PIN. Default: none, this machine's compilers define it.`},
+		{"toolchain", "CROSSCC_TOOLCHAIN", `The image that defines what is compiled, "NAME@sha256:…": its compiler, its headers, its libraries ([pins.md](pins.md)); or a table of one for each target. In the variable: words of which each is PIN or TARGET=PIN. Default: none, this machine's compilers define it.`,
 			c.setToolchain},
 	}
 }
@@ -98,7 +96,7 @@ func clientSettings(c *Client) []setting {
 func LoadClient(read func(name string) ([]byte, error), getenv func(string) string, project *Project) (Client, error) {
 	c := Client{Match: toolchains.Calibrated, Idle: 10 * time.Minute, LogLevel: "info", Packs: true, VerifyCalibrated: verifyCalibrated}
 	settings := clientSettings(&c)
-	name, must := ClientFile, false
+	name, must := clientFile, false
 	if v := getenv("CROSSCC_CONFIG"); v != "" {
 		if !path.IsAbs(v) {
 			return Client{}, fmt.Errorf("CROSSCC_CONFIG: %q is not an absolute path", v)
@@ -260,7 +258,7 @@ func durationOf(value any) (time.Duration, error) {
 	if err != nil {
 		return 0, fmt.Errorf(`%w; write the unit too: "10m"`, err)
 	}
-	return ParseDuration(s)
+	return parseDuration(s)
 }
 
 func levelOf(value any) (string, error) {

@@ -22,30 +22,17 @@ import (
 // allowed fits many times.
 const maxFile = 1 << 20
 
-// A Key documents one key of a configuration file.
-type Key struct {
-	Name string // as in the file; toolchains.search is search below [toolchains]
-	Env  string // the variable that overrides it, or ""
-	Text string // one sentence for docs/configuration.md: meaning and default
-}
-
-// A setting is a Key that knows where its value goes. set gets the value as
-// go-toml decodes it to an any, or an envText.
+// A setting is one key of a configuration file, and knows where its value goes. set
+// gets the value as go-toml decodes it to an any, or an envText.
 type setting struct {
-	Key
-	set func(value any) error
+	name string // as in the file; toolchains.search is search below [toolchains]
+	env  string // the variable that overrides it, or ""
+	text string // one sentence for docs/configuration.md: meaning and default
+	set  func(value any) error
 }
 
 // An envText is a value from the environment, where everything is text.
 type envText string
-
-func keysOf(settings []setting) []Key {
-	keys := make([]Key, len(settings))
-	for i, s := range settings {
-		keys[i] = s.Key
-	}
-	return keys
-}
 
 // applyFile sets what doc says, and nothing but what settings know. name is the
 // file's, for errors.
@@ -126,7 +113,7 @@ func setRows(name string, value any, row func() (fields []setting, done func() e
 }
 
 func apply(key string, value any, settings []setting) error {
-	i := slices.IndexFunc(settings, func(s setting) bool { return s.Name == key })
+	i := slices.IndexFunc(settings, func(s setting) bool { return s.name == key })
 	if i < 0 {
 		return fmt.Errorf("unknown key %q; known are %s", key, names(settings))
 	}
@@ -139,12 +126,12 @@ func apply(key string, value any, settings []setting) error {
 // applyEnv sets what the environment says. A variable that is empty is not set.
 func applyEnv(getenv func(string) string, settings []setting) error {
 	for _, s := range settings {
-		if s.Env == "" {
+		if s.env == "" {
 			continue
 		}
-		if v := getenv(s.Env); v != "" {
+		if v := getenv(s.env); v != "" {
 			if err := s.set(envText(v)); err != nil {
-				return fmt.Errorf("%s: %w", s.Env, err)
+				return fmt.Errorf("%s: %w", s.env, err)
 			}
 		}
 	}
@@ -156,7 +143,7 @@ func applyEnv(getenv func(string) string, settings []setting) error {
 func flatten(prefix string, tree map[string]any, settings []setting, into map[string]any) {
 	for k, v := range tree {
 		key := prefix + k
-		known := slices.ContainsFunc(settings, func(s setting) bool { return strings.HasPrefix(s.Name, key+".") })
+		known := slices.ContainsFunc(settings, func(s setting) bool { return strings.HasPrefix(s.name, key+".") })
 		if sub, ok := v.(map[string]any); ok && known {
 			flatten(key+".", sub, settings, into)
 			continue
@@ -254,7 +241,7 @@ func syntaxError(name string, err error) error {
 func names(settings []setting) string {
 	all := make([]string, len(settings))
 	for i, s := range settings {
-		all[i] = s.Name
+		all[i] = s.name
 	}
 	slices.Sort(all)
 	return strings.Join(all, ", ")

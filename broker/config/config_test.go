@@ -60,7 +60,7 @@ log_level = "debug"
 native_params = "drop"
 packs = true
 `
-	got, err := LoadClient(files{ClientFile: doc}.read, env(), nil)
+	got, err := LoadClient(files{clientFile: doc}.read, env(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ packs = true
 		hosts.Entries[i].Word = w
 	}
 	want := Client{
-		Hosts: hosts, HostsFrom: ClientFile, Match: toolchains.Identical, LocalSlots: 3,
+		Hosts: hosts, HostsFrom: clientFile, Match: toolchains.Identical, LocalSlots: 3,
 		Idle: 90 * time.Second, LogLevel: "debug", DropNativeParams: true, Packs: true, VerifyCalibrated: verifyCalibrated,
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -99,7 +99,7 @@ func TestLoadClientEnvironmentWins(t *testing.T) {
 }
 
 func TestLoadClientHostsFrom(t *testing.T) {
-	all := files{ClientFile: "", "/etc/distcc/hosts": "etc", "/home/u/.distcc/hosts": "home", "/d/hosts": "dir", "/bare.toml": "hosts = []"}
+	all := files{clientFile: "", "/etc/distcc/hosts": "etc", "/home/u/.distcc/hosts": "home", "/d/hosts": "dir", "/bare.toml": "hosts = []"}
 	tests := []struct {
 		env         []string
 		from, words string
@@ -130,25 +130,25 @@ func TestLoadClientHostsFrom(t *testing.T) {
 
 func TestLoadClientErrors(t *testing.T) {
 	tests := []struct{ doc, env, says string }{
-		{"\n\nhots = 'a'\n", "", ClientFile + `:3: unknown key "hots"; known are hosts, idle, local_slots, log_level, match`},
-		{"[helper]\nhosts = 'a'", "", ClientFile + `:1: unknown key "helper"`},
-		{"[[hosts]]\nx = 1", "", ClientFile + ":1: hosts: item 1: expected a text in quotes, not a table"},
-		{"idle = '5m'\nhosts = 'a", "", ClientFile + ":2: "},
-		{"idle = '5m'\nidle = '6m'", "", ClientFile + ":2: "},
-		{"idle = '1m'\nhosts = 'grpc://'", "", ClientFile + `:2: hosts: host list: "grpc://": the host's name is missing`},
-		{"hosts = [\n'a', 3]", "", ClientFile + ":1: hosts: item 2: expected a text in quotes, not 3"},
-		{"hosts = true", "", ClientFile + ":1: hosts: expected a text in quotes, not true"},
-		{"match = 'lines'", "", ClientFile + `:1: match: "lines" is none of identical, calibrated`},
-		{"local_slots = -1", "", ClientFile + ":1: local_slots: -1 is not between 0 and 10000"},
-		{"local_slots = 99999999999999999999", "", ClientFile + ":1: "},
-		{"local_slots = '4'", "", ClientFile + `:1: local_slots: expected a whole number, not "4"`},
-		{"local_slots = 1.5", "", ClientFile + ":1: local_slots: expected a whole number, not 1.5"},
-		{"idle = 10", "", ClientFile + `:1: idle: expected a text in quotes, not 10; write the unit too: "10m"`},
-		{"idle = '10'", "", ClientFile + `:1: idle: "10" is not a time of at least a second, such as 90s`},
-		{"idle = 1979-05-27", "", ClientFile + ":1: idle: expected a text in quotes, not a date or time"},
-		{"log_level = 'loud'\nidle = 'x'", "", ClientFile + `:1: log_level: "loud" is none of error, warn, info, debug, trace`},
-		{"native_params = 'some'", "", ClientFile + `:1: native_params: "some" is none of keep, drop`},
-		{"forbidden", "", "configuration " + ClientFile + ": open " + ClientFile + ": permission denied"},
+		{"\n\nhots = 'a'\n", "", clientFile + `:3: unknown key "hots"; known are hosts, idle, local_slots, log_level, match`},
+		{"[helper]\nhosts = 'a'", "", clientFile + `:1: unknown key "helper"`},
+		{"[[hosts]]\nx = 1", "", clientFile + ":1: hosts: item 1: expected a text in quotes, not a table"},
+		{"idle = '5m'\nhosts = 'a", "", clientFile + ":2: "},
+		{"idle = '5m'\nidle = '6m'", "", clientFile + ":2: "},
+		{"idle = '1m'\nhosts = 'grpc://'", "", clientFile + `:2: hosts: host list: "grpc://": the host's name is missing`},
+		{"hosts = [\n'a', 3]", "", clientFile + ":1: hosts: item 2: expected a text in quotes, not 3"},
+		{"hosts = true", "", clientFile + ":1: hosts: expected a text in quotes, not true"},
+		{"match = 'lines'", "", clientFile + `:1: match: "lines" is none of identical, calibrated`},
+		{"local_slots = -1", "", clientFile + ":1: local_slots: -1 is not between 0 and 10000"},
+		{"local_slots = 99999999999999999999", "", clientFile + ":1: "},
+		{"local_slots = '4'", "", clientFile + `:1: local_slots: expected a whole number, not "4"`},
+		{"local_slots = 1.5", "", clientFile + ":1: local_slots: expected a whole number, not 1.5"},
+		{"idle = 10", "", clientFile + `:1: idle: expected a text in quotes, not 10; write the unit too: "10m"`},
+		{"idle = '10'", "", clientFile + `:1: idle: "10" is not a time of at least a second, such as 90s`},
+		{"idle = 1979-05-27", "", clientFile + ":1: idle: expected a text in quotes, not a date or time"},
+		{"log_level = 'loud'\nidle = 'x'", "", clientFile + `:1: log_level: "loud" is none of error, warn, info, debug, trace`},
+		{"native_params = 'some'", "", clientFile + `:1: native_params: "some" is none of keep, drop`},
+		{"forbidden", "", "configuration " + clientFile + ": open " + clientFile + ": permission denied"},
 		{"", "CROSSCC_CONFIG=/no/such", "configuration /no/such: open /no/such: file does not exist"},
 		{"", "CROSSCC_CONFIG=x.toml", `CROSSCC_CONFIG: "x.toml" is not an absolute path`},
 		{"", "CROSSCC_HOSTS=http://a", `CROSSCC_HOSTS: host list: "http://a": unknown scheme`},
@@ -160,7 +160,7 @@ func TestLoadClientErrors(t *testing.T) {
 		{strings.Repeat(" ", maxFile+1), "", "over the limit of 1048576"},
 	}
 	for _, tt := range tests {
-		root := files{ClientFile: tt.doc, "/bad/hosts": "a,b", "/closed/hosts": "forbidden"}
+		root := files{clientFile: tt.doc, "/bad/hosts": "a,b", "/closed/hosts": "forbidden"}
 		c, err := LoadClient(root.read, env(tt.env), nil)
 		if err == nil || !strings.Contains(err.Error(), tt.says) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%.60q %s: %v\nwant %s", tt.doc, tt.env, err, tt.says)
@@ -253,13 +253,13 @@ func TestLoadServerErrors(t *testing.T) {
 // TestKeys keeps the tables fit to be documentation.
 func TestKeys(t *testing.T) {
 	seen := make(map[string]bool)
-	for file, keys := range map[string][]Key{ClientFile: ClientKeys(), ServerFile: ServerKeys()} {
+	for file, keys := range map[string][]setting{clientFile: clientSettings(new(Client)), serverFile: serverSettings(new(Server)), "[[image]]": imageSettings(new(Image))} {
 		for _, k := range keys {
-			name := file + " " + k.Name
-			if k.Name == "" || !strings.HasSuffix(k.Text, ".") || seen[name] || seen[k.Env] && k.Env != "" {
+			name := file + " " + k.name
+			if k.name == "" || !strings.HasSuffix(k.text, ".") || seen[name] || seen[k.env] && k.env != "" {
 				t.Errorf("bad row %+v", k)
 			}
-			seen[name], seen[k.Env] = true, true
+			seen[name], seen[k.env] = true, true
 		}
 	}
 	if n := len(slices.Collect(maps.Keys(seen))); n < 20 {
@@ -271,7 +271,7 @@ func FuzzClientFile(f *testing.F) {
 	f.Add("hosts = ['a']\n[x]\ny.z = 1")
 	f.Add("a.b = 1\n[a]\nc = {d = 2}\n[[e]]\nf = 3")
 	f.Fuzz(func(t *testing.T, doc string) {
-		_, err := LoadClient(files{ClientFile: doc}.read, env(), nil)
+		_, err := LoadClient(files{clientFile: doc}.read, env(), nil)
 		if err != nil && strings.Contains(err.Error(), "\n") && !strings.Contains(doc, "\n") {
 			t.Fatalf("%q: error of several lines: %v", doc, err)
 		}

@@ -26,22 +26,20 @@ type Image struct {
 	Notes string
 }
 
-// ImageKeys documents the keys of an [[image]] row.
-func ImageKeys() []Key { return keysOf(imageSettings(&Image{})) }
-
+// imageSettings are the keys of a table [[image]], as they set m.
 func imageSettings(m *Image) []setting {
 	return []setting{
-		{Key{"reference", "", `The image, by its digest: "NAME@sha256:…". "crossctl image pin NAME:TAG" prints the row. It must be there.`},
+		{"reference", "", `The image, by its digest: "NAME@sha256:…". "crossctl image pin NAME:TAG" prints the row. It must be there.`,
 			func(v any) error { return set(&m.Reference, v, pinOf) }},
-		{Key{"target", "", `The one target that it serves: "riscv64-linux-gnu". Default: all targets of its compilers.`},
+		{"target", "", `The one target that it serves: "riscv64-linux-gnu". Default: all targets of its compilers.`,
 			func(v any) error { return set(&m.Target, v, targetOf) }},
-		{Key{"compiler", "", "The one compiler that is looked at, an absolute path in the image. Default: they are looked for where they are on a host."},
+		{"compiler", "", "The one compiler that is looked at, an absolute path in the image. Default: they are looked for where they are on a host.",
 			func(v any) error { return set(&m.Compiler, v, absolute) }},
-		{Key{"source", "", "A file (an OCI or docker archive) or a directory (in OCI layout) that has it, an absolute path. Default: the helper's store of images, then a local Docker Engine."},
+		{"source", "", "A file (an OCI or docker archive) or a directory (in OCI layout) that has it, an absolute path. Default: the helper's store of images, then a local Docker Engine.",
 			func(v any) error { return set(&m.Source, v, absolute) }},
-		{Key{"pull", "", "Whether it may be fetched from the registry of its name. Default false."},
+		{"pull", "", "Whether it may be fetched from the registry of its name. Default false.",
 			func(v any) error { return set(&m.Pull, v, truth) }},
-		{Key{"notes", "", "Why it is there: for whoever reads the file next."},
+		{"notes", "", "Why it is there: for whoever reads the file next.",
 			func(v any) error { return set(&m.Notes, v, text) }},
 	}
 }

@@ -37,7 +37,7 @@ environment, and that to flags. An unknown key is an error that names its line. 
 (` + "`make docs`" + `).
 
 `)
-	writeKeys(&b, "The client: "+ClientFile, ClientKeys())
+	writeKeys(&b, "The client: "+clientFile, clientSettings(new(Client)))
 	b.WriteString(`An agent has no settings of its own: both the file (of the root where the build runs) and the variables count for each job.
 
 The host list, in CROSSCC_HOSTS or ` + "`hosts`" + `:
@@ -62,17 +62,17 @@ Further variables of a client:
 | CROSSCC_DISABLE=1 | run the compiler at once, as if crosscc were not there |
 
 `)
-	writeKeys(&b, "The helper: "+ServerFile, ServerKeys())
+	writeKeys(&b, "The helper: "+serverFile, serverSettings(new(Server)))
 	b.WriteString("Each key has a flag of `crossccd serve` but the sizes, `image` and `toolchains.search`; `crossccd --help` lists them.\n\n")
-	writeKeys(&b, "An image of the helper's: [[image]]", ImageKeys())
+	writeKeys(&b, "An image of the helper's: [[image]]", imageSettings(new(Image)))
 	b.WriteString("docs/images.md tells what images are for and how a helper comes by them.\n")
 	return b.String()
 }
 
-func writeKeys(b *strings.Builder, title string, keys []Key) {
+func writeKeys(b *strings.Builder, title string, keys []setting) {
 	fmt.Fprintf(b, "## %s\n\n| key | variable | meaning |\n|---|---|---|\n", title)
 	for _, k := range keys {
-		fmt.Fprintf(b, "| `%s` | %s | %s |\n", k.Name, k.Env, strings.ReplaceAll(k.Text, "|", `\|`))
+		fmt.Fprintf(b, "| `%s` | %s | %s |\n", k.name, k.env, strings.ReplaceAll(k.text, "|", `\|`))
 	}
 	b.WriteString("\n")
 }

@@ -19,9 +19,9 @@ import (
 	"github.com/crosscc/crosscc/toolchains/triple"
 )
 
-// ProjectFile is the name of a project's own settings, looked for from the working
+// projectFile is the name of a project's own settings, looked for from the working
 // directory upwards.
-const ProjectFile = ".crosscc.toml"
+const projectFile = ".crosscc.toml"
 
 // A Project is a project's settings as they lie there.
 type Project struct {
@@ -35,11 +35,9 @@ func (p Project) Dir() string { return path.Dir(p.Name) }
 // projectKeys are all that a project may set.
 func projectKeys() []string { return []string{"toolchain", "match", "native_params"} }
 
-// ProjectKeys documents the keys of a project's file.
-func ProjectKeys() []Key { return keysOf(projectSettings(&Client{})) }
-
+// projectSettings are the keys of a project's file, as they set c.
 func projectSettings(c *Client) []setting {
-	return slices.DeleteFunc(clientSettings(c), func(s setting) bool { return !slices.Contains(projectKeys(), s.Name) })
+	return slices.DeleteFunc(clientSettings(c), func(s setting) bool { return !slices.Contains(projectKeys(), s.name) })
 }
 
 // Pins say which image defines a compile, by what it is compiled for. The zero
@@ -203,12 +201,12 @@ func FindProject(root *rootfs.Root, dir string, user uint32) (*Project, error) {
 
 // projectIn reads the settings in one directory.
 func projectIn(root *rootfs.Root, dir string, user uint32) (*Project, error) {
-	if _, err := root.Lstat(path.Join(dir, ProjectFile)); err != nil {
-		return nil, opened(path.Join(dir, ProjectFile), err) // nearly always there is none
+	if _, err := root.Lstat(path.Join(dir, projectFile)); err != nil {
+		return nil, opened(path.Join(dir, projectFile), err) // nearly always there is none
 	}
 	in, err := root.Sub(dir)
 	if err != nil {
-		return nil, opened(path.Join(dir, ProjectFile), err)
+		return nil, opened(path.Join(dir, projectFile), err)
 	}
 	defer func() { _ = in.Close() }()
 	return projectOf(root, in, dir, user)
@@ -230,7 +228,7 @@ func opened(name string, err error) error {
 // file that are judged are those that are read, whatever their names lead to by now; who
 // has put another's file there by a link has had to write to the directory.
 func projectOf(root, in *rootfs.Root, dir string, user uint32) (*Project, error) {
-	name := path.Join(dir, ProjectFile)
+	name := path.Join(dir, projectFile)
 	f, err := openProject(root, in, dir)
 	if err != nil {
 		return nil, opened(name, err)
@@ -254,11 +252,11 @@ func projectOf(root, in *rootfs.Root, dir string, user uint32) (*Project, error)
 // openProject opens the file in a directory. Where it is a link, its text leads on from
 // the directory's name.
 func openProject(root, in *rootfs.Root, dir string) (*os.File, error) {
-	st, err := in.Lstat("/" + ProjectFile)
+	st, err := in.Lstat("/" + projectFile)
 	if err != nil || st.Mode&unix.S_IFMT != unix.S_IFLNK {
-		return in.Open("/" + ProjectFile)
+		return in.Open("/" + projectFile)
 	}
-	text, err := in.Readlink("/" + ProjectFile)
+	text, err := in.Readlink("/" + projectFile)
 	if err != nil {
 		return nil, err
 	}

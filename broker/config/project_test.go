@@ -27,7 +27,7 @@ func TestProjectSettings(t *testing.T) {
 		{name: "for every target", project: "toolchain = '" + pinA + "'", rows: pinA, from: "/p/.crosscc.toml", match: toolchains.Calibrated},
 		{name: "for one target", project: "match = 'identical'\n[toolchain]\nriscv64-linux-gnu = '" + pinA + "'", rows: "riscv64-linux-gnu=" + pinA, from: "/p/.crosscc.toml", match: toolchains.Identical},
 		{name: "the project before the file", file: "toolchain = '" + pinA + "'\nmatch = 'identical'", project: "toolchain = '" + pinB + "'", rows: pinB, from: "/p/.crosscc.toml", match: toolchains.Identical},
-		{name: "the file where the project says nothing", file: "toolchain = '" + pinA + "'", project: "match = 'calibrated'", rows: pinA, from: ClientFile, match: toolchains.Calibrated},
+		{name: "the file where the project says nothing", file: "toolchain = '" + pinA + "'", project: "match = 'calibrated'", rows: pinA, from: clientFile, match: toolchains.Calibrated},
 		{name: "the environment before the project", project: "toolchain = '" + pinA + "'", env: "CROSSCC_TOOLCHAIN=riscv64-unknown-linux-gnu=" + pinA + " " + pinB,
 			rows: pinB + "\nriscv64-unknown-linux-gnu=" + pinA, from: "CROSSCC_TOOLCHAIN", match: toolchains.Calibrated},
 	}
@@ -35,7 +35,7 @@ func TestProjectSettings(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			all := files{}
 			if tt.file != "" {
-				all[ClientFile] = tt.file
+				all[clientFile] = tt.file
 			}
 			var project *Project
 			if tt.project != "" {
@@ -178,7 +178,7 @@ func TestProjectOfSwapped(t *testing.T) {
 		dir := filepath.Join(top, "p")
 		make := func(text string, mode os.FileMode) {
 			t.Helper()
-			if err := errors.Join(os.Mkdir(dir, 0o755), os.WriteFile(filepath.Join(dir, ProjectFile), []byte(text), 0o644), os.Chmod(dir, mode)); err != nil {
+			if err := errors.Join(os.Mkdir(dir, 0o755), os.WriteFile(filepath.Join(dir, projectFile), []byte(text), 0o644), os.Chmod(dir, mode)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -220,20 +220,20 @@ func TestProjectLink(t *testing.T) {
 		t.Fatal(err)
 	}
 	for text, want := range map[string]string{"../common": "", "/home/common": "", "common": "no such file", top + "/home/common": "no such file", ".crosscc.toml": "too many levels"} {
-		link := filepath.Join(top, "home/p", ProjectFile)
+		link := filepath.Join(top, "home/p", projectFile)
 		_ = os.Remove(link)
 		if err := os.Symlink(text, link); err != nil {
 			t.Fatal(err)
 		}
 		p, err := projectIn(root, "/home/p", me)
-		if want == "" && (err != nil || p.Name != "/home/p/"+ProjectFile || len(p.Text) == 0) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+		if want == "" && (err != nil || p.Name != "/home/p/"+projectFile || len(p.Text) == 0) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: %+v, %v; want %q", text, p, err, want)
 		}
 	}
 	if err := os.Chmod(filepath.Join(top, "home/common"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	link := filepath.Join(top, "home/p", ProjectFile)
+	link := filepath.Join(top, "home/p", projectFile)
 	if err := errors.Join(os.Remove(link), os.Symlink("../common", link)); err != nil {
 		t.Fatal(err)
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/crosscc/crosscc/broker/config/hostlist"
 )
 
-// ServerFile is where a helper's configuration is unless --config says.
-const ServerFile = "/etc/crosscc/crossccd.toml"
+// serverFile is where a helper's configuration is unless --config says.
+const serverFile = "/etc/crosscc/crossccd.toml"
 
 // PortHTTP is the port of ccache's storage where an address says none. Those of jobs
 // are in package hostlist; 3633 is distccd's statistics.
@@ -50,43 +50,41 @@ type Server struct {
 	Search []string
 }
 
-// ServerKeys documents the keys of crossccd.toml.
-func ServerKeys() []Key { return keysOf(serverSettings(&Server{})) }
-
+// serverSettings are the keys of crossccd.toml, as they set s.
 func serverSettings(s *Server) []setting {
 	return []setting{
-		{Key{"grpc", "", `Where the REAPI door listens: "HOST:PORT" (port 0 picks one), "unix:/PATH" or "off". Default "127.0.0.1:3634".`},
+		{"grpc", "", `Where the REAPI door listens: "HOST:PORT" (port 0 picks one), "unix:/PATH" or "off". Default "127.0.0.1:3634".`,
 			func(v any) error { return set(&s.GRPC, v, addressOf) }},
-		{Key{"distcc", "", `Where the distcc door listens. Default "off"; its port is 3632.`},
+		{"distcc", "", `Where the distcc door listens. Default "off"; its port is 3632.`,
 			func(v any) error { return set(&s.Distcc, v, addressOf) }},
-		{Key{"http", "", `Where ccache's storage is, at /ccache/. Default "off"; its port is 3635.`},
+		{"http", "", `Where ccache's storage is, at /ccache/. Default "off"; its port is 3635.`,
 			func(v any) error { return set(&s.HTTP, v, addressOf) }},
-		{Key{"stats", "", `Where distccd's statistics are. Default "off"; the port is 3633.`},
+		{"stats", "", `Where distccd's statistics are. Default "off"; the port is 3633.`,
 			func(v any) error { return set(&s.Stats, v, addressOf) }},
-		{Key{"allow", "", `A list of addresses and ranges ("192.168.1.0/24") that may connect. Default: this machine alone.`},
+		{"allow", "", `A list of addresses and ranges ("192.168.1.0/24") that may connect. Default: this machine alone.`,
 			func(v any) error { return set(&s.Allow, v, list) }},
-		{Key{"state", "", "The directory of the helper's files, an absolute path."},
+		{"state", "", "The directory of the helper's files, an absolute path.",
 			func(v any) error { return set(&s.State, v, absolute) }},
-		{Key{"jobs", "", "How many jobs run at once. Default 0: as many as processors."},
+		{"jobs", "", "How many jobs run at once. Default 0: as many as processors.",
 			func(v any) error { return set(&s.Jobs, v, slotsOf) }},
-		{Key{"sandbox", "", `"bwrap" (default), "docker", or "none", which gives each client this user's rights.`},
+		{"sandbox", "", `"bwrap" (default), "docker", or "none", which gives each client this user's rights.`,
 			func(v any) error { return set(&s.Sandbox, v, sandboxOf) }},
-		{Key{"cache_size", "", `How much the store may hold: "512M", "10G" (default).`},
+		{"cache_size", "", `How much the store may hold: "512M", "10G" (default).`,
 			func(v any) error { return set(&s.CacheSize, v, cacheSizeOf) }},
-		{Key{"images_size", "", `How much the store of container images may hold, unpacked ones and all: "512M", "40G" (default).`},
+		{"images_size", "", `How much the store of container images may hold, unpacked ones and all: "512M", "40G" (default).`,
 			func(v any) error { return set(&s.ImagesSize, v, cacheSizeOf) }},
-		{Key{"image", "", "Container images whose compilers are offered too, one table [[image]] each; its keys are below."},
+		{"image", "", "Container images whose compilers are offered too, one table [[image]] each; its keys are below.",
 			func(v any) error {
 				return setRows("image", v, func() ([]setting, func() error) { return imageRow(&s.Images) })
 			}},
-		{Key{"packs", "", "Whether a client may send its own compilers where the helper has none like them (`crossctl pack` makes the same). They run in the sandbox, serve only the agent that sent them, whatever others come from its address (docs/security.md), and are gone when the helper stops or has done nothing for that agent for hours. Default false."},
+		{"packs", "", "Whether a client may send its own compilers where the helper has none like them (`crossctl pack` makes the same). They run in the sandbox, serve only the agent that sent them, whatever others come from its address (docs/security.md), and are gone when the helper stops or has done nothing for that agent for hours. Default false.",
 			func(v any) error { return set(&s.Packs, v, truth) }},
-		{Key{"toolchains.search", "", "Where toolchains are looked for, instead of $PATH and the known places: a list of directories, prefixes with a bin below, or compilers; * stands for any part of a name."},
+		{"toolchains.search", "", "Where toolchains are looked for, instead of $PATH and the known places: a list of directories, prefixes with a bin below, or compilers; * stands for any part of a name.",
 			func(v any) error { return set(&s.Search, v, prefixesOf) }},
 	}
 }
 
-// LoadServer loads the configuration at path. With no path it is ServerFile, which
+// LoadServer loads the configuration at path. With no path it is serverFile, which
 // need not be there; a file that was asked for must be.
 func LoadServer(path string) (Server, error) {
 	s := Server{
@@ -102,7 +100,7 @@ func LoadServer(path string) (Server, error) {
 		return Server{}, fmt.Errorf("configuration: %w", err)
 	}
 	if path == "" {
-		path = ServerFile
+		path = serverFile
 	}
 	if err := applyFile(path, doc, serverSettings(&s)); err != nil {
 		return Server{}, err
@@ -128,7 +126,7 @@ func DefaultState(getenv func(string) string) (string, error) {
 
 func readFile(path string) ([]byte, error) {
 	if path == "" {
-		path = ServerFile
+		path = serverFile
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -143,7 +141,7 @@ func addressOf(value any) (Address, error) {
 	if err != nil {
 		return Address{}, err
 	}
-	return ParseAddress(s)
+	return parseAddress(s)
 }
 
 func sandboxOf(value any) (string, error) { return oneOf(value, "bwrap", "docker", "none") }
@@ -153,7 +151,7 @@ func cacheSizeOf(value any) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf(`%w; write the unit too: "10G"`, err)
 	}
-	n, err := ParseSize(s)
+	n, err := parseSize(s)
 	if err == nil && n < minCache {
 		err = fmt.Errorf("%q is less than 1M", s)
 	}

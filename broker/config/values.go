@@ -97,9 +97,9 @@ func kindOf(value any) string {
 	return "a date or time"
 }
 
-// ParseDuration reads a time with its unit, at least a second: 90s, 10m, 1h30m. A
+// parseDuration reads a time with its unit, at least a second: 90s, 10m, 1h30m. A
 // bare number is an error, since it means something else to everybody.
-func ParseDuration(s string) (time.Duration, error) {
+func parseDuration(s string) (time.Duration, error) {
 	d, err := time.ParseDuration(s)
 	if err != nil || d < time.Second {
 		return 0, fmt.Errorf("%q is not a time of at least a second, such as 90s, 10m or 1h30m", s)
@@ -107,10 +107,10 @@ func ParseDuration(s string) (time.Duration, error) {
 	return d, nil
 }
 
-// ParseSize reads a number of bytes with its unit: 512M, 10G, 1.5T. The units are
+// parseSize reads a number of bytes with its unit: 512M, 10G, 1.5T. The units are
 // powers of 1024; KiB, MiB, GiB and TiB mean the same. KB and its like, which are
 // 1000 to some and 1024 to others, are errors, and so is a bare number.
-func ParseSize(s string) (int64, error) {
+func parseSize(s string) (int64, error) {
 	bad := fmt.Errorf("%q is not a size such as 512M, 10G or 1.5T", s)
 	i := strings.LastIndexAny(s, "0123456789.") + 1
 	shift := map[string]int{"K": 10, "M": 20, "G": 30, "T": 40}[strings.TrimSuffix(s[i:], "iB")]
@@ -133,9 +133,9 @@ func ParseSize(s string) (int64, error) {
 // *Address is a flag.Value, and a pflag.Value.
 type Address struct{ text string }
 
-// ParseAddress reads an address. That the host is there and may be listened at is
+// parseAddress reads an address. That the host is there and may be listened at is
 // seen by trust.Listen.
-func ParseAddress(s string) (Address, error) {
+func parseAddress(s string) (Address, error) {
 	if s == "off" {
 		return Address{}, nil
 	}
@@ -156,7 +156,7 @@ func ParseAddress(s string) (Address, error) {
 // Off reports whether the door stays shut.
 func (a Address) Off() bool { return a.text == "" }
 
-// String is the address as ParseAddress and trust.Listen read it, or off.
+// String is the address as parseAddress and trust.Listen read it, or off.
 func (a Address) String() string {
 	if a.Off() {
 		return "off"
@@ -166,7 +166,7 @@ func (a Address) String() string {
 
 // Set parses s into a.
 func (a *Address) Set(s string) (err error) {
-	*a, err = ParseAddress(s)
+	*a, err = parseAddress(s)
 	return err
 }
 

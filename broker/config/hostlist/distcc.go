@@ -93,7 +93,7 @@ func (h *Host) setTCP(where string) (err error) {
 		return fmt.Errorf("%w; expected HOST[:PORT][/SLOTS][,OPTION…], or grpc://HOST for a helper of crosscc", err)
 	}
 	if p == "" {
-		p = strconv.Itoa(PortDistcc)
+		p = strconv.Itoa(portDistcc)
 	}
 	h.address = net.JoinHostPort(name, p)
 	return nil

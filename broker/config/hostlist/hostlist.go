@@ -22,10 +22,10 @@ const (
 	MaxSlots = 10000
 )
 
-// The ports of hosts that say none: PortDistcc is distcc's, PortGRPC ours.
+// PortGRPC is the port of a helper that names none; portDistcc is distcc's.
 const (
-	PortDistcc = 3632
 	PortGRPC   = 3634
+	portDistcc = 3632
 )
 
 // A List is a host list, in its own order.
