@@ -10,6 +10,7 @@ import (
 
 	"github.com/crosscc/crosscc/e2e/bench/contender"
 	"github.com/crosscc/crosscc/e2e/bench/place"
+	"github.com/crosscc/crosscc/e2e/bench/table"
 	"github.com/crosscc/crosscc/e2e/bench/workload"
 )
 
@@ -22,13 +23,13 @@ func TestSpread(t *testing.T) {
 	}
 	for _, c := range []struct {
 		samples []place.Sample
-		want    spread
+		want    table.Spread
 		text    string
 	}{
-		{nil, spread{}, "0.00"},
-		{ms(6), spread{3, 3, 3}, "3.00"},
-		{ms(30, 10, 20), spread{10, 5, 15}, "10.0 (5.00–15.0)"},
-		{ms(400, 10, 30, 20), spread{10, 5, 200}, "10.0 (5.00–200)"},
+		{nil, table.Spread{}, "0.00"},
+		{ms(6), table.Spread{Median: 3, Low: 3, High: 3}, "3.00"},
+		{ms(30, 10, 20), table.Spread{Median: 10, Low: 5, High: 15}, "10.0 (5.00–15.0)"},
+		{ms(400, 10, 30, 20), table.Spread{Median: 10, Low: 5, High: 200}, "10.0 (5.00–200)"},
 	} {
 		got := spreadOf(c.samples, clientMillis)
 		if got != c.want || got.String() != c.text {
@@ -46,27 +47,6 @@ func TestFiguresOfASample(t *testing.T) {
 		if c[0] != c[1] {
 			t.Errorf("%s: %v, want %v", name, c[0], c[1])
 		}
-	}
-}
-
-func TestFigure(t *testing.T) {
-	for v, want := range map[float64]string{0: "0.00", 1.234: "1.23", 12.34: "12.3", 123.4: "123", 9.999: "10.0", 99.96: "100", -12.34: "-12.3"} {
-		if got := figure(v); got != want {
-			t.Errorf("%v: %q, want %q", v, got, want)
-		}
-	}
-}
-
-func TestWriteTable(t *testing.T) {
-	var b strings.Builder
-	writeTable(&b, []string{"a", "client"}, [][]string{{"1–2", "x"}, {"3", "**y**"}})
-	const want = "" +
-		"| a   | client |\n" +
-		"|-----|--------|\n" +
-		"| 1–2 | x      |\n" +
-		"| 3   | **y**  |\n"
-	if b.String() != want {
-		t.Errorf("got\n%swant\n%s", b.String(), want)
 	}
 }
 
@@ -216,7 +196,7 @@ func TestGoals(t *testing.T) {
 		}
 	}
 	// A count may miss its goal by what walls are off.
-	count := &tally{trips: []tripsResult{{name: "crosscc", waited: spread{median: 1.04}}}}
+	count := &tally{trips: []tripsResult{{name: "crosscc", waited: table.Spread{Median: 1.04}}}}
 	var b strings.Builder
 	writeGoals(&b, count)
 	if !strings.Contains(b.String(), "| **1.04**                 | reached |") {

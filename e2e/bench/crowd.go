@@ -14,6 +14,7 @@ import (
 	"github.com/crosscc/crosscc/e2e/bench/account"
 	"github.com/crosscc/crosscc/e2e/bench/contender"
 	"github.com/crosscc/crosscc/e2e/bench/place"
+	"github.com/crosscc/crosscc/e2e/bench/table"
 	"github.com/crosscc/crosscc/e2e/bench/workload"
 )
 
@@ -122,10 +123,10 @@ func writeCrowd(w io.Writer, r crowdResult, about string) {
 	if !r.whole {
 		note = "objects are missing; " + note
 	}
-	writeTable(w, []string{"agent's peak memory, MiB", "peak descriptors", "peak threads", "client CPU, ms a job", "wall, s", "jobs a second", "lost jobs"},
+	table.Write(w, []string{"agent's peak memory, MiB", "peak descriptors", "peak threads", "client CPU, ms a job", "wall, s", "jobs a second", "lost jobs"},
 		[][]string{{
 			fmt.Sprintf("%.1f", float64(r.peak.rss)/1024), fmt.Sprint(r.peak.descriptors), fmt.Sprint(r.peak.threads),
-			figure(clientMillis(r.Sample)), figure(r.Wall.Seconds()), figure(float64(r.Jobs) / r.Wall.Seconds()), orNone(note),
+			table.Figure(clientMillis(r.Sample)), table.Figure(r.Wall.Seconds()), table.Figure(float64(r.Jobs) / r.Wall.Seconds()), orNone(note),
 		}})
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/crosscc/crosscc/e2e/bench/contender"
 	"github.com/crosscc/crosscc/e2e/bench/place"
+	"github.com/crosscc/crosscc/e2e/bench/table"
 	"github.com/crosscc/crosscc/e2e/bench/workload"
 )
 
@@ -29,7 +30,7 @@ const quiet = 0.25
 // busy reports whether the machine was too busy for wall times.
 func (t *tally) busy() bool {
 	all := slices.Sorted(slices.Values(t.other))
-	return len(all) > 0 && median(all) > quiet
+	return len(all) > 0 && table.Median(all) > quiet
 }
 
 // find is the cell of a contender in a step, wherever it was measured.
@@ -65,7 +66,7 @@ func goals() []goal {
 			if c == nil {
 				return 0, false
 			}
-			return spreadOf(c.samples, f).median, true
+			return spreadOf(c.samples, f).Median, true
 		}
 	}
 	beside := func(mode string, jobs int, f func(place.Sample) float64, names ...string) func(*tally) string {
@@ -73,7 +74,7 @@ func goals() []goal {
 			var words []string
 			for _, name := range names {
 				if v, ok := figureAt(mode, jobs, name, f)(t); ok {
-					words = append(words, name+" "+figure(v))
+					words = append(words, name+" "+table.Figure(v))
 				}
 			}
 			return strings.Join(words, ", ")
@@ -103,7 +104,7 @@ func over(workload, name string) func(*tally) (float64, bool) {
 		if mine == nil || local == nil {
 			return 0, false
 		}
-		return spreadOf(mine.samples, wallMillis).median - spreadOf(local.samples, wallMillis).median, true
+		return spreadOf(mine.samples, wallMillis).Median - spreadOf(local.samples, wallMillis).Median, true
 	}
 }
 
@@ -123,7 +124,7 @@ func tripsGoal(name string) func(*tally) (float64, bool) {
 	return func(t *tally) (float64, bool) {
 		for _, r := range t.trips {
 			if r.name == name {
-				return r.waited.median, true
+				return r.waited.Median, true
 			}
 		}
 		return 0, false
@@ -134,7 +135,7 @@ func otherTrips(t *tally) string {
 	var words []string
 	for _, r := range t.trips {
 		if r.name != "crosscc" {
-			words = append(words, r.name+" "+figure(r.waited.median))
+			words = append(words, r.name+" "+table.Figure(r.waited.Median))
 		}
 	}
 	return strings.Join(words, ", ")
@@ -180,15 +181,15 @@ func writeGoals(w io.Writer, t *tally) {
 	for _, g := range goals() {
 		row := []string{g.what, strings.TrimSpace(fmt.Sprintf("%g %s", g.most, g.unit)), "not measured in this run", "", g.peers(t)}
 		if v, ok := g.ours(t); ok {
-			row[2] = "**" + figure(v) + "**"
+			row[2] = "**" + table.Figure(v) + "**"
 			row[3] = "reached"
 			if g.wall && t.busy() {
 				row[3] = "the machine was too busy to tell"
 			} else if limit := g.most; v > limit && !(g.unit == "" && v <= limit+slack) {
-				row[3] = fmt.Sprintf("missed, by %s", figure(v-limit))
+				row[3] = fmt.Sprintf("missed, by %s", table.Figure(v-limit))
 			}
 		}
 		rows = append(rows, row)
 	}
-	writeTable(w, []string{"what", "goal", "crosscc", "", "peers, in this run"}, rows)
+	table.Write(w, []string{"what", "goal", "crosscc", "", "peers, in this run"}, rows)
 }

@@ -6,7 +6,7 @@
 // Start with run; then plan.go (what is measured) and round.go (how one round goes).
 // Who meets is package contender, where each works is package place, what they
 // compile is package workload. What they use is counted by packages account and
-// census, over the wires of package link.
+// census, over the wires of package link; what comes of it is printed by package table.
 package main
 
 import (
@@ -27,6 +27,7 @@ import (
 	"github.com/crosscc/crosscc/e2e/bench/account"
 	"github.com/crosscc/crosscc/e2e/bench/contender"
 	"github.com/crosscc/crosscc/e2e/bench/place"
+	"github.com/crosscc/crosscc/e2e/bench/table"
 	"github.com/crosscc/crosscc/e2e/bench/workload"
 	"github.com/crosscc/crosscc/e2e/tool"
 )
@@ -284,7 +285,7 @@ func writeFoot(w io.Writer, other []float64, took time.Duration) {
 	}
 	slices.Sort(other)
 	fmt.Fprintf(w, "\nThe run took %v. While a round was measured, others used %.2f processors (median; at most %.2f).\n",
-		took.Round(time.Second), median(other), other[len(other)-1])
+		took.Round(time.Second), table.Median(other), other[len(other)-1])
 }
 
 func cpuName() string {

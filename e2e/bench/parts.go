@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/crosscc/crosscc/e2e/bench/place"
+	"github.com/crosscc/crosscc/e2e/bench/table"
 )
 
 // Parts are measured by the Go benchmarks of their packages.
@@ -116,12 +117,12 @@ func writeParts(w io.Writer, figures []figureOfPart, left []string) {
 	for _, f := range figures {
 		cpu := ""
 		if f.cpu > 0 {
-			cpu = figure(millis(f.cpu))
+			cpu = table.Figure(millis(f.cpu))
 		}
-		rows = append(rows, []string{f.pkg, f.name, figure(millis(f.took)), cpu})
+		rows = append(rows, []string{f.pkg, f.name, table.Figure(millis(f.took)), cpu})
 	}
 	if len(rows) > 0 {
-		writeTable(w, []string{"package", "benchmark", "wall, ms", "CPU, ms"}, rows)
+		table.Write(w, []string{"package", "benchmark", "wall, ms", "CPU, ms"}, rows)
 	}
 	for _, l := range left {
 		fmt.Fprintf(w, "\nLeft out: %s\n", strings.ReplaceAll(l, "\n", " "))

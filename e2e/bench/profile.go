@@ -17,6 +17,7 @@ import (
 	"github.com/crosscc/crosscc/e2e/bench/contender"
 	"github.com/crosscc/crosscc/e2e/bench/link"
 	"github.com/crosscc/crosscc/e2e/bench/place"
+	"github.com/crosscc/crosscc/e2e/bench/table"
 	"github.com/crosscc/crosscc/e2e/bench/workload"
 )
 
@@ -100,8 +101,8 @@ func writeProfile(w io.Writer, name string, r profile) {
 		note += "; events were lost, so processes are more"
 	}
 	fmt.Fprintf(w, "\n### Profile: %s\n\n", name)
-	writeTable(w, []string{"client CPU, ms a job", "agent and what it starts", "make, wrappers and what they start", "processes a job", "programs run, a job", ""},
-		[][]string{{figure(all), figure(agent), figure(all - agent), figure(float64(r.Born) / jobs), strings.Join(programs, ", "), note}})
+	table.Write(w, []string{"client CPU, ms a job", "agent and what it starts", "make, wrappers and what they start", "processes a job", "programs run, a job", ""},
+		[][]string{{table.Figure(all), table.Figure(agent), table.Figure(all - agent), table.Figure(float64(r.Born) / jobs), strings.Join(programs, ", "), note}})
 }
 
 // talkTrip is long beside all else that a job waits for.
@@ -138,5 +139,5 @@ func writeTalk(w io.Writer, turns []link.Turn) {
 		}
 		rows = append(rows, []string{fmt.Sprintf("%.0f", millis(t.At.Sub(turns[0].At))), who, fmt.Sprint(t.Bytes)})
 	}
-	writeTable(w, []string{"ms", "who", "bytes"}, rows)
+	table.Write(w, []string{"ms", "who", "bytes"}, rows)
 }

@@ -3,10 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
-	"math"
 	"strings"
 
 	"github.com/crosscc/crosscc/e2e/bench/place"
+	"github.com/crosscc/crosscc/e2e/bench/table"
 )
 
 // writeResult prints an arena's table.
@@ -36,7 +36,7 @@ func writeResult(w io.Writer, r result) {
 		}
 		rows = append(rows, append(row, strings.Join(c.notes, "; ")))
 	}
-	writeTable(w, header, rows)
+	table.Write(w, header, rows)
 	for _, l := range r.left {
 		fmt.Fprintf(w, "\nLeft out: %s\n", strings.ReplaceAll(l, "\n", " "))
 	}
@@ -70,55 +70,9 @@ func wireText(c *cell) string {
 }
 
 // bold marks our own figures.
-func bold(s spread, name string) string {
+func bold(s table.Spread, name string) string {
 	if strings.HasPrefix(name, "crosscc") {
-		return "**" + figure(s.median) + "**" + s.between()
+		return s.Bold()
 	}
 	return s.String()
-}
-
-// String is the median and, in parentheses, the lowest and highest.
-func (s spread) String() string { return figure(s.median) + s.between() }
-
-func (s spread) between() string {
-	if figure(s.low) == figure(s.high) {
-		return ""
-	}
-	return fmt.Sprintf(" (%s–%s)", figure(s.low), figure(s.high))
-}
-
-// figure is a number with as many digits as say something.
-func figure(v float64) string {
-	switch size := math.Abs(v); {
-	case size >= 99.95:
-		return fmt.Sprintf("%.0f", v)
-	case size >= 9.995:
-		return fmt.Sprintf("%.1f", v)
-	}
-	return fmt.Sprintf("%.2f", v)
-}
-
-// writeTable prints a Markdown table whose columns stand below each other.
-func writeTable(w io.Writer, header []string, rows [][]string) {
-	widths := make([]int, len(header))
-	all := append([][]string{header}, rows...)
-	for _, row := range all {
-		for i, word := range row {
-			widths[i] = max(widths[i], len([]rune(word)))
-		}
-	}
-	for i, row := range all {
-		fmt.Fprint(w, "|")
-		for k, word := range row {
-			fmt.Fprintf(w, " %s%s |", word, strings.Repeat(" ", widths[k]-len([]rune(word))))
-		}
-		fmt.Fprintln(w)
-		if i == 0 {
-			fmt.Fprint(w, "|")
-			for _, n := range widths {
-				fmt.Fprintf(w, "%s|", strings.Repeat("-", n+2))
-			}
-			fmt.Fprintln(w)
-		}
-	}
 }

@@ -1,33 +1,19 @@
 package main
 
 import (
-	"cmp"
-	"slices"
 	"time"
 
 	"github.com/crosscc/crosscc/e2e/bench/place"
+	"github.com/crosscc/crosscc/e2e/bench/table"
 )
 
-// A spread is what several rounds gave.
-type spread struct{ median, low, high float64 }
-
-// spreadOf is the spread of f over the samples; NaN-free, and zero of none.
-func spreadOf(samples []place.Sample, f func(place.Sample) float64) spread {
-	if len(samples) == 0 {
-		return spread{}
-	}
+// spreadOf is the spread of f over the samples.
+func spreadOf(samples []place.Sample, f func(place.Sample) float64) table.Spread {
 	values := make([]float64, len(samples))
 	for i, s := range samples {
 		values[i] = f(s)
 	}
-	slices.Sort(values)
-	return spread{median(values), values[0], values[len(values)-1]}
-}
-
-// median is that of sorted values, of which there is at least one.
-func median[T cmp.Ordered](sorted []T) T {
-	// The lower of the middle two: a value that was measured.
-	return sorted[(len(sorted)-1)/2]
+	return table.SpreadOf(values)
 }
 
 // Figures of a sample, for each job.

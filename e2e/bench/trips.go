@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"github.com/crosscc/crosscc/e2e/bench/account"
 	"github.com/crosscc/crosscc/e2e/bench/contender"
 	"github.com/crosscc/crosscc/e2e/bench/place"
+	"github.com/crosscc/crosscc/e2e/bench/table"
 	"github.com/crosscc/crosscc/e2e/bench/workload"
 )
 
@@ -28,8 +28,8 @@ const (
 // A tripsResult is one contender's round trips for each job.
 type tripsResult struct {
 	name   string
-	waited spread
-	turns  spread
+	waited table.Spread
+	turns  table.Spread
 	note   string
 }
 
@@ -80,8 +80,7 @@ func tripsOf(ctx context.Context, book *account.Book, root string, c contender.C
 		}
 		waited = append(waited, (wall[1]-wall[0])/millis(longTrip-shortTrip))
 	}
-	slices.Sort(waited)
-	r.waited = spread{median(waited), waited[0], waited[len(waited)-1]}
+	r.waited = table.SpreadOf(waited)
 	r.turns = spreadOf(short, roundTrips)
 	return r, nil
 }
@@ -92,7 +91,7 @@ func writeTrips(w io.Writer, all []tripsResult, left []string, about string, job
 	for _, r := range all {
 		rows = append(rows, []string{r.name, r.waited.String(), r.turns.String(), r.note})
 	}
-	writeTable(w, []string{"contender", "waited for", "turns of speech, halved", ""}, rows)
+	table.Write(w, []string{"contender", "waited for", "turns of speech, halved", ""}, rows)
 	for _, l := range left {
 		fmt.Fprintf(w, "\nLeft out: %s\n", l)
 	}
