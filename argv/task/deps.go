@@ -64,3 +64,39 @@ func (t *Task) deps(file string) error {
 	t.Outputs = append(t.Outputs, argv.Output{Kind: argv.Dependencies, Name: file, Job: taskDeps})
 	return nil
 }
+
+// textDeps takes the words for dependencies that -E makes beside its text, or a compile of standard input beside its object. Their
+// file is named. The target is the output's name for clang, which reads -Wp,-MD,FILE by itself, and for gcc's driver but with -E;
+// else what the preprocessor takes for it (measured of gcc 12 and clang 14).
+func (t *Task) textDeps(c *argv.Command) error {
+	made, named, target := false, "", false
+	for i, w := range t.words {
+		switch {
+		case depsWord(w) && (t.handed != 0 || strings.Count(w.Value, ",") != 1):
+			return errors.New("dependencies beside -E are made once")
+		case depsWord(w):
+			flag, file, _ := strings.Cut(w.Value, ",")
+			t.handed, t.handedFlag, named = i+1, flag, file
+		case w.Kind != option.KindDependency:
+		case w.Name == "-MD", w.Name == "-MMD":
+			made = true
+		case w.Name == "-MF":
+			named = w.Value
+		case w.Name == "-MT", w.Name == "-MQ":
+			target = true
+		}
+	}
+	text := slices.ContainsFunc(t.words, preprocesses)
+	switch byDriver := made && !text || c.Family() == argv.Clang; {
+	case !made && t.handed == 0 && named == "" && !target:
+		return nil
+	case made == (t.handed != 0):
+		return errors.New("dependencies beside -E need -MD or -MMD, once")
+	case named == "":
+		return errors.New("-MD beside -E without -MF makes a file whose name is the driver's choice")
+	case byDriver && !target && len(c.Named()) == 1 && c.Named()[0] != "-":
+		out := c.Named()[0]
+		t.words = append(t.words, option.Word{Kind: option.KindDependency, Name: "-MQ", Value: out, Text: []string{"-MQ", out}})
+	}
+	return t.deps(named)
+}

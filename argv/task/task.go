@@ -122,7 +122,10 @@ func Read(args []string, env argv.Env) (*Task, error) {
 	case slices.ContainsFunc(t.words, checks):
 		t.Kind = Check
 		return t, t.check(c, env)
-	case slices.ContainsFunc(c.Inputs(), isStdin) && slices.ContainsFunc(t.words, ends):
+	case slices.ContainsFunc(t.words, asksAssembler):
+		t.Kind = Question
+		return t, t.assemblerSays(c, env)
+	case (slices.ContainsFunc(c.Inputs(), isStdin) || slices.Equal(c.Named(), []string{"-"})) && slices.ContainsFunc(t.words, ends):
 		t.Kind = Preprocess
 		return t, t.fromStdin(c, env)
 	case !slices.ContainsFunc(t.words, ends):
@@ -252,6 +255,7 @@ func (t *Task) link(c *argv.Command, env argv.Env) error {
 	for _, w := range c.Options() {
 		switch {
 		case w.Kind == option.KindInput, w.Kind == option.KindLanguage, w.Kind == option.KindOutput, w.Kind == option.KindLinker, w.Kind == option.KindDependency, isLinkOnly(w), depsWord(w):
+		case w.Text[0] == VerboseWord: // the driver's, as linkWords has it
 		default:
 			part = append(part, w.Text...)
 		}
@@ -286,7 +290,9 @@ func (t *Task) link(c *argv.Command, env argv.Env) error {
 	if slices.Contains(t.Reads, name) || slices.ContainsFunc(t.Sources, func(s *argv.Command) bool { return s.Source() == name }) {
 		return fmt.Errorf("output %s is an input as well", name)
 	}
-	t.Outputs = append(t.Outputs, argv.Output{Kind: argv.Object, Name: name, Job: taskOutput + path.Ext(name)})
+	if !slices.ContainsFunc(t.words, func(w option.Word) bool { return w.Kind == option.KindLinker && w.Value == "--version" }) || len(t.Outputs) > 0 {
+		t.Outputs = append(t.Outputs, argv.Output{Kind: argv.Object, Name: name, Job: taskOutput + path.Ext(name)})
+	}
 	t.search(env)
 	return nil
 }

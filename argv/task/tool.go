@@ -317,7 +317,27 @@ func (t *Task) linker(words []string, env argv.Env) error {
 	if err := t.linkerRun(run); err != nil {
 		return err
 	}
+	if t.saysVersion(run) {
+		for _, w := range run {
+			t.word(w.text)
+		}
+		t.words, t.links = nil, nil
+		return nil
+	}
 	return t.linkerPieces(name, env)
+}
+
+// saysVersion reports whether GNU ld says what it is and leaves: where it is told to, or to say it besides and has nothing to link
+// (ldmain.c). So builds ask whether it knows a word (Linux's ld-option).
+func (t *Task) saysVersion(run []linkerWord) bool {
+	if slices.ContainsFunc(run, func(w linkerWord) bool { return w.text == "--version" }) {
+		return len(t.Outputs) == 0
+	}
+	besides := slices.ContainsFunc(run, func(w linkerWord) bool { return w.text == "-v" || w.text == "-V" })
+	reads := slices.ContainsFunc(t.links, func(p linkerPart) bool {
+		return slices.Contains([]linkerUse{readsInput, readsScript, readsLibrary}, p.use)
+	})
+	return besides && !reads && len(t.Outputs) == 0
 }
 
 // linkerPieces lays the words of ld out, the output behind the others.
