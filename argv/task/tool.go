@@ -25,7 +25,7 @@ type Tool struct {
 	Suffix string      // version, of those that have a Kin; else ""
 }
 
-var toolNames = regexp.MustCompile(`^(?:(.+?)-)??(gcc-|llvm-)?(ar|ranlib|nm|strip|objcopy|ld|ld\.bfd|ld\.gold|size|readelf|strings|objdump)(?:-([0-9]+(?:\.[0-9]+)*))?$`)
+var toolNames = regexp.MustCompile(`^(?:(.+?)-)??(gcc-|llvm-)?(ar|ranlib|nm|strip|objcopy|ld|ld\.bfd|ld\.gold|size|readelf|strings|objdump|as)(?:-([0-9]+(?:\.[0-9]+)*))?$`)
 
 // ParseTool reads the base name of a program; false when it is no tool's.
 func ParseTool(base string) (Tool, bool) {
@@ -37,7 +37,7 @@ func ParseTool(base string) (Tool, bool) {
 	switch {
 	case m[2] == "gcc-" && slices.Contains([]string{"ar", "nm", "ranlib"}, t.Name):
 		t.Kin = argv.GCC
-	case m[2] == "llvm-" && !strings.HasPrefix(t.Name, "ld"):
+	case m[2] == "llvm-" && !strings.HasPrefix(t.Name, "ld") && t.Name != "as": // which is for LLVM's own text
 		t.Kin = argv.Clang
 	case m[2] != "" || t.Suffix != "":
 		return Tool{}, false
@@ -85,6 +85,8 @@ func ReadTool(tool Tool, args []string, env argv.Env) (*Task, error) {
 	switch tool.Name {
 	case "ar":
 		err = t.archiver(words)
+	case "as":
+		err = t.assembler(words, env)
 	case "ld", "ld.bfd", "ld.gold":
 		err = t.linker(words, env)
 	default:

@@ -22,7 +22,7 @@ func TestParseTool(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, got, ok)
 		}
 	}
-	for _, name := range []string{"", "gcc", "my-ar", "ar-12", "gcc-strip", "llvm-ld", "bear", "gcc-ar-x", "as", "cc-ar", "ar.sh", "x/ar"} {
+	for _, name := range []string{"", "gcc", "my-ar", "ar-12", "gcc-strip", "llvm-ld", "bear", "gcc-ar-x", "llvm-as", "gcc-as", "cc-ar", "ar.sh", "x/ar"} {
 		if got, ok := ParseTool(name); ok {
 			t.Errorf("%s is %+v", name, got)
 		}
@@ -95,6 +95,10 @@ func TestReadTool(t *testing.T) {
 		{"objdump -i", "-i", "", ""},
 		{"llvm-objdump-14 -drw -j .text -M no-aliases --start-address=0x10 p", "-drw -j .text -M no-aliases --start-address=0x10 p", "p", ""},
 		{"objdump -b binary -m riscv:rv64 -D p.bin", "-b binary -m riscv:rv64 -D p.bin", "p.bin", ""},
+		{"as --version", "--version", "", ""},
+		{"as -march=rv64gc -mabi=lp64d --noexecstack -I inc -Is --defsym A=1 -o x.o x.s", "-march=rv64gc -mabi=lp64d --noexecstack -I inc -I s --defsym A=1 x.s -o O/out0.o", "", "x.o=out0.o"},
+		{"riscv64-linux-gnu-as -g --defsym=B=2 s/x.s y.s -oz.o", "-g --defsym B=2 s/x.s y.s -o O/out0.o", "", "z.o=out0.o"},
+		{"as -EL x.s", "-EL x.s -o O/out0.out", "", "a.out=out0.out"},
 		{"strings -n 4 a.o", "-n 4 a.o", "a.o", ""},
 	} {
 		task, err := toolOf(t, tt.command)
@@ -188,6 +192,18 @@ func TestToolRefuses(t *testing.T) {
 		"objdump -M @x a.o":                                   "@x",
 		"objdump --disassembler-color=terminal a.o":           "terminal",
 		"objdump -P x a.o":                                    `"-P"`,
+		"as -o x.o":                                           "standard input",
+		"as -o x.o --":                                        `"--"`,
+		"as -al=x x.s":                                        `"-al=x"`,
+		"as --MD x.d x.s":                                     `"--MD"`,
+		"as @words":                                           "@words",
+		"as -o x.o -o y.o x.s":                                "more than once",
+		"as -o x.s x.s":                                       "the output",
+		"as --defsym":                                         "lacks its operand",
+		"as -I @x x.s":                                        "@x",
+		"as -march=native x.s":                                "native",
+		"as -mllvm x.s":                                       "-mllvm",
+		"as -v x.s":                                           `"-v"`,
 		"my-ar rc x.a a.o":                                    "not the name",
 	} {
 		if task, err := toolOf(t, command); err == nil || !strings.Contains(err.Error(), want) {
@@ -198,7 +214,7 @@ func TestToolRefuses(t *testing.T) {
 
 // FuzzTool: what is taken is taken again as it is sent, and no word that a tool gets is one that loads or is a file of words.
 func FuzzTool(f *testing.F) {
-	for _, s := range []string{"ar rcs x.a a.o", "strip -o a b", "objcopy -O binary a b", "ld -r -o x a.o -Map=m", "nm -B a", "llvm-ranlib x.a"} {
+	for _, s := range []string{"ar rcs x.a a.o", "strip -o a b", "objcopy -O binary a b", "ld -r -o x a.o -Map=m", "as -I i -o x x.s", "nm -B a", "llvm-ranlib x.a"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

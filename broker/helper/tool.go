@@ -162,7 +162,7 @@ func toolPlaces(tc toolchains.Toolchain, tool task.Tool, search string, real fun
 		if tool.Prefix != "" && tc.Family == argv.Clang {
 			add(tool.Prefix + "-" + tool.Name)
 		}
-		if tc.Family == argv.Clang && !strings.HasPrefix(tool.Name, "ld") {
+		if tc.Family == argv.Clang && !strings.HasPrefix(tool.Name, "ld") && tool.Name != "as" {
 			add("llvm-"+tool.Name, version)
 		}
 	}

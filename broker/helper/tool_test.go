@@ -203,6 +203,7 @@ func TestToolPlaces(t *testing.T) {
 		{clang, "riscv64-linux-gnu-ar", []string{"/usr/bin/riscv64-linux-gnu-ar", "/usr/bin/llvm-ar-14"}, []string{"/usr/bin/ar"}},
 		{clang, "llvm-strip-14", []string{"/usr/bin/llvm-strip-14", "/real/llvm-strip"}, []string{"/usr/bin/strip"}},
 		{clang, "ld", []string{"/usr/bin/ld"}, []string{"/usr/bin/llvm-ld"}},
+		{clang, "as", []string{"/usr/bin/as"}, []string{"/usr/bin/llvm-as", "/usr/bin/llvm-as-14"}},
 	} {
 		tool, ok := task.ParseTool(tt.name)
 		if !ok {
