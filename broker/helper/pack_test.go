@@ -347,3 +347,40 @@ func TestPackWaitsForASlot(t *testing.T) {
 		t.Errorf("%d programs ran without a slot", len(ran)-before)
 	}
 }
+
+// An agent that goes away while its pack is taken leaves no place behind; one that goes
+// away when it is there, and its compilers are being asked, finds it served when it is back.
+func TestPackOfAgentThatGoesAway(t *testing.T) {
+	h := newPacked(t, func(o *Options) { o.Slots = 1 })
+	d := packOf(t, h, "/usr/bin/gcc-12")
+	ctx, leave := context.WithCancel(t.Context())
+	err := h.TakePack(ctx, from("one"), d, func(string) { leave() }) // it has begun
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("while it is taken: %v", err)
+	}
+	left, err := os.ReadDir(filepath.Join(h.o.Dir, "packs"))
+	if s, _ := h.State(); err != nil || len(left) > 0 || len(s.Peers) != 1 { // all others
+		t.Errorf("it has left %v, %v, and the helper tells of %v", left, err, s.Peers)
+	}
+	release, err := h.acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, leave = context.WithCancel(t.Context())
+	took := make(chan error)
+	go func() { took <- h.TakePack(ctx, from("one"), d, quiet) }()
+	await(t, h, "its compilers to be asked", func(s broker.State) bool { return s.Queued == 1 })
+	leave()
+	if err := <-took; !errors.Is(err, context.Canceled) {
+		t.Errorf("while its compilers are asked: %v", err)
+	}
+	release()
+	await(t, h, "its compilers", func(s broker.State) bool { return len(s.For("one").Toolchains) > 0 })
+	if err := h.TakePack(t.Context(), from("one"), d, quiet); err != nil {
+		t.Errorf("when it is back: %v", err)
+	}
+	h.packs.Sweep(t.Context(), time.Now().Add(packs.PlaceTime))
+	if left, err := os.ReadDir(filepath.Join(h.o.Dir, "packs")); err != nil || len(left) > 0 {
+		t.Errorf("in the end there are %v, %v", left, err)
+	}
+}
