@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -67,7 +68,7 @@ func (a *Archive) Unpack(ctx context.Context, arch, root string, pkgs ...string)
 
 // file is the newest file of the pattern, after a fetch when there is none.
 func (a *Archive) file(ctx context.Context, pattern string, f fetch) (string, error) {
-	unlock, err := a.lock()
+	unlock, err := a.lock(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -88,16 +89,30 @@ func (a *Archive) file(ctx context.Context, pattern string, f fetch) (string, er
 	}
 }
 
-// lock keeps other processes from fetching what this one fetches.
-func (a *Archive) lock() (unlock func(), err error) {
+// lockPause is how long lock sleeps between two tries.
+const lockPause = 100 * time.Millisecond
+
+// lock keeps other processes from fetching what this one fetches. Another may hold
+// it for as long as a user land of 1 GB takes: ctx bounds the wait.
+func (a *Archive) lock(ctx context.Context) (unlock func(), err error) {
 	lock, err := os.OpenFile(filepath.Join(a.cache, "lock"), os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
-		return nil, errors.Join(err, lock.Close())
+	for {
+		err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return func() { _ = lock.Close() }, nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			return nil, errors.Join(fmt.Errorf("lock %s: %w", lock.Name(), err), lock.Close())
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(fmt.Errorf("another process fetches into %s: %w", a.cache, context.Cause(ctx)), lock.Close())
+		case <-time.After(lockPause):
+		}
 	}
-	return func() { _ = lock.Close() }, nil
 }
 
 // A fetch is one thing that apt-get is asked for.

@@ -20,7 +20,7 @@ import (
 func (a *Archive) Root(ctx context.Context, arch string, pkgs ...string) (string, error) {
 	list := sha256.Sum256([]byte(strings.Join(pkgs, " ")))
 	dir := filepath.Join(a.cache, "root-"+arch+"-"+hex.EncodeToString(list[:4]))
-	unlock, err := a.lock()
+	unlock, err := a.lock(ctx)
 	if err != nil {
 		return "", err
 	}
