@@ -155,6 +155,8 @@ func (c compiler) check(ctx context.Context, root string) (string, error) {
 
 // run runs the compiler where it is unpacked, in a directory of this machine's.
 func (c compiler) run(ctx context.Context, root, dir string, args ...string) (string, error) {
-	words := []string{"--ro-bind", root, "/", "--dev", "/dev", "--bind", dir, "/tmp", "--chdir", "/tmp", "--", "/usr/bin/" + c.program}
+	words := []string{"--ro-bind", root, "/", "--dev", "/dev", "--bind", dir, "/tmp", "--chdir", "/tmp",
+		"--unsetenv", "TMPDIR", // is not inside
+		"--", "/usr/bin/" + c.program}
 	return site.Output(ctx, "/", nil, "bwrap", append(words, args...)...)
 }
