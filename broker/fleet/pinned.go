@@ -20,6 +20,10 @@ const ReasonNoImage broker.Reason = "no-image"
 // job of an image's has nowhere else to go, and the first of a build would fail.
 const imageTime = 2 * time.Minute
 
+// restTime is how long such a job waits for a helper that is left out because of the jobs of others: a compiler that
+// crashes on one source of a build would end all of it.
+const restTime = 10 * time.Second
+
 // imageBeat is how often such a job looks.
 const imageBeat = 200 * time.Millisecond
 
@@ -41,8 +45,9 @@ type Imaged struct {
 }
 
 // Imaged tells which helpers serve the image that a pin means, and what they have of
-// it. While none does it waits a bounded time for those that are being connected, or get
-// the image ready. The error is a *broker.Refusal that says how it stands with each.
+// it. While none does it waits a bounded time for those that are being connected, get
+// the image ready, or are left out for a moment. The error is a *broker.Refusal that says
+// how it stands with each.
 func (f *Fleet) Imaged(ctx context.Context, hosts []hostlist.Host, w Meaning) ([]Imaged, error) {
 	if len(hosts) == 0 {
 		return nil, broker.Refusef(ReasonNoHost, "the host list names no helper")
@@ -53,7 +58,7 @@ func (f *Fleet) Imaged(ctx context.Context, hosts []hostlist.Host, w Meaning) ([
 		list = f.imaged(ms, w)
 		return w.ID != "" && serving(list) // who has to choose should not take the first that answers
 	})
-	for end := time.Now().Add(imageTime); !serving(list) && f.getting(ms, w.Digest) && time.Now().Before(end); list = f.imaged(ms, w) {
+	for start := time.Now(); !serving(list) && f.worthwhile(ms, w.Digest, time.Since(start)); list = f.imaged(ms, w) {
 		select {
 		case <-time.After(imageBeat):
 		case <-ctx.Done():
@@ -120,6 +125,23 @@ func (i *Imaged) of(m *member, w Meaning) {
 		i.Match, i.Reason, i.Text = toolchains.Identical, "", ""
 		i.Image = id
 	}
+}
+
+// worthwhile reports whether an image may be there soon, for a job that has waited for some
+// time.
+func (f *Fleet) worthwhile(ms []*member, digest string, waited time.Duration) bool {
+	return waited < imageTime && f.getting(ms, digest) || waited < restTime && f.resting(ms, digest)
+}
+
+// resting reports whether some member has the image, and is left out for a moment.
+func (f *Fleet) resting(ms []*member, digest string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := f.o.Now()
+	return slices.ContainsFunc(ms, func(m *member) bool {
+		ready := slices.ContainsFunc(m.state.Images, func(s broker.ImageState) bool { return s.Phase == broker.ImageReady && means(s, digest) })
+		return m.phase == up && ready && m.leaveOut.After(now) && m.leaveOut.Sub(now) < restTime
+	})
 }
 
 // getting reports whether some member is at work on the image.

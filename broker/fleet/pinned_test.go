@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -33,6 +34,34 @@ func TestImaged(t *testing.T) {
 		if r, ok := errors.AsType[*broker.Refusal](err); !ok || !strings.Contains(r.Text, want) {
 			t.Errorf("%q: %v, want %q", list, err, want)
 		}
+	}
+}
+
+// A job of an image's waits for the one helper that has it where that is left out for a moment, and not for long.
+func TestImagedLeftOut(t *testing.T) {
+	tc := gcc12()
+	tc.Image = "tools@sha256:a"
+	p := newPeer(1, func(context.Context, *broker.Job) (broker.Result, error) {
+		return broker.Result{}, errors.New("killed")
+	}, tc)
+	p.state.Images = []broker.ImageState{{Name: tc.Image, Phase: broker.ImageReady, Digests: "sha256:a sha256:id"}}
+	f, hosts := fleetOf(t, map[string]*peer{"has:1": p})
+	list, err := f.Imaged(t.Context(), hosts("grpc://has:1"), Meaning{Digest: "sha256:a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := list[0].Image
+	if _, _, err := f.Run(t.Context(), []Prospect{list[0].Prospect}, &broker.Job{}, anyResult); err == nil {
+		t.Fatal("the job was done")
+	}
+	if list, err = f.Imaged(t.Context(), hosts("grpc://has:1"), Meaning{Digest: "sha256:a", ID: id}); err != nil || len(list) != 1 {
+		t.Errorf("left out for a second: %+v, %v", list, err)
+	}
+	f.mu.Lock()
+	f.members["has:1"].leaveOut = f.o.Now().Add(maxBackoff)
+	f.mu.Unlock()
+	if list, err = f.Imaged(t.Context(), hosts("grpc://has:1"), Meaning{Digest: "sha256:a", ID: id}); err == nil || !strings.Contains(err.Error(), "is left out") {
+		t.Errorf("left out for a minute: %+v, %v", list, err)
 	}
 }
 
