@@ -32,16 +32,17 @@ const (
 	readsDir                      // -L
 	readsDirs                     // -rpath-link: some, with colons between
 	readsRunDirs                  // -rpath: the same, which the program is told as well
-	writesMap                     // the one output that is known
+	writesMap                     // what was linked and where it is
+	writesRules                   // a rule of make's with all that was read
 )
 
 // A linkerPart is one operand among the words for the linker, and where it stands.
 type linkerPart struct {
 	use    linkerUse
 	value  string
-	output bool
-	word   int // the driver's word that it stands in
-	part   int // of -Wl,: which of its parts, counted from 0
+	output string // the job's name of the output that it names; "" for others
+	word   int    // the driver's word that it stands in
+	part   int    // of -Wl,: which of its parts, counted from 0
 	prefix string
 }
 
@@ -60,7 +61,7 @@ var linkerFlags = regexp.MustCompile(`^(as-needed|no-as-needed|whole-archive|no-
 	`dn|dy|non_shared|call_shared|start-group|end-group|\(|\)|gc-sections|no-gc-sections|print-gc-sections|no-print-gc-sections|gc-keep-exported|` +
 	`strip-all|strip-debug|[sSxXrEnNgidpqtMv]|export-dynamic|no-export-dynamic|emit-relocs|(no-)?fatal-warnings|(no-)?warn-[a-z-]+|no-undefined|` +
 	`(no-)?allow-shlib-undefined|allow-multiple-definition|build-id|build-id=(none|md5|sha1|fast|tree|0x[0-9a-fA-F]+)|(no-)?eh-frame-hdr|(no-)?relax|` +
-	`discard-(all|locals|none)|(enable|disable)-new-dtags|(no-)?(copy-dt-needed-entries|add-needed)|cref|print-map|trace|verbose|stats|no-keep-memory|` +
+	`discard-(all|locals|none)|(enable|disable)-new-dtags|(no-)?(copy-dt-needed-entries|add-needed)|cref|print-map|print-output-format|trace|verbose|stats|no-keep-memory|` +
 	`reduce-memory-overheads|pie|pic-executable|no-pie|no-dynamic-linker|shared|static|nostdlib|(no-)?[on]magic|(no-)?demangle(=[a-z-]+)?|traditional-format|` +
 	`accept-unknown-input-arch|no-define-common|orphan-handling=[a-z]+|sort-common(=[a-z]+)?|sort-section=[a-z]+|hash-style=(sysv|gnu|both)|` +
 	`compress-debug-sections=[a-z0-9-]+|no-dependent-libraries|icf=[a-z]+|O[0-9]?|(no-)?ld-generated-unwind-info|push-state|pop-state|(no-)?threads|threads=[0-9]+|thread-count=[0-9]+|` +
@@ -86,7 +87,7 @@ var linkerSingle = strings.Fields(`soname entry undefined defsym wrap dynamic-li
 var linkerReads = map[string]linkerUse{
 	"T": readsScript, "script": readsScript, "dT": readsScript, "default-script": readsScript, "version-script": readsScript, "dynamic-list": readsScript,
 	"export-dynamic-symbol-list": readsScript, "retain-symbols-file": readsScript, "L": readsDir, "library-path": readsDir, "rpath": readsRunDirs, "rpath-link": readsDirs,
-	"l": readsLibrary, "library": readsLibrary, "Map": writesMap, "symbol-ordering-file": readsScript, "section-ordering-file": readsScript,
+	"l": readsLibrary, "library": readsLibrary, "Map": writesMap, "dependency-file": writesRules, "symbol-ordering-file": readsScript, "section-ordering-file": readsScript,
 }
 
 // linkerJoined are one-letter words with an operand that follows at once. None is the beginning of a long word of a linker's
@@ -119,9 +120,19 @@ func (t *Task) flatten() error {
 		}
 		run = nil
 	}
-	if n := len(slices.DeleteFunc(slices.Clone(t.links), func(p linkerPart) bool { return !p.output })); n > 1 {
-		return fmt.Errorf("the linker is told of %d maps", n)
+	return nil
+}
+
+// linkerWrites adds an output that the linker is told of besides the program.
+func (t *Task) linkerWrites(p *linkerPart) error {
+	p.output = MapOutput
+	if p.use == writesRules {
+		p.output = RulesOutput
 	}
+	if slices.ContainsFunc(t.Outputs, func(o argv.Output) bool { return o.Job == p.output }) {
+		return fmt.Errorf("the linker is told of 2 %ss", p.output)
+	}
+	t.Outputs = append(t.Outputs, argv.Output{Kind: argv.Extra, Name: p.value, Job: p.output})
 	return nil
 }
 
@@ -187,9 +198,13 @@ func (t *Task) linkerWord(run []linkerWord) (int, error) {
 	if p.use == writesMap && strings.Contains(p.value, "%") {
 		return 0, refused // GNU ld puts the output's name there
 	}
-	if p.use == writesMap && p.value != "-" { // which is standard output
-		p.output = true
-		t.Outputs = append(t.Outputs, argv.Output{Kind: argv.Extra, Name: p.value, Job: MapOutput})
+	if p.use == writesRules && strings.HasPrefix(p.value, "-") {
+		return 0, refused
+	}
+	if p.use == writesMap && p.value != "-" || p.use == writesRules { // a map's "-" is standard output
+		if err := t.linkerWrites(&p); err != nil {
+			return 0, err
+		}
 	}
 	t.links = append(t.links, p)
 	return n, nil

@@ -42,7 +42,7 @@ var copyTexts = strings.Fields(`-I --input-target -O --output-target -F --target
 var grammars = map[string]grammar{
 	"ranlib": {flags: regexp.MustCompile(`^(` + commonFlags + `-D|-v)$`), shape: changesFiles},
 	"nm": {
-		flags: regexp.MustCompile(`^(` + commonFlags + `-[aABCDghlnoprSuvPWe]+|--debug-syms|--demangle(=[a-z0-9-]+)?|--no-demangle|--dynamic|--extern-only|--defined-only|` +
+		flags: regexp.MustCompile(`^(` + commonFlags + `-[aABCDghjlnoprSuvPWe]+|--quiet|--just-symbols|--debug-syms|--demangle(=[a-z0-9-]+)?|--no-demangle|--dynamic|--extern-only|--defined-only|` +
 			`--undefined-only|--numeric-sort|--no-sort|--print-armap|--print-file-name|--print-size|--portability|--reverse-sort|--size-sort|--special-syms|--synthetic|` +
 			`--with-symbol-versions|--without-symbol-versions|--no-weak|--line-numbers)$`),
 		texts: []string{"-f", "--format", "-t", "--radix"}, shape: readsDefault,

@@ -87,6 +87,9 @@ const Untouched = "crosscc: nothing was written here\n"
 // MapOutput is the job's name of a linker's map.
 const MapOutput = "map"
 
+// RulesOutput is the job's name of a linker's dependencies.
+const RulesOutput = "link-rule"
+
 // Names of a task's other outputs in a job.
 const taskOutput, taskDeps = "out", "rules"
 
@@ -193,14 +196,15 @@ func (t *Task) Words(rename func(job string) string) []string {
 			text = []string{"-Wp," + t.handedFlag + "," + rename(taskDeps)}
 		}
 		for ; link < len(t.links) && t.links[link].word == i; link++ {
-			if p := t.links[link]; p.output {
-				text = p.in(w, rename(MapOutput))
+			if p := t.links[link]; p.output != "" {
+				text = p.in(w, rename(p.output))
+				w.Value = strings.TrimPrefix(text[len(text)-1], "-Wl,") // may have another
 			}
 		}
 		out = append(out, text...)
 	}
 	for _, o := range t.Outputs {
-		if o.Job != MapOutput && o.Job != taskDeps {
+		if o.Job != MapOutput && o.Job != RulesOutput && o.Job != taskDeps {
 			out = append(out, "-o", rename(o.Job))
 		}
 	}

@@ -319,7 +319,7 @@ func (t *Task) linker(words []string, env argv.Env) error {
 	if err := t.linkerRun(run); err != nil {
 		return err
 	}
-	if t.saysVersion(run) {
+	if t.leaves(run) {
 		for _, w := range run {
 			t.word(w.text)
 		}
@@ -329,13 +329,16 @@ func (t *Task) linker(words []string, env argv.Env) error {
 	return t.linkerPieces(name, env)
 }
 
-// saysVersion reports whether GNU ld says what it is and leaves: where it is told to, or to say it besides and has nothing to link
+// saysVersion are words by which GNU ld says something of itself besides.
+var saysVersion = regexp.MustCompile(`^(-v|-V|--?verbose|--print-output-format)$`)
+
+// leaves reports whether GNU ld says what it is and leaves: where it is told to, or to say it besides and has nothing to link
 // (ldmain.c). So builds ask whether it knows a word (Linux's ld-option).
-func (t *Task) saysVersion(run []linkerWord) bool {
+func (t *Task) leaves(run []linkerWord) bool {
 	if slices.ContainsFunc(run, func(w linkerWord) bool { return w.text == "--version" }) {
 		return len(t.Outputs) == 0
 	}
-	besides := slices.ContainsFunc(run, func(w linkerWord) bool { return w.text == "-v" || w.text == "-V" })
+	besides := slices.ContainsFunc(run, func(w linkerWord) bool { return saysVersion.MatchString(w.text) })
 	reads := slices.ContainsFunc(t.links, func(p linkerPart) bool {
 		return slices.Contains([]linkerUse{readsInput, readsScript, readsLibrary}, p.use)
 	})
@@ -344,14 +347,10 @@ func (t *Task) saysVersion(run []linkerWord) bool {
 
 // linkerPieces lays the words of ld out, the output behind the others.
 func (t *Task) linkerPieces(name string, env argv.Env) error {
-	maps := slices.Clone(t.Outputs)
-	if len(maps) > 1 {
-		return fmt.Errorf("the linker is told of %d maps", len(maps))
-	}
 	for i, w := range t.words {
-		at := slices.IndexFunc(t.links, func(p linkerPart) bool { return p.output && p.word == i })
+		at := slices.IndexFunc(t.links, func(p linkerPart) bool { return p.output != "" && p.word == i })
 		if at >= 0 {
-			t.pieces = append(t.pieces, piece{text: t.links[at].prefix, output: MapOutput, name: t.links[at].value})
+			t.pieces = append(t.pieces, piece{text: t.links[at].prefix, output: t.links[at].output, name: t.links[at].value})
 			continue
 		}
 		t.word(w.Text...)

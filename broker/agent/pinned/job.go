@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/crosscc/crosscc/argv"
@@ -225,18 +226,34 @@ func (p *Command) nameInMap(res *broker.Result) error {
 	if p.task.Kind == task.Link {
 		res.Stdout = mapOutput.ReplaceAllLiteral(res.Stdout, []byte("OUTPUT("+name+" "))
 	}
-	at := slices.IndexFunc(p.task.Outputs, func(o argv.Output) bool { return o.Job == task.MapOutput })
-	i := slices.IndexFunc(res.Outputs, func(o broker.Output) bool { return o.Path == task.MapOutput })
-	if at < 0 || i < 0 {
-		return nil
+	for i, o := range res.Outputs {
+		if o.Path != task.MapOutput && o.Path != task.RulesOutput {
+			continue
+		}
+		text, err := o.Blob.Bytes(maxMap)
+		if err != nil {
+			return p.lost(err, "")
+		}
+		if o.Path == task.RulesOutput {
+			if text, err = p.ruleFor(name, text); err != nil {
+				return err
+			}
+		}
+		text = mapOutput.ReplaceAllLiteral(text, []byte("OUTPUT("+name+" "))
+		res.Outputs[i].Blob = broker.BytesBlob(text)
 	}
-	text, err := res.Outputs[i].Blob.Bytes(maxMap)
-	if err != nil {
-		return p.lost(err, "")
-	}
-	text = mapOutput.ReplaceAllLiteral(text, []byte("OUTPUT("+name+" "))
-	res.Outputs[i].Blob = broker.BytesBlob(text)
 	return nil
+}
+
+// ruleOutput is where a linker's dependencies say what depends on the others.
+var ruleOutput = regexp.MustCompile(`^/\.crosscc/[0-9]+(\.[^ /:]*)?:`)
+
+// ruleFor is a linker's rule for the program's own name. GNU ld writes that as it is, and lld as make reads it.
+func (p *Command) ruleFor(name string, text []byte) ([]byte, error) {
+	if strings.ContainsAny(name, " #$\\") {
+		return nil, p.cannot("--dependency-file of %q: linkers write such a name in ways of their own", name)
+	}
+	return ruleOutput.ReplaceAllLiteral(text, []byte(name+":")), nil
 }
 
 // job is a job of the image's with a tree.

@@ -125,6 +125,18 @@ func TestNameInMap(t *testing.T) {
 	}
 }
 
+// So does its rule for make.
+func TestRuleFor(t *testing.T) {
+	p := &Command{s: &session.Session{Client: &local.Client{}}}
+	got, err := p.ruleFor("lib/x.so", []byte("/.crosscc/2.so: \\\n  a.o\n\na.o:\n"))
+	if want := "lib/x.so: \\\n  a.o\n\na.o:\n"; err != nil || string(got) != want {
+		t.Errorf("%q, %v; want %q", got, err, want)
+	}
+	if _, err := p.ruleFor("my prog", nil); err == nil {
+		t.Error("a name that linkers write in ways of their own is taken")
+	}
+}
+
 // A bare clang that is told its target needs none of this machine's.
 func TestMeansTold(t *testing.T) {
 	d, _ := argv.ParseDriver("clang")
