@@ -312,7 +312,11 @@ func (t *Task) linker(words []string, env argv.Env) error {
 		}
 		name = value
 	}
-	if len(words) == 0 || len(words) == 1 && slices.Contains([]string{"-v", "-V", "--version", "--help"}, words[0]) {
+	asks := words
+	if len(words) == 3 && words[0] == "-m" && emulation.MatchString(words[1]) { // as libtool asks on machines of two word sizes
+		asks = words[2:]
+	}
+	if len(words) == 0 || len(asks) == 1 && slices.Contains([]string{"-v", "-V", "--version", "--help"}, asks[0]) {
 		t.word(words...)
 		return nil
 	}
@@ -344,6 +348,9 @@ func (t *Task) leaves(run []linkerWord) bool {
 	})
 	return besides && !reads && len(t.Outputs) == 0
 }
+
+// emulation is what a linker's -m names.
+var emulation = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
 // linkerPieces lays the words of ld out, the output behind the others.
 func (t *Task) linkerPieces(name string, env argv.Env) error {
