@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -22,6 +23,11 @@ import (
 	"github.com/crosscc/crosscc/sandbox/groups"
 	"github.com/crosscc/crosscc/sandbox/prove"
 )
+
+// roomTime is how long a job or a look at an image waits for images that others use to make
+// room in a store that is too small for all of them. A command that an image defines waits
+// as long for an image (imageTime in package fleet).
+const roomTime = 2 * time.Minute
 
 // Setup is what a helper is opened with: by `crossccd serve` from its
 // configuration, by an agent for the helper inside itself.
@@ -88,7 +94,7 @@ func Open(ctx context.Context, s Setup) (h *Helper, err error) {
 		return nil, err
 	}
 	closers = append(closers, st.Close)
-	kept, err := imagestore.Open(filepath.Join(s.Dir, "images"), imagestore.Options{MaxBytes: s.ImagesSize, Logf: s.Log.Infof})
+	kept, err := imagestore.Open(filepath.Join(s.Dir, "images"), imagestore.Options{MaxBytes: s.ImagesSize, Wait: roomTime, Logf: s.Log.Infof})
 	if err != nil {
 		return nil, err
 	}

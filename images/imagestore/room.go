@@ -11,20 +11,43 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// makeRoom removes unpacked images, those that were not used for the longest time
-// first, until the store has room for need more bytes. One that is used stays, and
-// so does keep. Without success it is ErrFull.
+// roomBeat is how often somebody who waits for room looks again.
+const roomBeat = 200 * time.Millisecond
+
+// makeRoom has the store have room for need more bytes, and waits for what is used as
+// long as the options say. Without success it is ErrFull.
 //
 // With keep, need is all that this image takes while it is unpacked.
 func (s *Store) makeRoom(ctx context.Context, need int64, keep digest.Digest) error {
+	end := time.Now().Add(s.o.Wait)
+	for told := false; ; told = true {
+		worth, err := s.tryRoom(ctx, need, keep)
+		if !worth || !time.Now().Before(end) {
+			return err
+		}
+		if !told {
+			s.o.Logf("images: %d bytes wait at most %v for those that are used to make room", need, s.o.Wait)
+		}
+		select {
+		case <-time.After(roomBeat):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// tryRoom removes unpacked images, those that were not used for the longest time
+// first, until there is room. One that is used stays, and so does keep. Without success
+// it is ErrFull; worth says that there will be room when what is used is released.
+func (s *Store) tryRoom(ctx context.Context, need int64, keep digest.Digest) (worth bool, err error) {
 	l, err := s.await(ctx, roomLock, exclusive, nil)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer l.release()
 	used, err := s.blobBytes()
 	if err != nil {
-		return err
+		return false, err
 	}
 	making := s.makingBesides(keep)
 	for _, bytes := range making {
@@ -32,7 +55,7 @@ func (s *Store) makeRoom(ctx context.Context, need int64, keep digest.Digest) er
 	}
 	entries, err := s.List()
 	if err != nil {
-		return err
+		return false, err
 	}
 	entries = slices.DeleteFunc(entries, func(e Entry) bool {
 		_, counted := making[e.ID] // it may have come to its place just now
@@ -42,6 +65,7 @@ func (s *Store) makeRoom(ctx context.Context, need int64, keep digest.Digest) er
 		used += e.Size
 	}
 	slices.SortFunc(entries, func(a, b Entry) int { return a.Used.Compare(b.Used) })
+	var inUse int64
 	for _, e := range entries {
 		if used+need <= s.o.MaxBytes {
 			break
@@ -51,21 +75,23 @@ func (s *Store) makeRoom(ctx context.Context, need int64, keep digest.Digest) er
 		}
 		gone, err := s.evict(e.ID)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if gone {
 			s.o.Logf("images: the directory of %s, %d bytes, makes room; it was used last at %v", e.Pin(), e.Size, e.Used)
 			used -= e.Size
+		} else {
+			inUse += e.Size
 		}
 	}
 	if used+need > s.o.MaxBytes {
-		return fmt.Errorf("%w: %d bytes are used, %d more are needed, and %d are the bound (images_size in crossccd.toml); crossctl image ls shows what can be removed",
+		return used+need-inUse <= s.o.MaxBytes, fmt.Errorf("%w: %d bytes are used, %d more are needed, and %d are the bound (images_size in crossccd.toml); crossctl image ls shows what can be removed",
 			ErrFull, used, need, s.o.MaxBytes)
 	}
 	if keep != "" {
 		s.grows(keep, need)
 	}
-	return nil
+	return false, nil
 }
 
 // grows says what an image takes that is unpacked now. It is no room for others, until

@@ -54,6 +54,9 @@ type Options struct {
 	// together; 0 is 40 GiB. When it is reached the directories go that were not
 	// used for the longest time; they are unpacked again from their blobs.
 	MaxBytes int64
+	// Wait is how long an image waits for room that others take which are used; 0: not
+	// at all.
+	Wait time.Duration
 	// Limits bound one image.
 	Limits Limits
 	// Now is the clock; nil is time.Now.

@@ -272,6 +272,39 @@ func unpackedBytes(all []Entry) (sum int64) {
 	return sum
 }
 
+// Who wants another image than the one that is used waits until that is released. What is
+// no use to wait for is said at once.
+func TestWaitsForRoom(t *testing.T) {
+	s, j := open(t, filepath.Join(t.TempDir(), "images"), Options{MaxBytes: 500 << 10, Wait: time.Hour})
+	big := func(name string) []byte {
+		return imagetest.Tar(t, imagetest.Entry{name, strings.Repeat(name, 300<<10)})
+	}
+	a, b := mustAdd(t, s, big("a")), mustAdd(t, s, big("b"))
+	held := mustUse(t, s, b.ID)
+	used := make(chan error)
+	go func() {
+		r, err := s.Use(context.Background(), a.ID)
+		if err == nil {
+			r.Release()
+		}
+		used <- err
+	}()
+	for j.count("wait at most") == 0 {
+		select {
+		case err := <-used:
+			t.Fatalf("it did not wait: %v", err)
+		case <-time.After(time.Millisecond):
+		}
+	}
+	held.Release()
+	check(t, <-used)
+
+	mustUse(t, s, b.ID)
+	if _, err := add(t, s, imagetest.Layout(t, imagetest.Image(t, compression.GZip, imagetest.Tar(t, imagetest.Entry{"c", strings.Repeat("c", 600<<10)})))); !errors.Is(err, ErrFull) {
+		t.Errorf("larger than the store: %v", err)
+	}
+}
+
 // The bound holds for images that are unpacked at one time, too: what one has put on the
 // disk is no room for another.
 func TestBoundAtOnce(t *testing.T) {
