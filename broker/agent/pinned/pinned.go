@@ -165,6 +165,9 @@ func (p *Command) Do() error {
 // came of it.
 func (p *Command) attempt() error {
 	all, err := p.run()
+	if err == nil {
+		err = p.ownDeps(all)
+	}
 	if err != nil {
 		return err
 	}
