@@ -76,7 +76,7 @@ var linkerDouble = regexp.MustCompile(`^(o|color-|ctors-|compress-|gc-keep-|no-(
 // linkerTexts are words whose operand is text.
 var linkerTexts = strings.Fields(`soname h e entry u undefined require-defined defsym wrap z m I dynamic-linker Ttext Tdata Tbss Ttext-segment
 	Trodata-segment Tldata-segment section-start image-base format b oformat y trace-symbol exclude-libs F filter f auxiliary init fini hash-size
-	audit depaudit export-dynamic-symbol version-exports-section max-cache-size A architecture`)
+	audit depaudit export-dynamic-symbol version-exports-section max-cache-size A architecture sort-section`)
 
 // linkerSingle are the long words of these lists that all linkers know with one dash, too.
 var linkerSingle = strings.Fields(`soname entry undefined defsym wrap dynamic-linker Ttext Tdata Tbss Ttext-segment Trodata-segment Tldata-segment

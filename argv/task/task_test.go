@@ -74,6 +74,8 @@ func TestRead(t *testing.T) {
 			"-Wl,-zrelro,-znow,-O1,--as-needed,--wrap=malloc -Wl,--whole-archive,libq.a,--no-whole-archive a.o -o out", "", "a.o libq.a", []string{"p=out"}},
 		{"gcc -Wl,-melf_x86_64,-e_start,-umain,-hlibx.so.1,-zmax-page-size=4096,-Tx.ld a.o -o p", Link,
 			"-Wl,-melf_x86_64,-e_start,-umain,-hlibx.so.1,-zmax-page-size=4096,-Tx.ld a.o -o out", "", "a.o x.ld", []string{"p=out"}},
+		{"gcc -Wl,--sort-section,alignment,--sort-section=name a.o -o p", Link,
+			"-Wl,--sort-section,alignment,--sort-section=name a.o -o out", "", "a.o", []string{"p=out"}},
 		{"gcc -flto -Wa,--noexecstack a.o -o p", Link, "-flto -Wa,--noexecstack a.o -o out", "", "a.o", []string{"p=out"}},
 		{"gcc -Wa,-g a.S -o p", Link, "-Wa,-g a.S -o out", "a.S", "", []string{"p=out"}},
 		{"gcc -E a.c", Preprocess, "-E a.c", "a.c", "", nil},
