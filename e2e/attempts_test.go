@@ -165,13 +165,16 @@ func nested(n int, word string) string {
 	return b.String()
 }
 
+// tooLong is what a helper says of a job that its clock, or the processor's, has ended.
+const tooLong = "refused: lets no job take longer: "
+
 func filling(s *stronghold) (list []attempt) {
 	const (
 		// On a machine that is busy all may end by the clock.
-		memory = `ended: .*sandbox: (memory|wall-time): `
-		disk   = `ended: .*sandbox: (disk|wall-time): `
-		time   = `ended: .*sandbox: (wall-time|cpu|memory|killed): ` // clang's own stack ends before
-		any    = `ended: .*sandbox: (memory|killed|cpu|wall-time|disk): `
+		memory = `(ended: .*sandbox: memory: |` + tooLong + `)`
+		disk   = `(ended: .*sandbox: disk: |` + tooLong + `)`
+		time   = `(ended: .*sandbox: (memory|killed): |` + tooLong + `)` // clang's own stack ends before
+		any    = `(ended: .*sandbox: (memory|killed|disk): |` + tooLong + `)`
 	)
 	add := func(name, want string, j *broker.Job) { list = append(list, attempt{name: name, want: want, job: j}) }
 	giant := "char x[10ULL << 30] = {1};\n"
@@ -187,7 +190,7 @@ func filling(s *stronghold) (list []attempt) {
 	for _, driver := range []string{"gcc-12", "clang-14"} {
 		add(driver+": a macro bomb that is kept", memory, s.tree(driver, nested(9, "+1")+"#define F(x) x\nint x = F(E9);\n", nil))
 		add(driver+": a macro bomb that is dropped", time, s.tree(driver, nested(12, "")+"E12\nint x;\n", nil))
-		add(driver+": a flood of messages", `ended: .*sandbox: (too-much|wall-time): `, s.tree(driver, nested(6, "int x = 1")+strings.Repeat("#warning xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n", 20000), nil))
+		add(driver+": a flood of messages", `(ended: .*sandbox: too-much: |`+tooLong+`)`, s.tree(driver, nested(6, "int x = 1")+strings.Repeat("#warning xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n", 20000), nil))
 		add(driver+": brackets as deep as a stack", any+`|compiler's no: `, s.tree(driver, "int x = "+strings.Repeat("(", 1<<20)+"1;\n", []string{"-fbracket-depth=100000000"}[:b2i(driver == "clang-14")]))
 		add(driver+": it includes itself", `compiler's no: .*a\.c:1`, s.tree(driver, "#include \"a.c\"\n", nil))
 		add(driver+": an endless line", `compiler's no: |compiled: |ended: `, s.tree(driver, "int x; //"+strings.Repeat("x", 8<<20), nil))
