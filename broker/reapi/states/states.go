@@ -24,7 +24,8 @@ func Message(state broker.State, same bool) *helperpb.State {
 	}
 	for _, i := range state.Images {
 		p.Images = append(p.Images, &helperpb.Image{
-			Name: i.Name, Phase: string(i.Phase), Detail: strings.ToValidUTF8(i.Detail, "\uFFFD"), Toolchains: int32(i.Toolchains), Digests: i.Digests,
+			Name: i.Name, Phase: string(i.Phase), Detail: strings.ToValidUTF8(i.Detail, "\uFFFD"), Toolchains: int32(i.Toolchains),
+			Digests: i.Digests, Shared: i.Shared,
 		})
 	}
 	if same {
@@ -99,7 +100,10 @@ func parseToolchain(p *helperpb.Toolchain) (toolchains.Toolchain, error) {
 func imagesOf(list []*helperpb.Image) []broker.ImageState {
 	var out []broker.ImageState
 	for _, i := range list {
-		out = append(out, broker.ImageState{Name: i.Name, Phase: broker.ImagePhase(i.Phase), Detail: i.Detail, Toolchains: int(i.Toolchains), Digests: i.Digests})
+		out = append(out, broker.ImageState{
+			Name: i.Name, Phase: broker.ImagePhase(i.Phase), Detail: i.Detail, Toolchains: int(i.Toolchains),
+			Digests: i.Digests, Shared: i.Shared,
+		})
 	}
 	return out
 }

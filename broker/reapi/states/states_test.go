@@ -18,7 +18,7 @@ import (
 func full() broker.State {
 	return broker.State{
 		Version: "1", Sandbox: "bwrap", Slots: 2, Running: 1, Queued: 3, Draining: true, Machine: "arm64", Packs: true,
-		Images: []broker.ImageState{{Name: "tools@sha256:1", Phase: broker.ImageFetching, Detail: "half", Toolchains: 2, Digests: "sha256:1 sha256:2"}},
+		Images: []broker.ImageState{{Name: "tools@sha256:1", Phase: broker.ImageFetching, Detail: "half", Toolchains: 2, Digests: "sha256:1 sha256:2", Shared: "sha256:2"}},
 		Toolchains: []toolchains.Toolchain{{
 			Identity: toolchains.Identity{
 				Family: argv.Clang, Target: "x86_64-linux-gnu", Version: "14.0.6", Package: "Debian 14.0.6-12",

@@ -39,7 +39,7 @@ func (w *wrapper) mayBePinned() string {
 	}
 }
 
-// projectFile is config.ProjectFile.
+// projectFile is that of package config.
 const projectFile = ".crosscc.toml"
 
 // inTrouble reports whether it is the machine's fault that a file can't be read.
