@@ -39,6 +39,10 @@ func (s *Store) makeRoom(ctx context.Context, need int64, keep digest.Digest) er
 // tryRoom removes unpacked images, those that were not used for the longest time
 // first, until there is room. One that is used stays, and so does keep. Without success
 // it is ErrFull; worth says that there will be room when what is used is released.
+//
+// An image that has nothing on the disk yet may wait for those that are unpacked now, too:
+// they will be used and released. One that has waits for none, or two would wait for each
+// other.
 func (s *Store) tryRoom(ctx context.Context, need int64, keep digest.Digest) (worth bool, err error) {
 	l, err := s.await(ctx, roomLock, exclusive, nil)
 	if err != nil {
@@ -49,9 +53,13 @@ func (s *Store) tryRoom(ctx context.Context, need int64, keep digest.Digest) (wo
 	if err != nil {
 		return false, err
 	}
-	making := s.makingBesides(keep)
+	var inUse int64
+	making, begun := s.makingBesides(keep)
 	for _, bytes := range making {
 		used += bytes
+		if !begun {
+			inUse += bytes
+		}
 	}
 	entries, err := s.List()
 	if err != nil {
@@ -65,7 +73,6 @@ func (s *Store) tryRoom(ctx context.Context, need int64, keep digest.Digest) (wo
 		used += e.Size
 	}
 	slices.SortFunc(entries, func(a, b Entry) int { return a.Used.Compare(b.Used) })
-	var inUse int64
 	for _, e := range entries {
 		if used+need <= s.o.MaxBytes {
 			break
@@ -109,13 +116,15 @@ func (s *Store) made(id digest.Digest) {
 	delete(s.making, id)
 }
 
-// makingBesides is what each image takes that is unpacked now, but for one.
-func (s *Store) makingBesides(id digest.Digest) map[digest.Digest]int64 {
+// makingBesides is what each image takes that is unpacked now, but for one; begun says
+// that this one is unpacked too.
+func (s *Store) makingBesides(id digest.Digest) (others map[digest.Digest]int64, begun bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	others := maps.Clone(s.making)
+	_, begun = s.making[id]
+	others = maps.Clone(s.making)
 	delete(others, id)
-	return others
+	return others, begun
 }
 
 // evict removes an image's directory, unless somebody uses it.

@@ -306,6 +306,42 @@ func TestWaitsForRoom(t *testing.T) {
 	}
 }
 
+// What is unpacked at that moment is waited for as what is used is, by an image that takes
+// nothing yet: two builds begin at one time in a store that has room for one of their images.
+func TestWaitsForUnpacked(t *testing.T) {
+	s, j := open(t, filepath.Join(t.TempDir(), "images"), Options{MaxBytes: 500 << 10, Wait: time.Hour})
+	big := func(name string) []byte {
+		return imagetest.Tar(t, imagetest.Entry{name, strings.Repeat(name, 300<<10)})
+	}
+	b := mustAdd(t, s, big("b"))
+	evictNow(t, s, b.ID)
+	src, err := images.Open(t.Context(), imagetest.Layout(t, imagetest.Image(t, compression.GZip, big("a"), imagetest.Tar(t, imagetest.Entry{"c", "c"}))), images.SourceOptions{Engine: "off"})
+	check(t, err)
+	defer src.Close()
+	used, asked, first := make(chan error, 1), false, digest.Digest("")
+	_, err = s.Add(t.Context(), src, func(p Progress) {
+		if p.Stage == "unpack" && first == "" {
+			first = p.Blob
+		}
+		if asked || p.Stage != "unpack" || p.Blob == first {
+			return
+		}
+		asked = true // the first layer is there
+		go func() {
+			r, err := s.Use(context.Background(), b.ID)
+			if err == nil {
+				r.Release()
+			}
+			used <- err
+		}()
+		for j.count("wait at most") == 0 && len(used) == 0 {
+			time.Sleep(time.Millisecond)
+		}
+	})
+	check(t, err)
+	check(t, <-used)
+}
+
 // The bound holds for images that are unpacked at one time, too: what one has put on the
 // disk is no room for another.
 func TestBoundAtOnce(t *testing.T) {

@@ -25,7 +25,15 @@ func (s *Store) unpack(ctx context.Context, r *record, progress func(Progress)) 
 		return fmt.Errorf("unpack image %s: %w", r.ID, err)
 	}
 	defer s.made(r.ID)
-	err := s.unpackTo(ctx, work, r, progress)
+	// What is known of one that was unpacked before it has at once: two that grow beside
+	// each other may end with too little for either.
+	known, err := r.Size, error(nil)
+	if known > 0 {
+		err = s.makeRoom(ctx, known, r.ID)
+	}
+	if err == nil {
+		err = s.unpackTo(ctx, work, r, known, progress)
+	}
 	if err == nil {
 		err = s.makeRoom(ctx, r.Size, r.ID)
 	}
@@ -39,14 +47,14 @@ func (s *Store) unpack(ctx context.Context, r *record, progress func(Progress)) 
 	return nil
 }
 
-// unpackTo lays the image out in work/root and lists it in work/list. r gets what
-// came of it.
-func (s *Store) unpackTo(ctx context.Context, work string, r *record, progress func(Progress)) error {
+// unpackTo lays the image out in work/root and lists it in work/list; it has room for so
+// many bytes. r gets what came of it.
+func (s *Store) unpackTo(ctx context.Context, work string, r *record, room int64, progress func(Progress)) error {
 	root := filepath.Join(work, "root")
 	if err := errors.Join(os.Mkdir(work, 0o755), os.Chmod(work, 0o755), os.Mkdir(root, 0o755)); err != nil {
 		return err
 	}
-	tree, err := unpack.New(root, unpack.Limits{Bytes: s.o.Limits.Bytes, Entries: s.o.Limits.Entries, Room: s.room(ctx, r.ID)})
+	tree, err := unpack.New(root, unpack.Limits{Bytes: s.o.Limits.Bytes, Entries: s.o.Limits.Entries, Room: s.room(ctx, r.ID, room)})
 	if err != nil {
 		return err
 	}
@@ -73,12 +81,12 @@ func (s *Store) unpackTo(ctx context.Context, work string, r *record, progress f
 const roomStep = 64 << 20
 
 // room makes room for an image that grows: before each of its files that is larger than
-// a step, and after each step of smaller ones.
-func (s *Store) room(ctx context.Context, id digest.Digest) func(int64) error {
-	var roomy int64 // bytes of the image that need not be asked for
+// a step, and after each step of smaller ones. It has room for known bytes.
+func (s *Store) room(ctx context.Context, id digest.Digest, known int64) func(int64) error {
+	roomy := known // bytes of the image that need not be asked for
 	return func(bytes int64) error {
 		if bytes < roomy {
-			s.grows(id, bytes)
+			s.grows(id, max(bytes, known))
 			return nil
 		}
 		roomy = bytes + roomStep
