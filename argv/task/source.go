@@ -61,17 +61,17 @@ func (t *Task) preprocess(c *argv.Command, env argv.Env) error {
 	if len(c.Inputs()) != 1 {
 		return fmt.Errorf("%d sources: one can be preprocessed by an image's compiler", len(c.Inputs()))
 	}
-	rules := slices.ContainsFunc(c.Options(), func(w option.Word) bool { return w.Kind == option.KindPreprocess && w.Name != "-E" })
+	t.Rules = slices.ContainsFunc(c.Options(), func(w option.Word) bool { return w.Kind == option.KindPreprocess && w.Name != "-E" })
 	part := []string{}
 	for _, w := range c.Options() {
 		switch {
 		case w.Kind == option.KindPreprocess, w.Kind == option.KindOutput, w.Kind == option.KindMode, w.Kind == option.KindInput, w.Kind == option.KindLanguage:
 		case moreCPP.MatchString(w.Text[0]) && len(w.Text) == 1:
-		case w.Kind == option.KindDependency && rules && w.Name != "-MD" && w.Name != "-MMD":
+		case w.Kind == option.KindDependency && t.Rules && w.Name != "-MD" && w.Name != "-MMD":
 			if w.Name == "-MF" && w.Value != "-" {
 				t.Outputs = append(t.Outputs, argv.Output{Kind: argv.Dependencies, Name: w.Value, Job: taskDeps})
 			}
-		case rules && (w.Kind == option.KindDependency || depsWord(w)):
+		case t.Rules && (w.Kind == option.KindDependency || depsWord(w)):
 			return fmt.Errorf("%s beside -M makes a file whose name is the driver's choice", w.Text[0])
 		case w.Kind == option.KindDependency, depsWord(w):
 			if err := argv.AdmitWord(w); err != nil {
@@ -88,7 +88,7 @@ func (t *Task) preprocess(c *argv.Command, env argv.Env) error {
 	if len(t.Outputs) > 1 || len(c.Named()) > 1 {
 		return fmt.Errorf("the output is named more than once")
 	}
-	if !rules {
+	if !t.Rules {
 		if err := t.textDeps(c); err != nil {
 			return err
 		}

@@ -64,6 +64,8 @@ type Task struct {
 	// Extracts is the archive that ar takes members out of, as the files of Outputs; "" else. Where the command names none
 	// (Outputs is empty) all are meant, and what they are called is the archive's to say.
 	Extracts string
+	// Rules says that the text which a preprocessor writes or prints is a rule for make (-M, -MM).
+	Rules bool
 	// Quotes says that objdump prints the lines of sources that objects name.
 	Quotes bool
 	// Like are a tool's outputs, by the job's names, that get the modes of other files.

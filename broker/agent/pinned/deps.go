@@ -8,16 +8,17 @@ import (
 	"strings"
 
 	"github.com/crosscc/crosscc/argv"
+	"github.com/crosscc/crosscc/argv/task"
 	"github.com/crosscc/crosscc/broker"
 )
 
-// This file is about the dependency files of a compile.
+// This file is about the rules for make that compilers and linkers write.
 
 // maxDeps bounds a dependency file, in bytes. It comes from a helper.
 const maxDeps = 64 << 20
 
-// ownDeps leaves files of the image's that are not here out of dependency files: for make they would have to be made, ninja
-// would compile again each time, and Linux's fixdep reads them. They don't change: the image is named by its digest.
+// ownDeps leaves files of the image's that are not here out of such rules: for make they would have to be made, ninja
+// would compile or link again each time, and Linux's fixdep reads them. They don't change: the image is named by its digest.
 func (p *Command) ownDeps(all []made) error {
 	seen := map[string]bool{}
 	absent := func(name string) bool {
@@ -32,10 +33,15 @@ func (p *Command) ownDeps(all []made) error {
 		}
 		return gone
 	}
-	for _, m := range all {
+	for k, m := range all {
+		if m.res.ExitCode != 0 {
+			continue
+		}
+		if p.task.Rules {
+			all[k].res.Stdout = []byte(without(string(m.res.Stdout), absent))
+		}
 		for i, o := range m.res.Outputs {
-			at := slices.IndexFunc(m.outputs, func(out argv.Output) bool { return out.Job == o.Path })
-			if at < 0 || m.outputs[at].Kind != argv.Dependencies || m.res.ExitCode != 0 {
+			if !p.task.Rules && !slices.ContainsFunc(m.outputs, func(out argv.Output) bool { return out.Job == o.Path && ofRules(out) }) {
 				continue
 			}
 			text, err := o.Blob.Bytes(maxDeps)
@@ -50,12 +56,18 @@ func (p *Command) ownDeps(all []made) error {
 	return nil
 }
 
+// ofRules reports whether an output says what depends on what.
+func ofRules(o argv.Output) bool { return o.Kind == argv.Dependencies || o.Job == task.RulesOutput }
+
 // without is a dependency file without some names: neither among what a target needs, nor as targets of their own (-MP). Of
 // others not a byte changes but for the ends of lines that have lost all of theirs. Names that need quoting stay.
 func without(text string, absent func(name string) bool) string {
 	var out []string
+	more, targets := false, false // whether the rule goes on, and is still at what needs the others
 	for block := range strings.SplitSeq(text, "\n") {
-		body, more := strings.CutSuffix(block, "\\")
+		targets = targets || !more
+		var body string
+		body, more = strings.CutSuffix(block, "\\")
 		if name, ok := strings.CutSuffix(body, ":"); ok && !more {
 			if !absent(name) {
 				out = append(out, block)
@@ -66,7 +78,14 @@ func without(text string, absent func(name string) bool) string {
 		}
 		indent := body[:len(body)-len(strings.TrimLeft(body, " "))]
 		words := strings.Fields(body)
-		kept := slices.DeleteFunc(slices.Clone(words), func(w string) bool { return !strings.HasSuffix(w, ":") && absent(w) })
+		var kept []string
+		for i, w := range words {
+			behind := i > 0 && strings.HasSuffix(words[i-1], "\\") // a blank that is the name's own
+			if targets || behind || !absent(w) {
+				kept = append(kept, w)
+			}
+			targets = targets && !strings.HasSuffix(w, ":")
+		}
 		switch {
 		case len(kept) == len(words):
 			out = append(out, block)
