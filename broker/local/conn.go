@@ -33,7 +33,9 @@ type Conn struct {
 	file *os.File // non-blocking, so that the runtime's poller waits for it
 	raw  syscall.RawConn
 	shut atomic.Bool // by Close; the poller's own error for that has no name
-	mu   sync.Mutex  // held while a frame is written
+
+	mu     sync.Mutex // held while a frame is written
+	broken bool       // one was left half written: what followed would be taken for its rest
 
 	silence time.Duration // bounds each wait for the peer's next bytes; 0: no bound
 	head    [headSize]byte
@@ -96,21 +98,26 @@ func (c *Conn) send(limit time.Duration, m Message, fds ...int) error {
 	frame[4] = byte(m.kind())
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.broken {
+		return fmt.Errorf("send %T: the frame before it was not sent", m)
+	}
 	if limit > 0 {
 		// It goes with the frame: one that has passed would keep every Alive from being sent.
 		_ = c.file.SetWriteDeadline(time.Now().Add(limit))
 		defer func() { _ = c.file.SetWriteDeadline(time.Time{}) }()
 	}
-	if err := c.write(frame, oob); err != nil {
+	if left, err := c.write(frame, oob); err != nil {
+		c.broken = left < len(frame)
 		return fmt.Errorf("send %T: %w", m, err)
 	}
 	return nil
 }
 
-// write sends all of b; the descriptors of oob go with its first byte.
-func (c *Conn) write(b, oob []byte) error {
+// write sends all of b; the descriptors of oob go with its first byte. left is how much of
+// it was not sent.
+func (c *Conn) write(b, oob []byte) (left int, err error) {
 	var failed error
-	err := c.raw.Write(func(fd uintptr) bool {
+	err = c.raw.Write(func(fd uintptr) bool {
 		for len(b) > 0 {
 			n, err := syscall.SendmsgN(int(fd), b, oob, nil, syscall.MSG_NOSIGNAL)
 			switch err {
@@ -126,7 +133,7 @@ func (c *Conn) write(b, oob []byte) error {
 		}
 		return true
 	})
-	return errors.Join(err, failed)
+	return len(b), errors.Join(err, failed)
 }
 
 // alive sends an Alive if that needs no waiting: a peer that is stopped gets
@@ -136,6 +143,9 @@ func (c *Conn) alive() {
 		return // a frame is being written, which says as much
 	}
 	defer c.mu.Unlock()
+	if c.broken {
+		return
+	}
 	frame := []byte{0, 0, 0, 0, byte(kindAlive)}
 	_ = c.raw.Write(func(fd uintptr) bool {
 		// Five bytes go whole or not at all; an error shows on the next frame.

@@ -140,6 +140,35 @@ func TestConnDeadlines(t *testing.T) {
 	}
 }
 
+// Behind half a frame nothing is sent: the peer would take it for the frame's rest.
+func TestNothingBehindHalfAFrame(t *testing.T) {
+	fds := socketpair(t)
+	a := newConn(t, fds[0])
+	defer syscall.Close(fds[1])
+	drain := func() (sum int) {
+		for buf := make([]byte, 1<<20); ; {
+			n, _, err := syscall.Recvfrom(fds[1], buf, syscall.MSG_DONTWAIT)
+			if err != nil || n == 0 {
+				return sum
+			}
+			sum += n
+		}
+	}
+	if err := a.sendFiles(10*time.Millisecond, Answer{Data: make([]byte, 8<<20)}, nil); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatal(err)
+	}
+	if n := drain(); n == 0 {
+		t.Fatal("nothing was sent")
+	}
+	a.alive()
+	if err := a.Send(Note{Text: "more"}); err == nil {
+		t.Error("a frame was sent behind half a one")
+	}
+	if n := drain(); n != 0 {
+		t.Errorf("%d bytes came behind half a frame", n)
+	}
+}
+
 // The clock of a process that was stopped has run ahead of what was sent to it.
 func TestConnGrace(t *testing.T) {
 	a, b := pair(t)
