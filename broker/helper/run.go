@@ -23,10 +23,13 @@ import (
 // has a directory of that name at its root.
 const outDir = "/.crosscc"
 
+// JobTime is how long a helper lets one compile take, and each of its processes compute.
+const JobTime = 15 * time.Minute
+
 // limitsOf fills in what bounds one compile. The largest known single compiles
 // (machine-made sources of some hundred thousand lines) stay below it.
 func limitsOf(l sandbox.Limits) sandbox.Limits {
-	l.Wall, l.CPU = cmp.Or(l.Wall, 15*time.Minute), cmp.Or(l.CPU, 15*time.Minute)
+	l.Wall, l.CPU = cmp.Or(l.Wall, JobTime), cmp.Or(l.CPU, JobTime)
 	l.Memory, l.Sum = cmp.Or(l.Memory, 8<<30), cmp.Or(l.Sum, 8<<30)
 	l.FileSize, l.OutputSum = cmp.Or(l.FileSize, 2<<30), cmp.Or(l.OutputSum, 2<<30)
 	return l

@@ -6,6 +6,7 @@ package reason
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/crosscc/crosscc/broker"
 	"github.com/crosscc/crosscc/broker/fleet"
@@ -70,7 +71,7 @@ func All() []Doc {
 		{fleet.ReasonDistrusted, "A compile of that helper's was done locally too and differed; it gets no more jobs for this toolchain until `crossctl verify --clear`."},
 		{fleet.ReasonDebugInfo, "There is no tree, debug info was asked for, and from preprocessed source its line tables would differ; a host entry with debug=lines accepts that."},
 		{fleet.ReasonLost, "Every helper that was tried failed: it went away, or its machine was in trouble."},
-		{broker.ReasonTooLong, "The compile took longer than a helper lets one take (ten minutes). It is not begun again at another."},
+		{broker.ReasonTooLong, fmt.Sprintf("The compile took longer than a helper lets one take (%d minutes). It is not begun again at another.", helper.JobTime/time.Minute)},
 		{helper.ReasonRejected, "The helper does not take the job: it is not one plain compile, a word of it is not allowed there, or it has thousands of them."},
 		{helper.ReasonDraining, "The helper is going away."},
 		{helper.ReasonLocale, "The compiler has something to say in C.UTF-8, a locale that the helper lacks (Debian has it in libc-bin)."},
