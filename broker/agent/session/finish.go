@@ -30,7 +30,7 @@ func fileOf(b broker.Blob) (*os.File, error) {
 // Carry adds outputs to the words of the wrapper, each for its target. The files are
 // the caller's to close (CloseAll), with an error too.
 func Carry(fin *local.Finish, outputs []broker.Output, targets []local.Output) (files []*os.File, err error) {
-	room := int64(maxInlineSum)
+	room := int64(maxInlineSum - len(fin.Stdout) - len(fin.Stderr))
 	for i, o := range outputs {
 		out := targets[i]
 		if size := o.Blob.Digest.Size; size <= maxInline && size <= room {
@@ -57,9 +57,10 @@ func Carry(fin *local.Finish, outputs []broker.Output, targets []local.Output) (
 // ones go as descriptors.
 const maxInline = 1 << 20
 
-// maxInlineSum is how much goes within the message, which is no longer than a frame (64
-// MiB).
-const maxInlineSum = 16 << 20
+// maxInlineSum is how much goes within the message with what was printed. A frame is no
+// longer than 64 MiB, which leaves some for names; and it has no more than MaxFiles files, so
+// that of many small outputs (ar x) as many go within it as can.
+const maxInlineSum = local.MaxFrame - 8<<20
 
 // fileWith is a file in memory with data, at its beginning; nil for no data.
 func fileWith(data []byte) (*os.File, error) {
