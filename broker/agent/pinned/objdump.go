@@ -4,6 +4,7 @@ import (
 	"debug/dwarf"
 	"debug/elf"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"os"
 	"path"
@@ -62,14 +63,14 @@ func (p *Command) dumped(name string, f *os.File) ([]string, error) {
 func debugFiles(dir, working string, e *elf.File) []string {
 	var files []string
 	if s := e.Section(".gnu_debuglink"); s != nil {
-		data, _ := s.Data()
+		data := leading(s)
 		if link, _, _ := strings.Cut(string(data), "\x00"); link != "" {
 			files = append(files, dir+"/"+link, dir+"/.debug/"+link)
 		}
 	}
 	const head = 16 // of a note whose name is GNU
 	if s := e.Section(".note.gnu.build-id"); s != nil {
-		if data, _ := s.Data(); len(data) > head+1 {
+		if data := leading(s); len(data) > head+1 {
 			id := ".build-id/" + hex.EncodeToString(data[head:head+1]) + "/" + hex.EncodeToString(data[head+1:]) + ".debug"
 			files = append(files, working+"/"+id, working+"/.debug/"+id)
 		}
@@ -77,10 +78,42 @@ func debugFiles(dir, working string, e *elf.File) []string {
 	return files
 }
 
+// leading is the beginning of a section that has a name or an ID.
+func leading(s *elf.Section) []byte {
+	data, _ := io.ReadAll(io.LimitReader(s.Open(), maxLeading))
+	return data
+}
+
+const (
+	// maxLeading is more than a file's name has, or a note with an ID, in bytes.
+	maxLeading = 64 << 10
+	// maxDebug bounds the debug information that is read for names of sources, in bytes and
+	// unpacked: a small file may say a terabyte.
+	maxDebug = 1 << 30
+)
+
+// readable refuses debug information that is too large to be read here.
+func readable(e *elf.File) error {
+	var sum uint64
+	for _, s := range e.Sections {
+		if !strings.HasPrefix(s.Name, ".debug_") && !strings.HasPrefix(s.Name, ".zdebug_") {
+			continue
+		}
+		_ = s.Open() // of .zdebug sections the size is known then
+		if sum += min(s.Size, maxDebug+1); sum > maxDebug {
+			return fmt.Errorf("it has more than %d MiB of debug information", maxDebug>>20)
+		}
+	}
+	return nil
+}
+
 // sourceFiles are the sources that an object's lines are of.
 func sourceFiles(e *elf.File) ([]string, error) {
 	if e.Section(".debug_info") == nil && e.Section(".zdebug_info") == nil {
 		return nil, nil
+	}
+	if err := readable(e); err != nil {
+		return nil, err
 	}
 	d, err := e.DWARF()
 	if err != nil {
