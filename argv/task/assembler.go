@@ -31,13 +31,16 @@ func (t *Task) assembler(words []string, env argv.Env) error {
 		operand, n := "", 1
 		flag := assemblerOperand(w)
 		if flag != "" {
-			if operand = strings.TrimPrefix(strings.TrimPrefix(w, flag), "="); w == flag {
+			if operand = w[len(flag):]; len(flag) > 2 { // of a letter's operand the sign is a part
+				operand = strings.TrimPrefix(operand, "=")
+			}
+			if w == flag {
 				if i+1 == len(words) {
 					return fmt.Errorf("%s lacks its operand", w)
 				}
 				operand, n = words[i+1], 2
 			}
-			if operand == "" {
+			if operand == "" || flag == "-I" && operand[0] == '=' { // which for a driver is below its sysroot
 				return fmt.Errorf("%q is not a word that an image's as is run with", w)
 			}
 		}

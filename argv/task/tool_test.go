@@ -103,6 +103,7 @@ func TestReadTool(t *testing.T) {
 		{"as --version", "--version", "", ""},
 		{"as -march=rv64gc -mabi=lp64d --noexecstack -I inc -Is --defsym A=1 -o x.o x.s", "-march=rv64gc -mabi=lp64d --noexecstack -I inc -I s --defsym A=1 x.s -o O/out0.o", "", "x.o=out0.o"},
 		{"riscv64-linux-gnu-as -g --defsym=B=2 s/x.s y.s -oz.o", "-g --defsym B=2 s/x.s y.s -o O/out0.o", "", "z.o=out0.o"},
+		{"as -o=x --defsym=A=1 x.s", "--defsym A=1 x.s -o O/out0", "", "=x=out0"},
 		{"as -EL x.s", "-EL x.s -o O/out0.out", "", "a.out=out0.out"},
 		{"strings -n 4 a.o", "-n 4 a.o", "a.o", ""},
 	} {
@@ -204,6 +205,7 @@ func TestToolRefuses(t *testing.T) {
 		"as @words":                                           "@words",
 		"as -o x.o -o y.o x.s":                                "more than once",
 		"as -o x.s x.s":                                       "the output",
+		"as -I=inc x.s":                                       `"-I=inc"`,
 		"as --defsym":                                         "lacks its operand",
 		"as -I @x x.s":                                        "@x",
 		"as -march=native x.s":                                "native",
