@@ -8,9 +8,8 @@ import (
 	"io"
 	"os"
 	"path"
+	"slices"
 	"strings"
-
-	"github.com/crosscc/crosscc/broker/agent/thin"
 )
 
 // This file finds what objdump opens though no word of its command names it: files with
@@ -25,24 +24,12 @@ const (
 
 // dumped are the files that objdump may open for one of its inputs.
 func (p *Command) dumped(name string, f *os.File) ([]string, error) {
-	var head [len(thin.Plain)]byte
-	if _, err := f.ReadAt(head[:], 0); err != nil && err != io.EOF {
-		return nil, p.cannot("an input can't be read: %v", err)
-	}
-	if string(head[:]) == thin.Plain {
-		for _, mark := range []string{debugLink, debugAltLink} {
-			if found, err := contains(io.NewSectionReader(f, 0, 1<<62), mark); err != nil || found {
-				return nil, p.cannot("%s has members that lead to other files (%s), which are not followed", name, strings.Trim(mark, "\x00"))
-			}
-		}
-		if p.task.Quotes {
-			return nil, p.cannot("objdump -S of the archive %s: the sources of its members are not looked for; take them out", name)
-		}
-		return nil, nil
-	}
 	e, err := elf.NewFile(f)
 	if err != nil {
-		return nil, nil // objdump says what it thinks of it
+		return nil, p.dumpedWhole(name, f)
+	}
+	if p.task.Quotes && e.Section(".stab") != nil {
+		return nil, p.cannot("objdump -S: %s has debug information of a form (stabs) in which names of sources are not looked for", name)
 	}
 	if e.Section(".gnu_debugaltlink") != nil {
 		return nil, p.cannot("%s leads to another file (.gnu_debugaltlink), which is not followed", name)
@@ -56,6 +43,19 @@ func (p *Command) dumped(name string, f *os.File) ([]string, error) {
 		return nil, p.cannot("objdump -S: the names of the sources of %s can't be read: %v", name, err)
 	}
 	return append(files, sources...), nil
+}
+
+// dumpedWhole refuses what is no object of ELF where objdump may open further files for it: archives, Windows' objects and programs.
+func (p *Command) dumpedWhole(name string, f *os.File) error {
+	for _, mark := range []string{debugLink, debugAltLink} {
+		if found, err := contains(io.NewSectionReader(f, 0, 1<<62), mark); err != nil || found {
+			return p.cannot("%s leads to other files (%s), which are not followed", name, strings.Trim(mark, "\x00"))
+		}
+	}
+	if p.task.Quotes && slices.Contains(p.task.Reads, name) { // and no source that was found
+		return p.cannot("objdump -S of %s, which is no object of ELF: its sources are not looked for; take objects out of an archive", name)
+	}
+	return nil
 }
 
 // debugFiles are where BFD looks for debug information of an object in a directory, but for

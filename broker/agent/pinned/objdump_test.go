@@ -31,7 +31,7 @@ func TestDumped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{"s/h.h": "static int two(void) { return 2; }\n", "s/a.c": "#include \"h.h\"\nint main(void) { return two(); }\n", "huge": "ZLIB\x00\x00\x01\x00\x00\x00\x00\x00"} {
+	for name, text := range map[string]string{"s/h.h": "static int two(void) { return 2; }\n", "s/a.c": "#include \"h.h\"\nint main(void) { return two(); }\n", "win.exe": "MZ .text\x00.gnu_debuglink\x00", "win.obj": "\x64\x86 .text\x00", "huge": "ZLIB\x00\x00\x01\x00\x00\x00\x00\x00"} {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -42,7 +42,7 @@ func TestDumped(t *testing.T) {
 	for _, command := range []string{
 		"gcc-12 -g -c s/a.c", "gcc-12 -gdwarf-4 -c s/a.c -o four.o", "gcc-12 -c s/a.c -o plain.o", "gcc-12 -g a.o -o p -Wl,--build-id=sha1", "objcopy --only-keep-debug p p.debug",
 		"objcopy --strip-debug --add-gnu-debuglink=p.debug p bin", "ar rc x.a plain.o", "cp four.o linked.o", "objcopy --add-gnu-debuglink=p.debug linked.o", "ar rc y.a linked.o",
-		"objcopy --add-section .gnu_debugaltlink=s/a.c plain.o alt.o", "objcopy --add-section .zdebug_str=huge a.o huge.o",
+		"objcopy --add-section .gnu_debugaltlink=s/a.c plain.o alt.o", "objcopy --add-section .zdebug_str=huge a.o huge.o", "gcc-12 -gstabs -c s/a.c -o stabs.o",
 	} {
 		words := strings.Fields(command)
 		cmd := exec.Command(words[0], words[1:]...)
@@ -60,9 +60,14 @@ func TestDumped(t *testing.T) {
 		"-d p":         "p .build-id/ID.debug .debug/.build-id/ID.debug",
 		"-dl bin":      "bin p.debug .debug/p.debug .build-id/ID.debug .debug/.build-id/ID.debug",
 		"--source bin": "bin p.debug .debug/p.debug .build-id/ID.debug .debug/.build-id/ID.debug s/a.c s/h.h",
-		"-S x.a":       "! take them out",
+		"-S x.a":       "! take objects out",
 		"-d y.a":       "! .gnu_debuglink",
 		"-d alt.o":     "! .gnu_debugaltlink",
+		"-d win.exe":   "! .gnu_debuglink",
+		"-d win.obj":   "win.obj",
+		"-S win.obj":   "! no object of ELF",
+		"-S stabs.o":   "! stabs",
+		"-d stabs.o":   "stabs.o",
 		"-S huge.o":    "! more than 1024 MiB of debug information",
 		"-d huge.o":    "huge.o",
 		"-S none.o":    "none.o",
