@@ -42,7 +42,10 @@ func (p *Command) dumped(name string, f *os.File) ([]string, error) {
 	if err != nil {
 		return nil, p.cannot("objdump -S: the names of the sources of %s can't be read: %v", name, err)
 	}
-	return append(files, sources...), nil
+	for _, source := range sources {
+		files = append(files, p.s.Abs(source)) // a prefix map may leave one that starts at the working directory
+	}
+	return files, nil
 }
 
 // dumpedWhole refuses what is no object of ELF where objdump may open further files for it: archives, Windows' objects and programs.

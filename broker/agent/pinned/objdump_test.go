@@ -42,7 +42,7 @@ func TestDumped(t *testing.T) {
 	for _, command := range []string{
 		"gcc-12 -g -c s/a.c", "gcc-12 -gdwarf-4 -c s/a.c -o four.o", "gcc-12 -c s/a.c -o plain.o", "gcc-12 -g a.o -o p -Wl,--build-id=sha1", "objcopy --only-keep-debug p p.debug",
 		"objcopy --strip-debug --add-gnu-debuglink=p.debug p bin", "ar rc x.a plain.o", "cp four.o linked.o", "objcopy --add-gnu-debuglink=p.debug linked.o", "ar rc y.a linked.o",
-		"objcopy --add-section .gnu_debugaltlink=s/a.c plain.o alt.o", "objcopy --add-section .zdebug_str=huge a.o huge.o", "gcc-12 -gstabs -c s/a.c -o stabs.o",
+		"objcopy --add-section .gnu_debugaltlink=s/a.c plain.o alt.o", "objcopy --add-section .zdebug_str=huge a.o huge.o", "gcc-12 -g -fdebug-prefix-map=" + dir + "=. -c s/a.c -o here.o", "gcc-12 -gstabs -c s/a.c -o stabs.o",
 	} {
 		words := strings.Fields(command)
 		cmd := exec.Command(words[0], words[1:]...)
@@ -55,6 +55,7 @@ func TestDumped(t *testing.T) {
 		"-d a.o":       "a.o",
 		"-dS a.o":      "a.o s/a.c s/h.h",
 		"-S four.o":    "four.o s/a.c s/h.h",
+		"-S here.o":    "here.o ./s/a.c ./s/h.h",
 		"-S plain.o":   "plain.o",
 		"-d x.a":       "x.a",
 		"-d p":         "p .build-id/ID.debug .debug/.build-id/ID.debug",
