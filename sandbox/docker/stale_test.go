@@ -52,8 +52,11 @@ func TestStale(t *testing.T) {
 			t.Helper()
 			time.Sleep(staleRound + time.Second)
 			synctest.Wait()
-			if !slices.Equal(r.pool.idle, want) {
-				t.Errorf("%d wait, want %d", len(r.pool.idle), len(want))
+			r.pool.mu.Lock()
+			idle := slices.Clone(r.pool.idle)
+			r.pool.mu.Unlock()
+			if !slices.Equal(idle, want) {
+				t.Errorf("%d wait, want %d", len(idle), len(want))
 			}
 			for _, w := range all {
 				_, err := os.Stat(w.dir)
@@ -76,7 +79,9 @@ func TestStale(t *testing.T) {
 		if err := os.Rename(name("stays2"), name("stays")); err != nil {
 			t.Fatal(err)
 		}
+		r.pool.mu.Lock()
 		all[2].shows[0].stamp, _ = stampOf(name("stays")) // a rename changes it
+		r.pool.mu.Unlock()
 		waits(all[2])
 		r.pool.close()
 		time.Sleep(2 * staleRound)
@@ -91,7 +96,9 @@ func TestShows(t *testing.T) {
 	if _, err := r.run(rig.Context(t), s); err != nil {
 		t.Fatal(err)
 	}
+	r.pool.mu.Lock()
 	w := r.pool.idle[len(r.pool.idle)-1]
+	r.pool.mu.Unlock()
 	for _, f := range slices.Concat(w.shows, []stamped{{name: s.Path}}) {
 		if !slices.ContainsFunc(w.shows, func(x stamped) bool { return x.name == f.name && x.stamp != "" }) || w.stale() {
 			t.Errorf("%s is not among %v", f.name, w.shows)
