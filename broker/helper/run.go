@@ -250,18 +250,8 @@ func (h *Helper) compile(ctx context.Context, tc catalog.Located, p *plan) (brok
 		Programs: shown, Root: at.Dir, Tree: tree, Out: outDir, Outputs: p.outs, Begun: begun, Stdin: p.stdin, Limits: h.o.Limits,
 		Texts: nativeTexts(p.job), Whole: pinned,
 	})
-	f, ok := errors.AsType[*sandbox.Failure](err)
-	if ok && f.Kind == sandbox.Conflict && p.job.Form == broker.Tree {
-		return broker.Result{}, broker.Refusef(ReasonTreeClosed, "%s", f.Detail)
-	}
-	if ok && f.Kind == sandbox.BadOutput { // by the job's own words (gcc's -fhelp), not by the machine's fault
-		return broker.Result{}, broker.Refusef(ReasonRejected, "%v", f)
-	}
-	if ok && (f.Kind == sandbox.WallTime || f.Kind == sandbox.CPU) { // no fault of the machine's either
-		return broker.Result{}, broker.Refusef(broker.ReasonTooLong, "lets no job take longer: %s", f.Detail)
-	}
 	if err != nil {
-		return broker.Result{}, err
+		return broker.Result{}, p.refused(err)
 	}
 	defer out.Close()
 	if err := h.doubt(ctx, tc.Toolchain, at); err != nil {
@@ -280,6 +270,23 @@ func (h *Helper) compile(ctx context.Context, tc catalog.Located, p *plan) (brok
 		res.Outputs = append(res.Outputs, broker.Output{Path: name, Blob: h.blob(d), Executable: f.Executable})
 	}
 	return res, nil
+}
+
+// refused is what a client is told of an error of the sandbox: a *broker.Refusal where the job
+// itself is to blame and not the machine, else the error.
+func (p *plan) refused(err error) error {
+	f, ok := errors.AsType[*sandbox.Failure](err)
+	switch {
+	case !ok:
+		return err
+	case f.Kind == sandbox.Conflict && p.job.Form == broker.Tree:
+		return broker.Refusef(ReasonTreeClosed, "%s", f.Detail)
+	case f.Kind == sandbox.BadOutput: // by the job's own words (gcc's -fhelp)
+		return broker.Refusef(ReasonRejected, "%v", f)
+	case f.Kind == sandbox.WallTime, f.Kind == sandbox.CPU:
+		return broker.Refusef(broker.ReasonTooLong, "lets no job take longer: %s", f.Detail)
+	}
+	return err
 }
 
 // environ is the whole environment of the compiler.
